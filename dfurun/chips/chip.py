@@ -1,0 +1,170 @@
+"""What is known of one chip, typed. The facts themselves are in data/, with their documents and confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
+from dfurun.units import AddressRange
+
+
+class EarlyPoll(StrEnum):
+    """How a ROM answers a GETSTATUS that comes before its operation has ended."""
+
+    BUSY = "busy"
+    STALL = "stall"
+    STALL_ERROR = "stall-error"
+
+
+class BootTarget(StrEnum):
+    """What a chip can start at power-on."""
+
+    MAIN_FLASH = "main-flash"
+    SYSTEM_MEMORY = "system-memory"
+    SRAM = "sram"
+
+
+@dataclass(frozen=True, slots=True)
+class UsbIdentity:
+    """How the chip's bootloader presents itself on the bus."""
+
+    vendor_id: int
+    product_id: int
+    release: int
+    manufacturer: str
+    product: str
+    serial: str
+    serial_unique: bool
+    transfer_size_bytes: int
+    attributes: int
+    detach_timeout_s: float
+    dfu_version: int
+    alternates: tuple[str, ...]
+    connect_minimum_s: float
+    reconnect_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """Main flash. `write_alignment_bytes` is the ROM's rule for address and length of a write (AN2606 table 7)."""
+
+    extent: AddressRange
+    page_size_bytes: int
+    erased: int
+    program_unit_bytes: int
+    write_alignment_bytes: int
+
+    @property
+    def page_count(self) -> int:
+        """How many pages the flash has."""
+        return self.extent.size_bytes // self.page_size_bytes
+
+    def page(self, index: int) -> AddressRange:
+        """Return the page with this number."""
+        return AddressRange(self.extent.start + index * self.page_size_bytes, self.page_size_bytes)
+
+    def page_index(self, address: int) -> int:
+        """Return the number of the page that holds `address`."""
+        return (address - self.extent.start) // self.page_size_bytes
+
+    def pages_of(self, covered: AddressRange) -> range:
+        """Return the numbers of the pages that share a byte with `covered`, which lies inside the flash."""
+        return range(self.page_index(covered.start), self.page_index(covered.end - 1) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where the ROM's version byte, the unique id and the flash size can be read."""
+
+    bootloader_id_address: int
+    bootloader_versions: Mapping[int, str]
+    unique_id: AddressRange
+    flash_size_address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rom:
+    """What the bootloader in ROM can do, and its known faults."""
+
+    commands: tuple[int, ...]
+    mass_erase: bool
+    early_poll: EarlyPoll
+    errata: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """One operation: what it takes, what the datasheet allows, and the bwPollTimeout that the ROM reports; seconds."""
+
+    typical_s: float
+    maximum_s: float
+    reported_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the chip's operations take. `program_unit` is one program unit, `program_block` a whole transfer of them."""
+
+    set_address: Duration
+    page_erase: Duration
+    mass_erase: Duration
+    program_unit: Duration
+    program_block: Duration
+    option_bytes: Duration
+    read_unprotect: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class BootRule:
+    """One line of the boot table: these field values at this level of BOOT0 (None: either) start this."""
+
+    when: Mapping[str, FieldValue]
+    boot0: int | None
+    starts: BootTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists."""
+
+    name: str
+    when: Mapping[str, FieldValue]
+    irreversible: bool
+    means: str
+
+    def entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> bool:
+        """Say whether `after` is in the guarded condition and `before` is not."""
+        return matches(self.when, after) and not matches(self.when, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One chip: the facts that the client, the rules and the simulated board share."""
+
+    name: str
+    title: str
+    core: str
+    usb: UsbIdentity
+    flash: Flash
+    ram: AddressRange
+    ram_window: AddressRange | None
+    system_memory: AddressRange
+    identity: Identity
+    rom: Rom
+    timing: Timing
+    protection_probes: tuple[int, ...]
+    option_bytes: OptionLayout
+    boot_rules: tuple[BootRule, ...]
+    guards: tuple[Guard, ...]
+
+    def starts(self, fields: Mapping[str, FieldValue], *, boot0: int) -> BootTarget:
+        """Return what starts at power-on with these option-byte fields and BOOT0 at this level.
+
+        Raises LookupError where the boot table has no line for it.
+        """
+        for rule in self.boot_rules:
+            if rule.boot0 in (None, boot0) and matches(rule.when, fields):
+                return rule.starts
+        raise LookupError(f"{self.name}: no boot rule for {dict(fields)} with BOOT0={boot0}")

@@ -1,0 +1,371 @@
+"""The bottom of the house: exit statuses, the codes of everything that can go wrong, findings, and one tree of errors.
+
+    DfurunError                 carries a Code, what it means for the board, what to do
+    +-- InvalidInput            a recipe or an image cannot be used; carries its findings
+    +-- Refused                 dfurun declines before any harm: a guard, a pin, an expectation
+    +-- StepFailed              the unit failed: a step, a verification, a check
+    +-- DeviceNotFound          no board, or more than one that fits
+    +-- AccessDenied            no permission, no driver, no libusb, or another program has the board (also a PermissionError)
+    +-- LinkUnreliable          the link lies or the board is lost: its state is unknown (also a ConnectionError)
+    +-- Interrupted             Ctrl-C, taken at a safe boundary
+
+A `Code` is stable: scripts and people may rely on its name and its exit status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+
+
+class ExitStatus(IntEnum):
+    """What the process tells its caller; the table in the README."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INVALID = 3
+    NO_DEVICE = 4
+    NO_ACCESS = 5
+    REFUSED = 6
+    LINK = 7
+    SOME_FAILED = 8
+    BUG = 9
+    CHANGES = 10
+    INTERRUPTED = 130
+
+
+class Severity(StrEnum):
+    """How much a finding weighs. Only errors stop a recipe."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Code(Enum):
+    """Everything dfurun can say is wrong: name, exit status, severity and one sentence of cause."""
+
+    def __init__(self, label: str, exit_status: ExitStatus, severity: Severity, summary: str) -> None:
+        self.label = label
+        self.exit_status = exit_status
+        self.severity = severity
+        self.summary = summary
+
+    def __str__(self) -> str:
+        return self.label
+
+    # Reading a recipe -------------------------------------------------------------------------------------------------
+    RECIPE_UNREADABLE = (
+        "recipe-unreadable",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "the recipe cannot be read as UTF-8 text",
+    )
+    RECIPE_TOO_LARGE = ("recipe-too-large", ExitStatus.INVALID, Severity.ERROR, "a recipe is at most 256 KiB")
+    YAML_SYNTAX = ("yaml-syntax", ExitStatus.INVALID, Severity.ERROR, "the text is not YAML")
+    YAML_TOO_DEEP = ("yaml-too-deep", ExitStatus.INVALID, Severity.ERROR, "a recipe nests at most 32 levels")
+    YAML_DUPLICATE_KEY = ("yaml-duplicate-key", ExitStatus.INVALID, Severity.ERROR, "a mapping has the same key twice")
+    YAML_KEY_NOT_TEXT = (
+        "yaml-key-not-text",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "a mapping has a key that is not text",
+    )
+    YAML_FEATURE = (
+        "yaml-feature",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "tags, anchors, aliases, merge keys, directives and several documents are not part of a recipe",
+    )
+    YAML_AMBIGUOUS = (
+        "yaml-ambiguous",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "a plain scalar that YAML 1.1 and 1.2 read differently",
+    )
+    UNKNOWN_KEY = ("unknown-key", ExitStatus.INVALID, Severity.ERROR, "a key that the recipe language does not have")
+    UNKNOWN_STEP = ("unknown-step", ExitStatus.INVALID, Severity.ERROR, "a step that the recipe language does not have")
+    MISSING_KEY = ("missing-key", ExitStatus.INVALID, Severity.ERROR, "a key that must be there is not")
+    WRONG_TYPE = ("wrong-type", ExitStatus.INVALID, Severity.ERROR, "a value of the wrong type")
+    BAD_VALUE = ("bad-value", ExitStatus.INVALID, Severity.ERROR, "a value outside what its key takes")
+    STEP_SHAPE = ("step-shape", ExitStatus.INVALID, Severity.ERROR, "a step is a name, or one key with a body")
+    VERSION_TOO_OLD = ("version-too-old", ExitStatus.INVALID, Severity.ERROR, "the recipe requires a newer dfurun")
+    UNKNOWN_CHIP = ("unknown-chip", ExitStatus.INVALID, Severity.ERROR, "a chip that the chip data does not have")
+    UNKNOWN_FIELD = (
+        "unknown-field",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "an option-byte field that the chip does not have",
+    )
+    UNKNOWN_IMAGE = (
+        "unknown-image",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "a step names an image that the recipe does not list",
+    )
+    UNKNOWN_GUARD = (
+        "unknown-guard",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "`allow` names a guard that the chip does not have",
+    )
+    UNUSED_IMAGE = ("unused-image", ExitStatus.INVALID, Severity.WARNING, "an image that no step uses")
+    UNPINNED_IMAGE = (
+        "unpinned-image",
+        ExitStatus.INVALID,
+        Severity.WARNING,
+        "an image without a sha256: what is reviewed may not be what is flashed",
+    )
+
+    # Images -----------------------------------------------------------------------------------------------------------
+    IMAGE_MISSING = ("image-missing", ExitStatus.INVALID, Severity.ERROR, "an image file cannot be read")
+    IMAGE_OUTSIDE = (
+        "image-outside",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "a file outside the recipe's repository, without --allow-outside",
+    )
+    IMAGE_INVALID = ("image-invalid", ExitStatus.INVALID, Severity.ERROR, "an image file is damaged")
+    IMAGE_EMPTY = ("image-empty", ExitStatus.INVALID, Severity.ERROR, "an image file holds no data")
+    IMAGE_ADDRESS = (
+        "image-address",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "a bin needs an address; a HEX brings its own",
+    )
+    PIN_MISMATCH = ("pin-mismatch", ExitStatus.REFUSED, Severity.ERROR, "an image file is not the one that was pinned")
+
+    # Rules of the steps -----------------------------------------------------------------------------------------------
+    STEP_ORDER = ("step-order", ExitStatus.INVALID, Severity.ERROR, "a step at a place where it cannot work")
+    NOT_ERASED = ("not-erased", ExitStatus.INVALID, Severity.ERROR, "a write to flash that no earlier step erased")
+    OUTSIDE_FLASH = (
+        "outside-flash",
+        ExitStatus.INVALID,
+        Severity.ERROR,
+        "an address outside the memory that the step works on",
+    )
+    OVERLAP = ("overlap", ExitStatus.INVALID, Severity.ERROR, "two writes to the same bytes")
+    MISALIGNED = ("misaligned", ExitStatus.INVALID, Severity.ERROR, "an address or a size that the ROM cannot take")
+    VERIFY_UNWRITTEN = (
+        "verify-unwritten",
+        ExitStatus.INVALID,
+        Severity.WARNING,
+        "a verify of an image that the recipe does not write",
+    )
+    NOT_VERIFIED = ("not-verified", ExitStatus.INVALID, Severity.WARNING, "an image is written and never verified")
+    GUARD = (
+        "guard",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "a change of option bytes that locks the chip or hides what is on it",
+    )
+
+    # The bus ----------------------------------------------------------------------------------------------------------
+    NO_DEVICE = ("no-device", ExitStatus.NO_DEVICE, Severity.ERROR, "no board in DFU mode is on the bus")
+    AMBIGUOUS_DEVICE = ("ambiguous-device", ExitStatus.NO_DEVICE, Severity.ERROR, "more than one board fits")
+    NO_PERMISSION = (
+        "no-permission",
+        ExitStatus.NO_ACCESS,
+        Severity.ERROR,
+        "the system does not let this user open the board",
+    )
+    NO_DRIVER = ("no-driver", ExitStatus.NO_ACCESS, Severity.ERROR, "the board's driver is not one that libusb can use")
+    DEVICE_BUSY = ("device-busy", ExitStatus.NO_ACCESS, Severity.ERROR, "another program has the board open")
+    NO_LIBUSB = ("no-libusb", ExitStatus.NO_ACCESS, Severity.ERROR, "no libusb on this computer")
+
+    # A run ------------------------------------------------------------------------------------------------------------
+    EXPECTATION = (
+        "expectation",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "the board is not the one that the recipe expects",
+    )
+    PROTECTED = (
+        "protected",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "the chip is read-protected, and the step needs it open",
+    )
+    WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, Severity.ERROR, "pages to be written are write-protected")
+    NOT_A_ROM = (
+        "not-a-rom",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "the device is a DFU program in user flash, not the ROM",
+    )
+    FILE_EXISTS = (
+        "file-exists",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "a file is there already and would be overwritten",
+    )
+    IRREVERSIBLE = (
+        "irreversible",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "an irreversible change without --allow-irreversible",
+    )
+    STEP_FAILED = ("step-failed", ExitStatus.FAILED, Severity.ERROR, "the board refused an operation")
+    VERIFY_MISMATCH = ("verify-mismatch", ExitStatus.FAILED, Severity.ERROR, "the flash does not hold the image")
+    OPTION_BYTES_DIFFER = (
+        "option-bytes-differ",
+        ExitStatus.FAILED,
+        Severity.ERROR,
+        "the option bytes are not as the recipe says",
+    )
+    STILL_PROTECTED = (
+        "still-protected",
+        ExitStatus.FAILED,
+        Severity.ERROR,
+        "the chip is still protected after unprotect",
+    )
+    STILL_IN_DFU = ("still-in-dfu", ExitStatus.FAILED, Severity.ERROR, "the board did not leave the bootloader")
+    FILE_UNWRITABLE = ("file-unwritable", ExitStatus.FAILED, Severity.ERROR, "a file cannot be written")
+    LINK_UNRELIABLE = (
+        "link-unreliable",
+        ExitStatus.LINK,
+        Severity.ERROR,
+        "the USB link lies more often than it can be asked again",
+    )
+    DEVICE_LOST = ("device-lost", ExitStatus.LINK, Severity.ERROR, "the board left the bus in the middle of a step")
+    NOT_BACK = ("not-back", ExitStatus.LINK, Severity.ERROR, "the board did not come back after a reset")
+    NO_POWER_CYCLE = ("no-power-cycle", ExitStatus.LINK, Severity.ERROR, "nobody power-cycled the board in time")
+    RESERVED_BIT_CLEARED = (
+        "reserved-bit-cleared",
+        ExitStatus.DONE,
+        Severity.WARNING,
+        "an option bit that must stay 1 reads 0",
+    )
+    INTERRUPTED_RUN = ("interrupted-run", ExitStatus.DONE, Severity.WARNING, "the last run at this port did not end")
+    UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, Severity.WARNING, "transfers had to be repeated")
+
+    # The command line -------------------------------------------------------------------------------------------------
+    USAGE = ("usage", ExitStatus.USAGE, Severity.ERROR, "the command line is not understood")
+    SIM_STATE = ("sim-state", ExitStatus.USAGE, Severity.ERROR, "a simulated board's state file cannot be used")
+    INTERRUPTED = ("interrupted", ExitStatus.INTERRUPTED, Severity.ERROR, "stopped by Ctrl-C at a safe boundary")
+    BUG = ("bug", ExitStatus.BUG, Severity.ERROR, "dfurun itself is wrong")
+
+
+RecipePath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file: line and column count from 1, `end_column` is exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_column: int
+    source_line: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """The second caret of a finding: the other place of a conflict."""
+
+    path: RecipePath
+    message: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with an input: a code, where in the recipe, and words.
+
+    `path` leads to a value of the recipe (`("steps", 3, "write", "image")`); `on_key` puts the caret under its key.
+    Steps and rules know no places: only `dfurun.recipe` turns a path into one.
+    """
+
+    code: Code
+    message: str
+    path: RecipePath = ()
+    hint: str = ""
+    on_key: bool = False
+    place: Place | None = None
+    related: tuple[Related, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """The code's severity."""
+        return self.code.severity
+
+
+def worst_status(findings: Sequence[Finding]) -> ExitStatus:
+    """Return the exit status for findings: INVALID before REFUSED, DONE where nothing is an error."""
+    statuses = {finding.code.exit_status for finding in findings if finding.severity is Severity.ERROR}
+    for status in (ExitStatus.INVALID, ExitStatus.REFUSED):
+        if status in statuses:
+            return status
+    return ExitStatus.DONE
+
+
+class DfurunError(Exception):
+    """A failure that dfurun understands.
+
+    `message` says what happened and where; `consequence` what it means for the board; `hint` what to do; `evidence` what
+    was seen, a line each.
+    """
+
+    def __init__(
+        self, code: Code, message: str, *, consequence: str = "", hint: str = "", evidence: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.consequence = consequence
+        self.hint = hint
+        self.evidence = tuple(evidence)
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """What the process exits with."""
+        return self.code.exit_status
+
+
+class InvalidInput(DfurunError, ValueError):
+    """A recipe or an image that cannot be used, with everything that is wrong with it."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+        super().__init__(errors[0].code, errors[0].message, consequence="nothing was sent to any board")
+        self.findings = tuple(findings)
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """INVALID, or REFUSED where all that is wrong is a guard or a pin."""
+        return worst_status(self.findings)
+
+
+class Refused(DfurunError):
+    """dfurun declines: a guard, a pin, an expectation."""
+
+
+class StepFailed(DfurunError):
+    """The unit failed."""
+
+
+class DeviceNotFound(DfurunError):
+    """No board, or more than one that fits."""
+
+
+class AccessDenied(DfurunError, PermissionError):
+    """A board is there and cannot be opened."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LinkUnreliable(DfurunError, ConnectionError):
+    """The link lies, or the board is lost; its state is unknown."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Interrupted(DfurunError):
+    """Ctrl-C, taken at a safe boundary."""

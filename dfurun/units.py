@@ -1,0 +1,122 @@
+"""Quantities as people write them: `10s`, `128K`, `0x08000000`, `0x08000000+2K`, `0-3`; and back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+KIBI = 1024
+
+# The same patterns stand in schemas/recipe.schema.json, where editors see them; a test holds the two together.
+DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|min)$"
+SIZE_PATTERN = r"^(0x[0-9a-fA-F]{1,8}|[0-9]{1,10}[KM]?)$"
+RANGE_PATTERN = r"^0x[0-9a-fA-F]{1,8}\+(0x[0-9a-fA-F]{1,8}|[0-9]{1,10}[KM]?)$"
+PAGES_PATTERN = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
+
+_DURATION_UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0}
+_SIZE_UNIT_BYTES = {"": 1, "K": KIBI, "M": KIBI * KIBI}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AddressRange:
+    """`size_bytes` bytes from `start`; the end is exclusive."""
+
+    start: int
+    size_bytes: int
+
+    @property
+    def end(self) -> int:
+        """The first address after the range."""
+        return self.start + self.size_bytes
+
+    def contains(self, other: AddressRange) -> bool:
+        """Say whether `other` lies wholly inside."""
+        return self.start <= other.start and other.end <= self.end
+
+    def overlaps(self, other: AddressRange) -> bool:
+        """Say whether the two share a byte."""
+        return self.start < other.end and other.start < self.end
+
+    def __str__(self) -> str:
+        return f"{format_address(self.start)}..{format_address(self.end - 1)}"
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds for `10s`, `250ms` or `2min`; raise ValueError for anything else."""
+    if not re.match(DURATION_PATTERN, text):
+        raise ValueError(f"{text!r} is not a duration such as 10s, 250ms or 2min")
+    unit = "ms" if text.endswith("ms") else "min" if text.endswith("min") else "s"
+    return float(text.removesuffix(unit)) * _DURATION_UNIT_S[unit]
+
+
+def parse_size(value: int | str) -> int:
+    """Return bytes for 2048, `2K` (K = 1024), `1M` or `0x800`; raise ValueError for anything else."""
+    if isinstance(value, int):
+        if value < 0:
+            raise ValueError(f"{value} is negative")
+        return value
+    if not re.match(SIZE_PATTERN, value):
+        raise ValueError(f"{value!r} is not a size such as 2048, 2K, 1M or 0x800")
+    if value.startswith("0x"):
+        return int(value, 16)
+    digits = value.rstrip("KM")
+    return int(digits) * _SIZE_UNIT_BYTES[value[len(digits) :]]
+
+
+def parse_address(value: int | str) -> int:
+    """Return the address for 0x08000000, as a number or as text; raise ValueError for anything else."""
+    address = parse_size(value)
+    if address > 0xFFFF_FFFF:
+        raise ValueError(f"{value} does not fit in 32 bits")
+    return address
+
+
+def parse_range(text: str) -> AddressRange:
+    """Return the range for `0x08000000+2K`; raise ValueError for anything else, and for an empty range."""
+    if not re.match(RANGE_PATTERN, text):
+        raise ValueError(f"{text!r} is not a range such as 0x08000000+2K")
+    start, size = text.split("+")
+    found = AddressRange(parse_address(start), parse_size(size))
+    if found.size_bytes == 0:
+        raise ValueError(f"{text!r} is an empty range")
+    if found.end > 1 << 32:
+        raise ValueError(f"{text!r} runs past the end of the 32-bit address space")
+    return found
+
+
+def parse_pages(value: int | str) -> range:
+    """Return the page numbers for 3 or `0-3` (both ends included); raise ValueError for anything else."""
+    text = str(value)
+    if not re.match(PAGES_PATTERN, text):
+        raise ValueError(f"{value!r} is not a page or a range of pages such as 3 or 0-3")
+    first, _, last = text.partition("-")
+    pages = range(int(first), int(last or first) + 1)
+    if not pages:
+        raise ValueError(f"{value!r}: the first page is after the last")
+    return pages
+
+
+def format_address(address: int) -> str:
+    """Return an address the way the reference manuals print it: `0x08000000`."""
+    return f"0x{address:08X}"
+
+
+def format_size(size_bytes: int) -> str:
+    """Return `128 KiB` where it is a whole number of them, else `1234 bytes`."""
+    if size_bytes and size_bytes % KIBI == 0:
+        return f"{size_bytes // KIBI} KiB"
+    return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return `250 ms` below a second, `3.2 s` below two minutes, `2 min 5 s` above."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def format_hex(raw: bytes, *, group: int = 1) -> str:
+    """Return bytes as `AA 55 FF 00`, a blank after every `group` bytes."""
+    return raw.hex(" ", group).upper() if raw else ""
