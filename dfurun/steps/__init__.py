@@ -1,0 +1,1 @@
+"""The steps of the recipe language, one file a step: typed body, rules, effect, execution."""

@@ -1,0 +1,131 @@
+"""What a run tells while it goes on. Events know no terminal: `dfurun.report` turns them into text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dfurun.errors import Code
+
+
+class Outcome(StrEnum):
+    """How a step ended: it changed the board, found nothing to do, was skipped with a reason, or failed."""
+
+    CHANGED = "changed"
+    OK = "ok"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStarted:
+    """A unit's run begins."""
+
+    recipe: str
+    recipe_sha256: str
+    chip: str
+    images: Mapping[str, str]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFound:
+    """A board was opened: who it is, as far as it could be read."""
+
+    port: str
+    product: str
+    serial: str
+    layout: tuple[str, ...]
+    bootloader: str | None
+    unique_id: str | None
+    flash_size_bytes: int | None
+    protection: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step begins; `index` counts from 0."""
+
+    index: int
+    step: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Part of a step is done, in bytes or pages; `total` does not change within an `activity`."""
+
+    index: int
+    activity: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptionBytesPlanned:
+    """Option bytes before and after a change, raw and by field; sent before anything is written."""
+
+    index: int
+    before: bytes
+    after: bytes
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know that is not a failure."""
+
+    message: str
+    code: Code | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAsked:
+    """Somebody must power-cycle the board, with BOOT0 at this level."""
+
+    port: str
+    boot0: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step ended."""
+
+    index: int
+    step: str
+    outcome: Outcome
+    detail: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFinished:
+    """A unit's run ended. `code` and `message` are those of the failure, where there is one."""
+
+    exit_status: int
+    verdict: str
+    code: Code | None
+    message: str
+    consequence: str
+    hint: str
+    evidence: tuple[str, ...]
+    duration_s: float
+    anomalies: Mapping[str, int]
+    transfers: int
+    pages_redone: int
+
+
+Event = (
+    UnitStarted
+    | BoardFound
+    | StepStarted
+    | Progress
+    | OptionBytesPlanned
+    | Notice
+    | OperatorAsked
+    | StepFinished
+    | UnitFinished
+)

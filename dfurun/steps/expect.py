@@ -1,0 +1,57 @@
+"""What a recipe expects of the board before anything is written to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dfurun.errors import Code, Refused
+from dfurun.units import format_size, parse_size
+
+
+@dataclass(frozen=True, slots=True)
+class BoardIdentity:
+    """What a board told of itself; None where it could not be read (a protected chip reads nothing)."""
+
+    flash_size_bytes: int | None = None
+    bootloader_id: int | None = None
+    unique_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """The recipe's `expect`; None where it does not care."""
+
+    flash_size_bytes: int | None = None
+    bootloader_id: int | None = None
+    unique_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> Expect:
+        """Return the expectations for a schema-valid `expect`."""
+        size = body.get("flash-size")
+        return cls(
+            flash_size_bytes=None if size is None else parse_size(size),
+            bootloader_id=body.get("bootloader-id"),
+            unique_ids=tuple(uid.upper() for uid in body.get("unique-id", ())),
+        )
+
+    def check(self, board: BoardIdentity) -> None:
+        """Raise Refused where what the board told is not what is expected; what it could not tell passes."""
+        wanted, found = self.flash_size_bytes, board.flash_size_bytes
+        if None not in (wanted, found) and wanted != found:
+            raise _refused("a flash of " + format_size(wanted or 0), format_size(found or 0))
+        if None not in (self.bootloader_id, board.bootloader_id) and self.bootloader_id != board.bootloader_id:
+            raise _refused(f"bootloader id 0x{self.bootloader_id:02X}", f"0x{board.bootloader_id:02X}")
+        if self.unique_ids and board.unique_id is not None and board.unique_id not in self.unique_ids:
+            raise _refused("one of the listed unique ids", board.unique_id)
+
+
+def _refused(wanted: str, found: str) -> Refused:
+    return Refused(
+        Code.EXPECTATION,
+        f"the recipe expects {wanted}, the board has {found}",
+        consequence="nothing was written",
+        hint="is this the right recipe for this board? `dfurun info` shows what is attached",
+    )
