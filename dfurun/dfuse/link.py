@@ -89,6 +89,14 @@ class DeviceDescription:
         """The layout of the first alternate setting that is main flash, or None."""
         return next((a.layout for a in self.alternates if a.layout and a.layout.is_flash), None)
 
+    def alternate_of(self, address: int) -> int:
+        """Return the number of the alternate setting whose layout holds `address`; the first one where none does."""
+        for alternate in self.alternates:
+            layout = alternate.layout
+            if layout and any(s.extent.start <= address < s.extent.end for s in layout.segments):
+                return alternate.number
+        return self.alternates[0].number
+
     @property
     def is_user_dfu(self) -> bool:
         """Whether this is a DFU program in user flash that looks like the ROM.

@@ -1,0 +1,35 @@
+"""A count of everything the link did wrong, kept for a whole run: the evidence behind `link-unreliable`."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+EVIDENCE_LINES = 16
+
+
+class Anomalies:
+    """Counts by kind, and the last few in words."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lines: deque[str] = deque(maxlen=EVIDENCE_LINES)
+
+    def note(self, kind: str, detail: str = "") -> None:
+        """Count one anomaly; `detail` goes into the evidence only."""
+        self._counts[kind] += 1
+        self._lines.append(f"{kind} ({detail})" if detail else kind)
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return self._counts.total()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind, the most frequent first."""
+        return dict(self._counts.most_common())
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """The last few in words, oldest first."""
+        return tuple(self._lines)

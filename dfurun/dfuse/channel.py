@@ -1,0 +1,200 @@
+"""The single requests of DFU over a link, repeated where repeating is harmless, and the way back to dfuIDLE.
+
+A DNLOAD is only stored: *the next GETSTATUS executes it*. So nothing here sends a GETSTATUS while a command may be stored,
+except to execute it: first contact and recovery ask GETSTATE, which executes nothing, and ABORT whatever is pending.
+
+# Ref: AN3156 rev 18, section 2; DFU 1.1, appendix A (the state diagram); docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+from dfurun.chips import Chip
+from dfurun.clock import Clock
+from dfurun.dfuse.anomalies import Anomalies
+from dfurun.dfuse.link import DeviceDescription, Garbled, Link, LinkError, Stalled, TimedOut
+from dfurun.dfuse.protocol import STATUS_LENGTH, DfuState, DfuStatus, Request, StatusReport
+from dfurun.errors import Code, LinkUnreliable
+
+TRANSFER_TIMEOUT_S = 5.0  # some ROMs hold their answer until an operation has ended (fwupd#1944)
+RETRY_PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05)
+RECOVERY_ROUNDS = 24
+
+Transient = (Stalled, TimedOut, Garbled)
+
+HUB_ADVICE = (
+    "try another USB port, or put a USB 2.0 hub between: "
+    "ST documents ROMs that miss packets on some hosts (AN2606 table 42)"
+)
+
+
+class Channel:
+    """One open device: counted transfers, patient requests, recovery."""
+
+    def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies) -> None:
+        self._link = link
+        self._chip = chip
+        self._clock = clock
+        self._was_reset = False
+        self.anomalies = anomalies
+        self.transfers = 0
+
+    @property
+    def description(self) -> DeviceDescription:
+        """The device's descriptors."""
+        return self._link.description
+
+    @property
+    def transfer_size_bytes(self) -> int:
+        """wTransferSize as the device told it: never exceeded, some ROMs hang on a longer block."""
+        return self.description.functional.transfer_size_bytes
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._link.close()
+
+    # One transfer each, no repetition ---------------------------------------------------------------------------------
+
+    def download(self, block: int, data: bytes) -> None:
+        """Send a DNLOAD once. Raise LinkError."""
+        self._out(Request.DNLOAD, block, data)
+
+    def upload(self, block: int, length: int) -> bytes:
+        """Send an UPLOAD once; the answer may be short. Raise LinkError."""
+        return self._in(Request.UPLOAD, block, length)
+
+    def poll(self, timeout_s: float = TRANSFER_TIMEOUT_S) -> StatusReport:
+        """Send a GETSTATUS once; it executes what is stored. Raise LinkError; an answer that makes no sense is Garbled."""
+        raw = self._in(Request.GETSTATUS, 0, STATUS_LENGTH, timeout_s)
+        try:
+            return StatusReport.unpack(raw)
+        except ValueError as error:
+            raise Garbled(str(error)) from None
+
+    # Harmless to repeat -----------------------------------------------------------------------------------------------
+
+    def select_memory(self, address: int) -> None:
+        """Select the alternate setting whose layout holds `address`, the first one where none does. Raise LinkError."""
+        number = self.description.alternate_of(address)
+        for pause in RETRY_PAUSES_S:
+            try:
+                self._link.select_alternate(number)
+            except Transient as error:
+                self.anomalies.note(f"SET_INTERFACE {error.label}", str(error))
+                self._clock.sleep(pause)
+            else:
+                return
+        self._link.select_alternate(number)
+
+    def abort(self) -> None:
+        """Send ABORT until the device takes it. Raise LinkError after the last try."""
+        self._patiently(Request.ABORT)
+
+    def execute(self, timeout_s: float) -> StatusReport:
+        """Send GETSTATUS until one is answered: it executes what is stored. Raise LinkError after the last try."""
+        for pause in RETRY_PAUSES_S:
+            try:
+                return self.poll(timeout_s)
+            except Transient as error:
+                self.note(Request.GETSTATUS, error)
+                self._clock.sleep(pause)
+        return self.poll(timeout_s)
+
+    def to_idle(self) -> StatusReport | None:
+        """Bring the device to dfuIDLE from wherever it is, executing nothing that may be stored.
+
+        Returns the report of the dfuERROR that was cleared on the way, or None. Raises LinkUnreliable.
+        """
+        found: StatusReport | None = None
+        for attempt in range(RECOVERY_ROUNDS):
+            state = self._state()
+            match state:
+                case DfuState.IDLE:
+                    return found
+                case DfuState.ERROR:
+                    found = self._clear_error() or found
+                case DfuState.DNBUSY:
+                    self._clock.sleep(self._chip.timing.mass_erase.maximum_s)
+                    self._try_poll()
+                case DfuState.APP_IDLE | DfuState.APP_DETACH:
+                    break
+                case DfuState.MANIFEST | DfuState.MANIFEST_WAIT_RESET:
+                    pass  # it is about to leave: only time helps, or the reset below
+                case None:
+                    if self._try(Request.ABORT) and (report := self._try_poll()) and report.state is DfuState.IDLE:
+                        return found
+                case _:
+                    self._try(Request.ABORT)
+            self._clock.sleep(RETRY_PAUSES_S[min(attempt, len(RETRY_PAUSES_S) - 1)])
+        if not self._was_reset:
+            self._was_reset = True
+            self.anomalies.note("USB reset", "no way back to dfuIDLE")
+            self._link.reset()
+            return self.to_idle() or found
+        raise self.unreliable("the device does not return to dfuIDLE")
+
+    def unreliable(self, what: str) -> LinkUnreliable:
+        """Return the error that says the link cannot be trusted, with the evidence so far."""
+        return LinkUnreliable(
+            Code.LINK_UNRELIABLE,
+            f"the USB link is unreliable: {what}",
+            consequence="the board's state is unknown; running again is safe",
+            hint=HUB_ADVICE,
+            evidence=self.anomalies.evidence,
+        )
+
+    def note(self, request: Request, error: LinkError) -> None:
+        """Count a failed transfer."""
+        self.anomalies.note(f"{request.name} {error.label}", str(error))
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> DfuState | None:
+        """Ask GETSTATE a few times; None where it is not answered."""
+        for pause in RETRY_PAUSES_S[:3]:
+            try:
+                raw = self._in(Request.GETSTATE, 0, 1)
+                if len(raw) == 1:
+                    return DfuState(raw[0])
+                self.anomalies.note("GETSTATE short answer")
+            except Transient as error:
+                self.note(Request.GETSTATE, error)
+            except ValueError:
+                self.anomalies.note("GETSTATE unknown state")
+            self._clock.sleep(pause)
+        return None
+
+    def _clear_error(self) -> StatusReport | None:
+        """Learn why the device is in dfuERROR, then CLRSTATUS. GETSTATUS executes nothing in dfuERROR."""
+        report = self._try_poll()
+        self._try(Request.CLRSTATUS)
+        return report if report and report.status is not DfuStatus.OK else None
+
+    def _try_poll(self) -> StatusReport | None:
+        try:
+            return self.poll()
+        except Transient as error:
+            self.note(Request.GETSTATUS, error)
+            return None
+
+    def _try(self, request: Request) -> bool:
+        try:
+            self._out(request, 0, b"")
+        except Transient as error:
+            self.note(request, error)
+            return False
+        return True
+
+    def _patiently(self, request: Request) -> None:
+        for pause in RETRY_PAUSES_S:
+            if self._try(request):
+                return
+            self._clock.sleep(pause)
+        self._out(request, 0, b"")
+
+    def _out(self, request: Request, value: int, data: bytes) -> None:
+        self.transfers += 1
+        self._link.control_out(request, value, data, TRANSFER_TIMEOUT_S)
+
+    def _in(self, request: Request, value: int, length: int, timeout_s: float = TRANSFER_TIMEOUT_S) -> bytes:
+        self.transfers += 1
+        return self._link.control_in(request, value, length, timeout_s)

@@ -1,0 +1,52 @@
+"""How long each operation may take: the budgets that waiting is done by.
+
+# Ref: docs/reliability.md; AN3156 section 3 for bwPollTimeout, the datasheet for the maxima (chip data).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfurun.chips import Chip, Duration
+
+BUDGET_FACTOR = 4
+MINIMUM_BUDGET_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of command: its name for people, the datasheet's maximum, and when to give it up; seconds."""
+
+    name: str
+    maximum_s: float
+    budget_s: float
+
+    @classmethod
+    def of(cls, name: str, duration: Duration) -> Operation:
+        """Return the operation whose budget is four times its datasheet maximum, a second at least."""
+        return cls(name, duration.maximum_s, max(MINIMUM_BUDGET_S, BUDGET_FACTOR * duration.maximum_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """A chip's operations."""
+
+    set_address: Operation
+    erase_page: Operation
+    mass_erase: Operation
+    write_block: Operation
+    write_option_bytes: Operation
+    read_unprotect: Operation
+
+    @classmethod
+    def of(cls, chip: Chip) -> Operations:
+        """Return the operations with the chip's own times."""
+        timing = chip.timing
+        return cls(
+            set_address=Operation.of("Set Address", timing.set_address),
+            erase_page=Operation.of("page erase", timing.page_erase),
+            mass_erase=Operation.of("mass erase", timing.mass_erase),
+            write_block=Operation.of("write", timing.program_block),
+            write_option_bytes=Operation.of("option-byte write", timing.option_bytes),
+            read_unprotect=Operation.of("Read Unprotect", timing.read_unprotect),
+        )

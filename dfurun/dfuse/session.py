@@ -1,0 +1,389 @@
+"""DfuSe's operations made reliable: read, erase, write, option bytes, unprotect, leave, on one open device.
+
+Every operation either does what it says, or says that it could not. What cannot be known at once (was this block taken?) is
+kept in `doubtful` for the caller to read back.
+
+# Ref: AN3156 rev 18, section 3 (commands), 3.1 (block addressing); docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from dfurun.chips import Chip
+from dfurun.clock import Clock
+from dfurun.dfuse.anomalies import Anomalies
+from dfurun.dfuse.channel import TRANSFER_TIMEOUT_S, Channel, Transient
+from dfurun.dfuse.link import Denied, DeviceDescription, Garbled, Link, LinkError, Vanished
+from dfurun.dfuse.operation import Operation, Operations
+from dfurun.dfuse.protection import PROBE_LENGTH, Answer, Protection, Verdict, judge
+from dfurun.dfuse.protocol import (
+    COMMAND_BLOCK,
+    FIRST_DATA_BLOCK,
+    LAST_BLOCK,
+    Command,
+    DfuState,
+    DfuStatus,
+    Request,
+    StatusReport,
+    erase_page_payload,
+    mass_erase_payload,
+    read_unprotect_payload,
+    set_address_payload,
+)
+from dfurun.dfuse.waiting import Ending, RomError, Waiter
+from dfurun.errors import AccessDenied, Code, DfurunError, LinkUnreliable, Refused, StepFailed
+from dfurun.units import AddressRange, format_address
+
+ATTEMPTS = 5
+DEPARTURE_POLLS = 8
+
+OnProgress = Callable[[int], None]
+
+
+class Departure(Enum):
+    """What the device did after a command that ends in a reset: left, or answered on."""
+
+    LEFT = "left"
+    STAYED = "stayed"
+
+
+class Session:
+    """One open bootloader, from first contact to its departure."""
+
+    def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies) -> None:
+        self._chip = chip
+        self._clock = clock
+        self._channel = Channel(link, chip, clock, anomalies)
+        self._waiter = Waiter(self._channel, clock)
+        self._operations = Operations.of(chip)
+        self._state = DfuState.ERROR  # what the last answer left it in, as far as it can be told; see _ready
+        self.doubtful: list[AddressRange] = []
+
+    @property
+    def description(self) -> DeviceDescription:
+        """The device's descriptors."""
+        return self._channel.description
+
+    @property
+    def transfers(self) -> int:
+        """Control transfers sent to the DFU interface so far."""
+        return self._channel.transfers
+
+    @property
+    def transfer_size_bytes(self) -> int:
+        """The size of a whole block."""
+        return self._channel.transfer_size_bytes
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._channel.close()
+
+    # First contact and identity ---------------------------------------------------------------------------------------
+
+    def first_contact(self) -> StatusReport | None:
+        """Bring the device to dfuIDLE, executing nothing; return the report of an error that was found and cleared."""
+        with self._explained():
+            found = self._channel.to_idle()
+            self._state = DfuState.IDLE
+            return found
+
+    def commands(self) -> tuple[int, ...]:
+        """Return the command bytes that the ROM lists (Get Commands), which it does even when protected."""
+        with self._explained():
+            for _ in range(ATTEMPTS):
+                try:
+                    self._ready(DfuState.UPLOAD_IDLE)
+                    answer = self._channel.upload(COMMAND_BLOCK, self.transfer_size_bytes)
+                except Transient as error:
+                    self._recover(Request.UPLOAD, error)
+                    continue
+                self._state = DfuState.UPLOAD_IDLE
+                if answer and answer[0] == Command.GET_COMMANDS:
+                    return tuple(answer)
+                self._channel.anomalies.note("Get Commands answered nonsense", answer[:8].hex(" "))
+            raise self._channel.unreliable("Get Commands is not answered")
+
+    def protection(self) -> Protection:
+        """Return the verdict on read protection, from evidence; see `dfurun.dfuse.protection`."""
+        with self._explained():
+            return judge(self._chip, self._probe, self.commands)
+
+    # Reading ----------------------------------------------------------------------------------------------------------
+
+    def read(self, extent: AddressRange, on_progress: OnProgress | None = None) -> bytes:
+        """Return the bytes of `extent`; `on_progress` hears the bytes read so far.
+
+        Raises Refused where the chip is proven protected, LinkUnreliable where it cannot be read for another reason.
+        """
+        with self._explained():
+            data = bytearray()
+            block, failures = None, 0
+            while len(data) < extent.size_bytes:
+                at = extent.start + len(data)
+                length = min(self.transfer_size_bytes, extent.size_bytes - len(data))
+                try:
+                    if block is None or block > LAST_BLOCK or length < self.transfer_size_bytes:
+                        self._set_address(at)
+                        block = FIRST_DATA_BLOCK
+                    self._ready(DfuState.UPLOAD_IDLE)
+                    answer = self._channel.upload(block, length)
+                    if len(answer) != length:
+                        raise Garbled(f"{len(answer)} bytes of {length} at {format_address(at)}")
+                except Transient as error:
+                    self._recover(Request.UPLOAD, error)
+                    block, failures = None, failures + 1
+                    if failures == ATTEMPTS:
+                        raise self._refusal(f"cannot read {format_address(at)}") from None
+                    continue
+                self._state = DfuState.UPLOAD_IDLE
+                data += answer
+                block, failures = block + 1, 0
+                if on_progress:
+                    on_progress(len(data))
+            return bytes(data)
+
+    # Erasing and writing flash ----------------------------------------------------------------------------------------
+
+    def mass_erase(self) -> None:
+        """Erase the whole main flash. Raise DfurunError."""
+        with self._explained():
+            self._channel.select_memory(self._chip.flash.extent.start)
+            self._command(mass_erase_payload(), self._operations.mass_erase)
+
+    def erase_page(self, address: int) -> None:
+        """Erase the page that holds `address`. Raise DfurunError."""
+        with self._explained():
+            self._channel.select_memory(address)
+            self._command(erase_page_payload(address), self._operations.erase_page)
+
+    def write(self, address: int, data: bytes, on_progress: OnProgress | None = None) -> None:
+        """Program `data`, whose address and length the caller has aligned, into erased flash.
+
+        Whole blocks are streamed with rising numbers; a short tail gets its own address, because AN3156 counts a block's
+        address in the length of *that* request. Blocks whose fate is not known are added to `doubtful`.
+        """
+        with self._explained():
+            self._channel.select_memory(address)
+            done, block, failures = 0, None, 0
+            while done < len(data):
+                chunk = data[done : done + self.transfer_size_bytes]
+                at = AddressRange(address + done, len(chunk))
+                try:
+                    if block is None or block > LAST_BLOCK or at.size_bytes < self.transfer_size_bytes:
+                        self._set_address(at.start)
+                        block = FIRST_DATA_BLOCK
+                    self._ready(DfuState.DNLOAD_IDLE)
+                    self._channel.download(block, chunk)
+                    ending = self._waiter.finish(self._operations.write_block)
+                except (*Transient, RomError) as error:
+                    if isinstance(error, RomError):
+                        self.doubtful.append(at)
+                    self._recover(Request.DNLOAD, error)
+                    block, failures = None, failures + 1
+                    if failures == ATTEMPTS:
+                        raise self._refusal(f"cannot write {format_address(at.start)}") from None
+                    continue
+                block = self._ended(ending, at, block)
+                done, failures = done + at.size_bytes, 0
+                if on_progress:
+                    on_progress(done)
+
+    # Commands that end in a departure ---------------------------------------------------------------------------------
+
+    def write_option_bytes(self, raw: bytes) -> Departure:
+        """Write the whole option-byte block once; the ROM resets afterwards. Raise DfurunError."""
+        layout = self._chip.option_bytes
+        with self._explained():
+            self._channel.select_memory(layout.address)
+            return self._store_and_depart(FIRST_DATA_BLOCK, raw, self._operations.write_option_bytes, layout.address)
+
+    def read_unprotect(self) -> Departure:
+        """Send Read Unprotect, which erases the flash and resets. Only ever on proof of protection. Raise DfurunError."""
+        with self._explained():
+            return self._store_and_depart(
+                COMMAND_BLOCK, read_unprotect_payload(), self._operations.read_unprotect, None
+            )
+
+    def leave(self, entry: int | None) -> None:
+        """Leave the bootloader and start the program whose vector table is at `entry`; None: do not set the address.
+
+        A device that vanishes anywhere in this has left. Whether it did is for the caller to see on the bus.
+        """
+        with self._explained():
+            if entry is not None:
+                self._set_address(entry)
+            for _ in range(ATTEMPTS):
+                try:
+                    self._ready(DfuState.DNLOAD_IDLE)
+                    self._channel.download(FIRST_DATA_BLOCK, b"")
+                    self._channel.execute(TRANSFER_TIMEOUT_S)
+                except Vanished:
+                    return
+                except Transient as error:
+                    self._channel.note(Request.DNLOAD, error)
+                    try:
+                        self._channel.to_idle()
+                        self._state = DfuState.IDLE
+                    except (Vanished, LinkUnreliable):
+                        return
+                else:
+                    return
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _probe(self, address: int) -> Answer:
+        """Try once, afresh, to read a little at `address`, and tell exactly what came of it."""
+        length = min(PROBE_LENGTH, self.transfer_size_bytes)
+        try:
+            self._channel.select_memory(address)
+            self._ready(DfuState.DNLOAD_IDLE)
+            self._channel.download(COMMAND_BLOCK, set_address_payload(address))
+            self._waiter.finish(self._operations.set_address)
+            self._state = DfuState.DNLOAD_IDLE
+            self._ready(DfuState.UPLOAD_IDLE)
+            answer = self._channel.upload(FIRST_DATA_BLOCK, length)
+        except RomError as error:
+            self._channel.to_idle()
+            self._state = DfuState.IDLE
+            return Answer(address, "Set Address", error.report, None)
+        except Transient as error:
+            self._channel.note(Request.UPLOAD, error)
+            report = self._channel.to_idle()
+            self._state = DfuState.IDLE
+            return Answer(address, f"UPLOAD: {error.label}", report, None)
+        self._state = DfuState.UPLOAD_IDLE
+        return Answer(address, "UPLOAD", None, len(answer) == length)
+
+    def _set_address(self, address: int) -> None:
+        self._channel.select_memory(address)
+        self._command(set_address_payload(address), self._operations.set_address)
+
+    def _command(self, payload: bytes, operation: Operation) -> None:
+        """Send a command that may be repeated, until it ends well."""
+        for _ in range(ATTEMPTS):
+            try:
+                self._ready(DfuState.DNLOAD_IDLE)
+                self._channel.download(COMMAND_BLOCK, payload)
+                ending = self._waiter.finish(operation)
+            except (*Transient, RomError) as error:
+                self._recover(Request.DNLOAD, error)
+                continue
+            self._state = DfuState.DNLOAD_IDLE
+            if ending is not Ending.DOUBTFUL:
+                return
+            self._channel.to_idle()
+            self._state = DfuState.IDLE
+        raise self._refusal(f"{operation.name} does not succeed")
+
+    def _store_and_depart(self, block: int, payload: bytes, operation: Operation, address: int | None) -> Departure:
+        for _ in range(ATTEMPTS):
+            try:
+                if address is not None:
+                    self._set_address(address)
+                self._ready(DfuState.DNLOAD_IDLE)
+                self._channel.download(block, payload)
+            except Transient as error:
+                self._recover(Request.DNLOAD, error)  # stored or not, it was not executed: ABORT discards it
+                continue
+            return self._depart(operation)
+        raise self._channel.unreliable(f"{operation.name} cannot be sent")
+
+    def _depart(self, operation: Operation) -> Departure:
+        """Execute what is stored and watch the device go; a transfer that fails from here on is part of its going."""
+        for _ in range(DEPARTURE_POLLS):
+            try:
+                report = self._channel.poll(max(TRANSFER_TIMEOUT_S, operation.budget_s))
+            except Vanished:
+                return Departure.LEFT
+            except Transient as error:
+                self._channel.note(Request.GETSTATUS, error)
+                self._clock.sleep(operation.maximum_s)
+                continue
+            match report.state:
+                case DfuState.DNBUSY | DfuState.DNLOAD_SYNC:
+                    self._clock.sleep(max(min(report.poll_timeout_s, operation.budget_s), operation.maximum_s))
+                case DfuState.ERROR if report.status is DfuStatus.ERR_STALLEDPKT:
+                    return Departure.STAYED  # a poll came too early; what it did is read back
+                case DfuState.ERROR:
+                    self._recover(Request.DNLOAD, RomError(report))
+                    raise self._refusal(f"{operation.name} is refused", report)
+                case _:
+                    return Departure.STAYED
+        return Departure.STAYED
+
+    def _ready(self, purpose: DfuState) -> None:
+        """Bring the device where a DNLOAD (purpose DNLOAD_IDLE) or an UPLOAD (UPLOAD_IDLE) is legal."""
+        if self._state in (DfuState.IDLE, purpose):
+            return
+        if self._state is DfuState.ERROR:
+            self._channel.to_idle()
+        else:
+            self._channel.abort()
+        self._state = DfuState.IDLE
+
+    def _recover(self, request: Request, error: LinkError | RomError) -> None:
+        """Note what went wrong and return to dfuIDLE; what was stored is discarded, never executed."""
+        if isinstance(error, RomError):
+            self._channel.anomalies.note(f"{request.name} ended in {error.report}")
+        else:
+            self._channel.note(request, error)
+        self._state = DfuState.ERROR
+        found = self._channel.to_idle()
+        if found:
+            self._channel.anomalies.note(f"{request.name} left {found}")
+        self._state = DfuState.IDLE
+
+    def _ended(self, ending: Ending, at: AddressRange, block: int) -> int | None:
+        """Return the next block number, or None where the stream must start again at an address."""
+        if ending is not Ending.CLEAN:
+            self.doubtful.append(at)
+        if ending is not Ending.DOUBTFUL:
+            self._state = DfuState.DNLOAD_IDLE
+            return block + 1
+        self._channel.to_idle()
+        self._state = DfuState.IDLE
+        return None
+
+    def _refusal(self, what: str, report: StatusReport | None = None) -> DfurunError:
+        """Return what a persistent failure means: a proven protection, a refusal by the ROM, or an unreliable link."""
+        if report and report.status is not DfuStatus.ERR_VENDOR:
+            return StepFailed(
+                Code.STEP_FAILED,
+                f"{what}: the ROM answered {report}",
+                consequence="the board is as it was before this step, as far as its answers tell",
+                evidence=self._channel.anomalies.evidence,
+            )
+        verdict = judge(self._chip, self._probe, self.commands)
+        if verdict.verdict is Verdict.PROTECTED:
+            return Refused(
+                Code.PROTECTED,
+                f"{what}: the chip is read-protected (RDP level 1)",
+                consequence="nothing was written by this step",
+                hint="an `unprotect` step opens it, and erases all of its flash",
+                evidence=verdict.evidence,
+            )
+        return self._channel.unreliable(what)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what is left of a link's errors into what they mean for the board."""
+        try:
+            yield
+        except Vanished:
+            raise LinkUnreliable(
+                Code.DEVICE_LOST,
+                "the board left the bus in the middle of an operation",
+                consequence="its state is unknown; running again is safe",
+                hint="check cable and supply, hold BOOT0 high and power-cycle it, then run again",
+                evidence=self._channel.anomalies.evidence,
+            ) from None
+        except Denied as error:
+            raise AccessDenied(
+                Code.DEVICE_BUSY, f"the system refuses the board: {error}", consequence="nothing more was sent"
+            ) from None
+        except LinkError as error:
+            self._channel.note(Request.GETSTATUS, error)
+            raise self._channel.unreliable(f"{error.label} again and again") from None

@@ -1,0 +1,124 @@
+"""Waiting for a stored command to end: how often to ask, when an answer is not believed, when to give up.
+
+The first wait is what the ROM reports. After it, and until the datasheet's maximum has passed, the ROM is asked again at the
+reported interval; after that in doubling steps. A dfuDNBUSY that is answered when even the maximum has passed is *stale*:
+the ROM missed a packet and repeats itself (AN2606 table 42, dfu-util ticket #78), and the state machine moves only with a
+GETSTATUS that is really served. From then on the session probes early. A probe that is stalled proves that the ROM is at
+work, so the rest is waited out; where such a probe latches dfuERROR, probing ends and the operation counts as doubtful.
+
+# Ref: DFU 1.1 section 6.1.2 (bwPollTimeout); AN2606 rev 70 table 42; openmv#1508.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dfurun.clock import Clock
+from dfurun.dfuse.channel import TRANSFER_TIMEOUT_S, Channel, Transient
+from dfurun.dfuse.link import Stalled
+from dfurun.dfuse.operation import Operation
+from dfurun.dfuse.protocol import DfuState, DfuStatus, Request, StatusReport
+
+FIRST_PROBE_S = 0.001
+LAST_PROBE_S = 0.250
+SHORTEST_INTERVAL_S = 0.001
+
+
+class RomError(Exception):
+    """The ROM ended a command in dfuERROR."""
+
+    def __init__(self, report: StatusReport) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
+class Ending(Enum):
+    """How a command ended: as the protocol says, at the first GETSTATUS, or so that its effect must be read back."""
+
+    CLEAN = "clean"
+    EARLY = "early"
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(slots=True)
+class Trust:
+    """What the session has learned of the link's status answers."""
+
+    stale: bool = False
+    probing_hurts: bool = False
+
+    @property
+    def probes(self) -> bool:
+        """Whether an early GETSTATUS is worth sending."""
+        return self.stale and not self.probing_hurts
+
+
+class Waiter:
+    """Drives stored commands to their end on one channel."""
+
+    def __init__(self, channel: Channel, clock: Clock) -> None:
+        self._channel = channel
+        self._clock = clock
+        self.trust = Trust()
+
+    def finish(self, operation: Operation) -> Ending:
+        """Execute what is stored and wait for its end.
+
+        EARLY: the device says it ended where the protocol wants dfuDNBUSY. The answer that started it was lost, or the ROM
+        works inside GETSTATUS; it did run, but only a read shows how. DOUBTFUL: not even that is known.
+        Raises RomError for a dfuERROR that the waiting did not cause, LinkUnreliable when the budget is spent, LinkError
+        for a lost device.
+        """
+        report = self._channel.execute(max(TRANSFER_TIMEOUT_S, operation.budget_s))
+        if report.state is DfuState.ERROR:
+            raise RomError(report)
+        if report.state is DfuState.DNLOAD_IDLE:
+            return Ending.EARLY
+        return self._wait(operation, report)
+
+    def _wait(self, operation: Operation, report: StatusReport) -> Ending:
+        clock, trust = self._clock, self.trust
+        begun = last_busy = clock.now()
+        interval = max(min(report.poll_timeout_s, operation.maximum_s), SHORTEST_INTERVAL_S)
+        probe_s = FIRST_PROBE_S
+        probing, stalled = trust.probes, False
+        pause = probe_s if probing else min(report.poll_timeout_s, operation.budget_s)
+        while True:
+            clock.sleep(pause)
+            if clock.now() - begun > operation.budget_s:
+                raise self._channel.unreliable(f"{operation.name}: no end after {operation.budget_s:.1f} s")
+            try:
+                report = self._channel.poll(max(TRANSFER_TIMEOUT_S, operation.budget_s))
+            except Stalled as error:
+                self._channel.note(Request.GETSTATUS, error)
+                stalled = True
+                pause = max(operation.maximum_s - (clock.now() - last_busy), interval)
+                continue
+            except Transient as error:
+                self._channel.note(Request.GETSTATUS, error)
+                pause = interval
+                continue
+            match report.state:
+                case DfuState.DNLOAD_IDLE:
+                    return Ending.CLEAN
+                case DfuState.ERROR if stalled and report.status is DfuStatus.ERR_STALLEDPKT:
+                    trust.probing_hurts |= probing
+                    clock.sleep(operation.maximum_s - (clock.now() - last_busy))
+                    self._channel.to_idle()
+                    return Ending.DOUBTFUL
+                case DfuState.ERROR:
+                    raise RomError(report)
+                case DfuState.DNBUSY | DfuState.DNLOAD_SYNC:
+                    last_busy = clock.now()
+                    if last_busy - begun >= operation.maximum_s and not trust.stale:
+                        trust.stale = True
+                        self._channel.anomalies.note("stale dfuDNBUSY", operation.name)
+                    probing = trust.probes
+                    pause = probe_s if probing else interval
+                    probe_s = min(2 * probe_s, LAST_PROBE_S) if probing else probe_s
+                case _:
+                    # Aborted by another hand, or a corrupted answer: whether it ran is not known.
+                    self._channel.anomalies.note(f"unexpected {report.state.spelled}", operation.name)
+                    self._channel.to_idle()
+                    return Ending.DOUBTFUL

@@ -1,0 +1,129 @@
+"""The one board a run talks to: found, opened, and followed across its resets at the same port."""
+
+from __future__ import annotations
+
+from dfurun.chips import Chip
+from dfurun.clock import Clock
+from dfurun.dfuse.anomalies import Anomalies
+from dfurun.dfuse.channel import HUB_ADVICE
+from dfurun.dfuse.link import LinkError
+from dfurun.dfuse.session import Session
+from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
+from dfurun.usb.discovery import Bus, Candidate, Selector
+from dfurun.usb.port import PortPath
+from dfurun.usb.pyusb_link import PyusbLink
+
+LOOK_INTERVAL_S = 0.05
+SETTLE_S = 0.1  # between a board's appearance and the first transfer
+OPEN_ATTEMPTS = 4
+
+
+class Connection:
+    """Finds and opens the board that `selector` means; after that it is the board at that port, whatever its address."""
+
+    def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector) -> None:
+        self._bus = bus
+        self._chip = chip
+        self._clock = clock
+        self._selector = selector
+        self._session: Session | None = None
+        self._address: int | None = None
+        self._closed_transfers = 0
+        self.port: PortPath | None = None
+        self.anomalies = Anomalies()
+
+    @property
+    def session(self) -> Session:
+        """The open session; raise LinkUnreliable where there is none (the board left)."""
+        if self._session is None:
+            raise LinkUnreliable(Code.DEVICE_LOST, "no board is connected", consequence="nothing was sent")
+        return self._session
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a session is open."""
+        return self._session is not None
+
+    @property
+    def transfers(self) -> int:
+        """Control transfers to the DFU interface, over all sessions."""
+        return self._closed_transfers + (self._session.transfers if self._session else 0)
+
+    def open(self, timeout_s: float) -> Session:
+        """Wait until the board is there, open it and bring it to dfuIDLE.
+
+        Raises DeviceNotFound when the time is over or several fit, AccessDenied, LinkUnreliable.
+        """
+        deadline = self._clock.now() + timeout_s
+        while True:
+            try:
+                candidate = self._bus.select(self._selector)
+            except DeviceNotFound as error:
+                if error.code is Code.AMBIGUOUS_DEVICE or self._clock.now() >= deadline:
+                    raise
+                self._clock.sleep(LOOK_INTERVAL_S)
+            else:
+                return self._open(candidate)
+
+    def close(self) -> None:
+        """Give the board back, where one is open."""
+        if self._session is not None:
+            self._closed_transfers += self._session.transfers
+            self._session.close()
+            self._session = None
+
+    def wait_for_departure(self, timeout_s: float) -> bool:
+        """Close the session and wait until the board leaves its port or re-enumerates; say whether it did."""
+        self.close()
+        deadline = self._clock.now() + timeout_s
+        while (found := self._present()) is not None and found.address == self._address:
+            if self._clock.now() >= deadline:
+                return False
+            self._clock.sleep(LOOK_INTERVAL_S)
+        return True
+
+    def wait_for_return(self, timeout_s: float) -> Session | None:
+        """Wait for a board at the same port and open it; None when the time is over."""
+        self.close()
+        deadline = self._clock.now() + timeout_s
+        while (found := self._present()) is None:
+            if self._clock.now() >= deadline:
+                return None
+            self._clock.sleep(LOOK_INTERVAL_S)
+        self._clock.sleep(SETTLE_S)
+        return self._open(found)
+
+    def stays_away(self, duration_s: float) -> bool:
+        """Say whether nothing appears at the port for `duration_s` from now."""
+        deadline = self._clock.now() + duration_s
+        while self._present() is None:
+            if self._clock.now() >= deadline:
+                return True
+            self._clock.sleep(LOOK_INTERVAL_S)
+        return False
+
+    def _present(self) -> Candidate | None:
+        return None if self.port is None else self._bus.at(self.port)
+
+    def _open(self, candidate: Candidate) -> Session:
+        self.close()
+        self.port = candidate.port
+        for _ in range(OPEN_ATTEMPTS):
+            try:
+                link = PyusbLink(candidate, self._clock)
+            except LinkError as error:
+                self.anomalies.note(f"open: {error.label}", str(error))
+                self._clock.sleep(SETTLE_S)
+                candidate = self._present() or candidate
+                continue
+            self._address = candidate.address
+            self._session = Session(link, self._chip, self._clock, self.anomalies)
+            self._session.first_contact()
+            return self._session
+        raise LinkUnreliable(
+            Code.LINK_UNRELIABLE,
+            f"the board at {candidate.port} is on the bus and does not answer",
+            consequence="nothing was changed on it",
+            hint=HUB_ADVICE,
+            evidence=self.anomalies.evidence,
+        )

@@ -1,0 +1,119 @@
+"""What is on the bus, and which of it a run means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dfurun.dfuse.protocol import DFU_INTERFACE_CLASS, DFU_INTERFACE_SUBCLASS, DFU_MODE_PROTOCOL
+from dfurun.errors import Code, DeviceNotFound
+from dfurun.usb import hints
+from dfurun.usb.port import PortPath
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One device in DFU mode. `address` changes at every enumeration, `port` never does."""
+
+    port: PortPath
+    address: int
+    vendor_id: int
+    product_id: int
+    release: int
+    device: Any
+
+    def __str__(self) -> str:
+        return f"{self.port}  {self.vendor_id:04x}:{self.product_id:04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which board is meant: by port, by serial number, or the only one there is."""
+
+    port: PortPath | None = None
+    serial: str | None = None
+
+    def __str__(self) -> str:
+        words = [f"at port {self.port}"] if self.port else []
+        return " ".join(words + ([f"with serial number {self.serial}"] if self.serial else []))
+
+
+class Bus:
+    """The devices that one pyusb backend sees; with the simulator's backend, simulated boards."""
+
+    def __init__(self, backend: Any, ids: frozenset[tuple[int, int]]) -> None:
+        self._backend = backend
+        self._ids = ids
+
+    def candidates(self) -> list[Candidate]:
+        """Return the devices in DFU mode whose ids the chip data knows, by port."""
+        import usb.core
+
+        found = usb.core.find(find_all=True, backend=self._backend, custom_match=self._fits)
+        return sorted((_candidate(device) for device in found or ()), key=lambda c: (c.port, c.address))
+
+    def at(self, port: PortPath) -> Candidate | None:
+        """Return what is at this port now."""
+        return next((candidate for candidate in self.candidates() if candidate.port == port), None)
+
+    def select(self, selector: Selector) -> Candidate:
+        """Return the one board that fits; raise DeviceNotFound where none or several do."""
+        found = self.candidates()
+        fitting = [c for c in found if selector.port in (None, c.port)]
+        if selector.serial is not None:
+            fitting = [c for c in fitting if serial_number(c) == selector.serial]
+        if len(fitting) == 1:
+            return fitting[0]
+        raise _not_found(selector, found) if not fitting else _ambiguous(selector, fitting)
+
+    def _fits(self, device: Any) -> bool:
+        return (device.idVendor, device.idProduct) in self._ids and _is_dfu_mode(device)
+
+
+def serial_number(candidate: Candidate) -> str:
+    """Return the device's serial number, empty where it cannot be read."""
+    from dfurun.usb.strings import read_string
+
+    return read_string(candidate.device, candidate.device.iSerialNumber)
+
+
+def _candidate(device: Any) -> Candidate:
+    port = PortPath(device.bus or 0, tuple(device.port_numbers or ()))
+    return Candidate(port, device.address or 0, device.idVendor, device.idProduct, device.bcdDevice, device)
+
+
+def _is_dfu_mode(device: Any) -> bool:
+    import usb.core
+
+    wanted = (DFU_INTERFACE_CLASS, DFU_INTERFACE_SUBCLASS, DFU_MODE_PROTOCOL)
+    try:
+        return any((i.bInterfaceClass, i.bInterfaceSubClass, i.bInterfaceProtocol) == wanted for c in device for i in c)
+    except usb.core.USBError:
+        return True  # its descriptors cannot be read: opening it will say why
+
+
+def _not_found(selector: Selector, found: Sequence[Candidate]) -> DeviceNotFound:
+    if found:
+        return DeviceNotFound(
+            Code.NO_DEVICE,
+            f"no board in DFU mode {selector}",
+            consequence="nothing was sent",
+            hint="what is there: " + "; ".join(str(candidate) for candidate in found),
+        )
+    return DeviceNotFound(
+        Code.NO_DEVICE,
+        f"no board in DFU mode {selector}".rstrip() + (" is on the bus" if selector == Selector() else ""),
+        consequence="nothing was sent",
+        hint=hints.ENTER_DFU,
+    )
+
+
+def _ambiguous(selector: Selector, fitting: Sequence[Candidate]) -> DeviceNotFound:
+    return DeviceNotFound(
+        Code.AMBIGUOUS_DEVICE,
+        f"{len(fitting)} boards in DFU mode fit {selector}".rstrip(),
+        consequence="nothing was sent to any of them",
+        hint="choose one with --port: " + ", ".join(str(candidate.port) for candidate in fitting),
+        evidence=[str(candidate) for candidate in fitting],
+    )

@@ -1,0 +1,167 @@
+"""A DfuSe link over pyusb: one claimed interface of one open device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dfurun.clock import Clock
+from dfurun.dfuse.link import AlternateSetting, Denied, DeviceDescription, Garbled, LinkError
+from dfurun.dfuse.protocol import (
+    DFU_INTERFACE_CLASS,
+    DFU_INTERFACE_SUBCLASS,
+    REQUEST_TYPE_IN,
+    REQUEST_TYPE_OUT,
+    FunctionalDescriptor,
+    Request,
+)
+from dfurun.errors import AccessDenied
+from dfurun.usb.discovery import Candidate
+from dfurun.usb.errors import as_access_denied, as_link_error
+from dfurun.usb.strings import read_string
+
+OPEN_ATTEMPTS = 6
+OPEN_PAUSE_S = 0.5  # a device that has just come back may still be in the hands of the system (udev, other DFU tools)
+
+
+class PyusbLink:
+    """Implements `dfurun.dfuse.link.Link`."""
+
+    def __init__(self, candidate: Candidate, clock: Clock) -> None:
+        """Open and claim; raise AccessDenied where the system refuses, LinkError where the device does not answer."""
+        self._device = candidate.device
+        self._interface_number, self._alternate = 0, 0
+        self._claim(candidate, clock)
+        try:
+            self._description = self._describe(candidate)
+        except LinkError:
+            self.close()
+            raise
+
+    @property
+    def description(self) -> DeviceDescription:
+        """The device's descriptors, as read when it was opened."""
+        return self._description
+
+    def control_out(self, request: Request, value: int, data: bytes, timeout_s: float) -> None:
+        """Send `data` with the request; raise LinkError."""
+        sent = self._transfer(REQUEST_TYPE_OUT, request, value, data, timeout_s)
+        if sent != len(data):
+            raise Garbled(f"{request.name}: {sent} of {len(data)} bytes went out")
+
+    def control_in(self, request: Request, value: int, length: int, timeout_s: float) -> bytes:
+        """Return at most `length` bytes that the device answers; raise LinkError."""
+        return bytes(self._transfer(REQUEST_TYPE_IN, request, value, length, timeout_s))
+
+    def select_alternate(self, number: int) -> None:
+        """Select an alternate setting, unless it is selected already; raise LinkError."""
+        import usb.core
+
+        if number == self._alternate:
+            return
+        try:
+            self._device.set_interface_altsetting(self._interface_number, number)
+        except usb.core.USBError as error:
+            raise as_link_error(error) from None
+        self._alternate = number
+
+    def reset(self) -> None:
+        """Reset the port and claim the interface again; raise LinkError."""
+        import usb.core
+        import usb.util
+
+        try:
+            self._device.reset()
+            usb.util.claim_interface(self._device, self._interface_number)
+            self._device.set_interface_altsetting(self._interface_number, self._alternate)
+        except usb.core.USBError as error:
+            raise as_link_error(error) from None
+
+    def close(self) -> None:
+        """Give the device back; never raises."""
+        import usb.core
+        import usb.util
+
+        try:
+            usb.util.dispose_resources(self._device)
+        except usb.core.USBError:
+            return  # it is gone: there is nothing to give back
+
+    def _transfer(self, kind: int, request: Request, value: int, data_or_length: bytes | int, timeout_s: float) -> Any:
+        import usb.core
+
+        try:
+            return self._device.ctrl_transfer(
+                kind, request, value, self._interface_number, data_or_length, round(timeout_s * 1000)
+            )
+        except usb.core.USBError as error:
+            raise as_link_error(error) from None
+
+    def _claim(self, candidate: Candidate, clock: Clock) -> None:
+        import usb.core
+
+        refusal: AccessDenied | None = None
+        for _ in range(OPEN_ATTEMPTS):
+            try:
+                self._interface_number = self._open()
+            except usb.core.USBError as error:
+                translated = as_link_error(error)
+                if not isinstance(translated, Denied):
+                    raise translated from None
+                refusal = as_access_denied(error, str(candidate.port))
+            except NotImplementedError:
+                refusal = as_access_denied(usb.core.USBError("not supported", -12), str(candidate.port))
+            else:
+                return
+            self.close()
+            clock.sleep(OPEN_PAUSE_S)
+        assert refusal is not None
+        raise refusal
+
+    def _open(self) -> int:
+        import usb.core
+        import usb.util
+
+        try:
+            configuration = self._device.get_active_configuration()
+        except usb.core.USBError as error:
+            if error.backend_error_code is not None or error.errno is not None:
+                raise
+            self._device.set_configuration()  # "Configuration not set": pyusb's own error, without a code
+            configuration = self._device.get_active_configuration()
+        number = next(
+            (
+                i.bInterfaceNumber
+                for i in configuration
+                if (i.bInterfaceClass, i.bInterfaceSubClass) == (DFU_INTERFACE_CLASS, DFU_INTERFACE_SUBCLASS)
+            ),
+            0,
+        )
+        try:
+            if self._device.is_kernel_driver_active(number):
+                self._device.detach_kernel_driver(number)
+        except NotImplementedError:
+            pass  # only Linux has kernel drivers to detach
+        usb.util.claim_interface(self._device, number)
+        return int(number)
+
+    def _describe(self, candidate: Candidate) -> DeviceDescription:
+        settings = sorted(
+            (i for i in self._device.get_active_configuration() if i.bInterfaceNumber == self._interface_number),
+            key=lambda i: i.bAlternateSetting,
+        )
+        extra = b"".join(bytes(setting.extra_descriptors) for setting in settings)
+        try:
+            functional = FunctionalDescriptor.find(extra)
+        except ValueError as error:
+            raise Garbled(str(error)) from None
+        return DeviceDescription(
+            vendor_id=candidate.vendor_id,
+            product_id=candidate.product_id,
+            release=candidate.release,
+            product=read_string(self._device, self._device.iProduct),
+            serial=read_string(self._device, self._device.iSerialNumber),
+            functional=functional,
+            alternates=tuple(
+                AlternateSetting(i.bAlternateSetting, read_string(self._device, i.iInterface)) for i in settings
+            ),
+        )
