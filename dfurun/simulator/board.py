@@ -1,0 +1,454 @@
+"""One simulated board: power, BOOT0, reset, what runs, and its presence on the bus. `control` is the door for front ends.
+
+# Ref: AN2606 (boot modes, connection times); RM0091 section 2.5 (boot configuration) and 4 (option bytes); ARMv6-M (an image
+# starts with its initial stack pointer and its reset vector, whose bit 0 says Thumb).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dfurun.chips import BootTarget, Chip, EarlyPoll, UsbIdentity
+from dfurun.clock import Clock
+from dfurun.dfuse.protocol import Command, DfuStatus
+from dfurun.simulator import wire
+from dfurun.simulator.commands import BlockAddressing, Download, RomModel
+from dfurun.simulator.device import UsbDevice
+from dfurun.simulator.faults import Fault, HostRefusal, Moment
+from dfurun.simulator.flash import FlashMemory
+from dfurun.simulator.memory import Memory, Region
+from dfurun.simulator.operation import Operation
+from dfurun.simulator.option_bytes import OptionBytes
+from dfurun.simulator.rom import Bootloader, Registers
+from dfurun.simulator.transfer import Gone, Setup, TransferFailure
+
+DEFAULT_UNIQUE_ID = bytes.fromhex("2D0030000D50534237343120")
+DEFAULT_TRACE_LENGTH = 4096
+_MAXIMUM_USB_ADDRESS = 127
+_USER_DFU_TRANSFER_SIZE_BYTES = 1024
+_USER_DFU_COMMANDS = (Command.GET_COMMANDS, Command.SET_ADDRESS, Command.ERASE)
+
+
+class Running(StrEnum):
+    """What the core does."""
+
+    OFF = "off"
+    BOOTLOADER = "bootloader"
+    APPLICATION = "application"
+    SRAM = "sram"
+    CRASHED = "crashed"
+
+
+class OptionReload(StrEnum):
+    """When option bytes that the bootloader has written come into force.
+
+    POWER_ON: RM0091 section 4, "a POR or OBL_LAUNCH is necessary". RESET: the ROM's own reset loads them, as it would if it
+    were an OBL_LAUNCH. Which of the two it is has not been established.
+    """
+
+    POWER_ON = "power-on"
+    RESET = "reset"
+
+
+@dataclass(slots=True)
+class Situation:
+    """Where the board stands: pin, core and bus.
+
+    `connects_at_s` is when the device is on the bus, None where it will not come before a power cycle. `connections` counts
+    its appearances: a handle belongs to one of them.
+    """
+
+    boot0: int
+    running: Running = Running.OFF
+    usb_address: int = 0
+    connections: int = 0
+    connects_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One control transfer that the board has seen; `failure` names what the host met instead of an answer."""
+
+    at_s: float
+    setup: Setup
+    data: bytes
+    answer: bytes
+    failure: str | None
+
+    def __str__(self) -> str:
+        came = self.failure or (self.answer[:8].hex(" ") if self.answer else "ok")
+        return f"{self.at_s:10.6f}  {self.setup}  {self.data[:8].hex(' ')} -> {came}"
+
+
+class SimulatedBoard:
+    """A board with one chip, a BOOT0 switch and a USB plug.
+
+    It is switched on when it is made and has been for a while: the bootloader is on the bus at once. `user_dfu` makes the
+    application in main flash ST's own DFU example, which looks like the ROM, and starts it by holding BOOT0 low.
+    `on_change` is called after everything that may have changed the board.
+    """
+
+    def __init__(
+        self,
+        chip: Chip,
+        clock: Clock,
+        *,
+        bus: int = 1,
+        port: tuple[int, ...] = (1,),
+        unique_id: bytes = DEFAULT_UNIQUE_ID,
+        boot0: int | None = None,
+        flash: bytes = b"",
+        option_bytes: bytes | None = None,
+        option_reload: OptionReload | str = OptionReload.POWER_ON,
+        addressing: BlockAddressing = BlockAddressing.FIXED,
+        early_poll: EarlyPoll | None = None,
+        tolerates_stray_requests: bool = True,
+        faults: Sequence[Fault] = (),
+        user_dfu: bool = False,
+        trace_length: int = DEFAULT_TRACE_LENGTH,
+    ) -> None:
+        self.chip = chip
+        self.clock = clock
+        self.bus = bus
+        self.port = port
+        self.option_reload = OptionReload(option_reload)
+        self.faults = list(faults)
+        self.user_dfu = user_dfu
+        self.memory = Memory(chip, unique_id)
+        self.memory.flash.replace(flash or (_user_dfu_image(chip) if user_dfu else b""))
+        if option_bytes is not None:
+            self.memory.option_bytes.replace(option_bytes)
+            self.memory.option_bytes.load()
+        self.transfers: Counter[str] = Counter()
+        self.trace: deque[TraceEntry] = deque(maxlen=trace_length)
+        self.on_change: Callable[[], None] = _nothing
+        self.new_address: Callable[[], int] = self._next_own_address
+        self.situation = Situation(boot0=boot0 if boot0 is not None else int(not user_dfu))
+        self._model = RomModel(
+            commands=chip.rom.commands,
+            mass_erase=chip.rom.mass_erase,
+            early_poll=early_poll or chip.rom.early_poll,
+            transfer_size_bytes=chip.usb.transfer_size_bytes,
+            addressing=addressing,
+            tolerates_stray_requests=tolerates_stray_requests,
+        )
+        self._bootloader: Bootloader | None = None
+        self._device: UsbDevice | None = None
+        self._boot(connects_at_s=clock.now())
+
+    # What there is to see --------------------------------------------------------------------------------------------
+
+    @property
+    def flash(self) -> FlashMemory:
+        """Main flash, as it is now."""
+        self.settle()
+        return self.memory.flash
+
+    @property
+    def option_bytes(self) -> OptionBytes:
+        """The option bytes, stored and in force, as they are now."""
+        self.settle()
+        return self.memory.option_bytes
+
+    @property
+    def running(self) -> Running:
+        """What the core does now."""
+        self.settle()
+        return self.situation.running
+
+    @property
+    def boot0(self) -> int:
+        """The level of the BOOT0 pin."""
+        return self.situation.boot0
+
+    @property
+    def bootloader(self) -> Bootloader | None:
+        """The bootloader that runs, in ROM or as user DFU; None where none does."""
+        self.settle()
+        return self._bootloader
+
+    @property
+    def device(self) -> UsbDevice | None:
+        """The USB device as the bus has it now; None where the board is not on the bus."""
+        self.settle()
+        connects_at_s = self.situation.connects_at_s
+        on_the_bus = connects_at_s is not None and connects_at_s <= self.clock.now()
+        return self._device if on_the_bus else None
+
+    @property
+    def present(self) -> bool:
+        """Whether the board is on the bus now."""
+        return self.device is not None
+
+    # What the bus does ------------------------------------------------------------------------------------------------
+
+    def control(self, setup: Setup, data: bytes = b"") -> bytes:
+        """Carry one control transfer and return what the device answers; raise TransferFailure.
+
+        Takes the transfer's time on the board's clock.
+        """
+        at_s = self.clock.now()
+        self.clock.sleep(wire.until_device_acts_s(setup))
+        answer, failure = b"", None
+        try:
+            answer = self._carry(Moment(setup, data, self.transfers.total(), self))
+        except TransferFailure as error:
+            failure = error.label
+            raise
+        finally:
+            self.clock.sleep(wire.after_device_acts_s(setup, len(answer)))
+            self.trace.append(TraceEntry(at_s, setup, data, answer, failure))
+            self.on_change()
+        return answer
+
+    def _carry(self, moment: Moment) -> bytes:
+        if not self.present:
+            raise Gone
+        self.transfers[moment.setup.name] += 1
+        answer = None
+        for fault in self.faults:
+            answer = fault.before(moment) if answer is None else answer
+        if answer is None:
+            device = self.device
+            if device is None:  # a fault has pulled the plug
+                raise Gone
+            answer = device.control(moment.setup, moment.data)
+        for fault in self.faults:
+            answer = fault.after(moment, answer)
+        return answer
+
+    def usb_reset(self) -> None:
+        """Signal a reset on the bus: the device answers at its address as before, its DFU state starts over."""
+        device, bootloader = self.device, self._bootloader
+        if device is None or bootloader is None:
+            raise Gone
+        self.clock.sleep(wire.BUS_RESET_S)
+        self.settle()
+        bootloader.bus_reset()
+        device.alternate = 0
+        self.on_change()
+
+    def refusal_to_open(self) -> HostRefusal | None:
+        """Return how a host fails to open the device, or None."""
+        return next((refusal for fault in self.faults if (refusal := fault.opening())), None)
+
+    def refusal_to_claim(self) -> HostRefusal | None:
+        """Return how a host fails to claim the interface, or None."""
+        return next((refusal for fault in self.faults if (refusal := fault.claiming())), None)
+
+    # What hands do ----------------------------------------------------------------------------------------------------
+
+    def power_cycle(self, boot0: int | None = None) -> None:
+        """Take the power away and give it back, with BOOT0 at this level (None: as it is)."""
+        self.power_off()
+        if boot0 is not None:
+            self.situation.boot0 = boot0
+        self.power_on()
+
+    def power_off(self) -> None:
+        """Take the power away: RAM is lost, and so is what a running operation has not done yet."""
+        self.settle()
+        if self._bootloader is not None:
+            self._bootloader.cut_power()
+        self.memory.clear_ram()
+        self._stop()
+        self.on_change()
+
+    def power_on(self) -> None:
+        """Give power: the option bytes are loaded and decide with BOOT0 what starts."""
+        self.memory.option_bytes.load()
+        self._boot(connects_at_s=self.clock.now() + self.chip.usb.connect_minimum_s)
+        self.on_change()
+
+    def set_boot0(self, level: int) -> None:
+        """Move the BOOT0 switch; it counts at the next start."""
+        self.situation.boot0 = level
+        self.on_change()
+
+    def unplug(self, *, back_after_s: float | None) -> None:
+        """Lose the bus, not the power: for a while, or (None) until the next power cycle."""
+        self.settle()
+        if self._bootloader is not None:
+            self._bootloader.bus_reset()
+        self._connect(None if back_after_s is None else self.clock.now() + back_after_s)
+        self.on_change()
+
+    def replace_flash(self, contents: bytes) -> None:
+        """Put `contents` into main flash as a debugger would; nothing restarts."""
+        self.settle()
+        self.memory.flash.replace(contents)
+        self.on_change()
+
+    def replace_option_bytes(self, raw: bytes) -> None:
+        """Store these option bytes and load them; the board is then as if it had been switched on with them a while ago."""
+        self.settle()
+        self.memory.option_bytes.replace(raw)
+        self.memory.option_bytes.load()
+        if self.situation.running is not Running.OFF:
+            self._boot(connects_at_s=self.clock.now())
+        self.on_change()
+
+    def protect(self, level: int) -> None:
+        """Set read protection level 0, 1 or 2 in the option bytes and load them; flash stays as it is."""
+        codes = {0: 0xAA, 1: 0xBB, 2: 0xCC}
+        if level not in codes:
+            raise ValueError(f"read protection has the levels 0, 1 and 2, not {level}")
+        offset = self.chip.option_bytes.fields["RDP"].byte
+        raw = bytearray(self.option_bytes.stored)
+        raw[offset : offset + 2] = codes[level], codes[level] ^ 0xFF
+        self.replace_option_bytes(bytes(raw))
+
+    def settle(self) -> None:
+        """Let everything happen whose time has passed."""
+        if self._bootloader is not None:
+            self._bootloader.settle()
+
+    # What the bootloader asks for --------------------------------------------------------------------------------------
+
+    def system_reset(self, at_s: float) -> None:
+        """Reset the chip: what starts is decided anew, on option bytes that are loaded only where the model says so."""
+        if self.option_reload is OptionReload.RESET:
+            self.memory.option_bytes.load()
+        away = any(fault.stays_away() for fault in self.faults)
+        self._boot(connects_at_s=None if away else at_s + self.chip.usb.connect_minimum_s)
+
+    def leave(self, address: int) -> None:
+        """Leave the bus and jump to the word at `address` + 4.
+
+        AN2662 section 4.5.5: where the address "doesn't contain executable code, then the device will be reset". That the ROM
+        knows by an initial stack pointer outside RAM is an inference.
+        """
+        if any(fault.stays() for fault in self.faults):
+            return
+        if self._stack_pointer_is_in_ram(address):
+            self._stop()
+            self._start_image(address, connects_at_s=self.clock.now() + self.chip.usb.connect_minimum_s)
+        else:
+            self.system_reset(self.clock.now())
+
+    def forced_outcome(self, download: Download) -> DfuStatus | None:
+        """Return the status that a fault makes of executing `download`, or None."""
+        return next((status for fault in self.faults if (status := fault.executing(download)) is not None), None)
+
+    def loses(self, operation: Operation) -> bool:
+        """Say whether a fault acknowledges `operation` without doing it."""
+        return any(fault.loses(operation) for fault in self.faults)
+
+    # Starting -----------------------------------------------------------------------------------------------------------
+
+    def _boot(self, *, connects_at_s: float | None) -> None:
+        self._stop()
+        options = self.memory.option_bytes
+        target = self.chip.starts(options.fields, boot0=self.situation.boot0)
+        if (
+            options.protection_level == 2
+        ):  # RM0365 section 4.3.1, the same text: boot from RAM and system memory are disabled
+            target = BootTarget.MAIN_FLASH
+        match target:
+            case BootTarget.SYSTEM_MEMORY:
+                self._start_image(self.chip.system_memory.start, connects_at_s=connects_at_s)
+            case BootTarget.MAIN_FLASH:
+                self._start_image(self.chip.flash.extent.start, connects_at_s=connects_at_s)
+            case BootTarget.SRAM:
+                self.situation.running = Running.SRAM
+
+    def _start_image(self, address: int, *, connects_at_s: float | None) -> None:
+        """Start what the vector table at `address` leads to."""
+        vector = int.from_bytes(self.memory.read(address + 4, 4), "little")
+        thumb = bool(vector & 1)
+        region = self.memory.region_of(vector & ~1)
+        match region:
+            case Region.SYSTEM_MEMORY if thumb:
+                self.situation.running = Running.BOOTLOADER
+                self._start_device(connects_at_s)
+            case Region.MAIN_FLASH if thumb and self._stack_pointer_is_in_ram(address):
+                self.situation.running = Running.APPLICATION
+                self._start_device(connects_at_s)
+            case Region.RAM if thumb and self._stack_pointer_is_in_ram(address):
+                self.situation.running = Running.SRAM
+            case _:
+                self.situation.running = Running.CRASHED
+
+    def _start_device(self, connects_at_s: float | None) -> None:
+        self._make_device()
+        if self._device is not None:
+            self._connect(connects_at_s)
+
+    def _make_device(self) -> None:
+        """Make the USB device that the running program is, if it is one."""
+        usb, model = self.chip.usb, self._model
+        if self.situation.running is Running.APPLICATION and self.user_dfu:
+            usb = _user_dfu_identity(self.chip, self.memory.unique_id)
+            model = replace(
+                model,
+                commands=_USER_DFU_COMMANDS,
+                transfer_size_bytes=usb.transfer_size_bytes,
+                regions=frozenset({Region.MAIN_FLASH}),
+            )
+        elif self.situation.running is not Running.BOOTLOADER:
+            return
+        self._bootloader = Bootloader(model, self.memory, self.clock, self)
+        self._device = UsbDevice(usb, self._bootloader.control)
+
+    def resume(self, situation: Situation, registers: Registers | None, *, configuration: int, alternate: int) -> None:
+        """Go on from a saved situation, in the middle of whatever the bootloader was doing."""
+        self._stop()
+        self.situation = situation
+        self._make_device()
+        if registers is not None and self._bootloader is not None and self._device is not None:
+            self._bootloader.registers = registers
+            self._device.configuration, self._device.alternate = configuration, alternate
+
+    def _stop(self) -> None:
+        self._bootloader = self._device = None
+        self.situation.running = Running.OFF
+        self.situation.connects_at_s = None
+
+    def _connect(self, at_s: float | None) -> None:
+        self.situation.connections += 1
+        self.situation.connects_at_s = at_s
+        self.situation.usb_address = self.new_address()
+        if self._device is not None:
+            self._device.alternate = 0
+
+    def _next_own_address(self) -> int:
+        return self.situation.usb_address % _MAXIMUM_USB_ADDRESS + 1
+
+    def _stack_pointer_is_in_ram(self, address: int) -> bool:
+        pointer = int.from_bytes(self.memory.read(address, 4), "little")
+        return self.chip.ram.start < pointer <= self.chip.ram.end
+
+
+def _nothing() -> None:
+    """Nobody watches the board."""
+
+
+def _user_dfu_image(chip: Chip) -> bytes:
+    """Return a vector table that starts in flash: a program to be the user DFU."""
+    return chip.ram.end.to_bytes(4, "little") + (chip.flash.extent.start + 0x101).to_bytes(4, "little")
+
+
+def _user_dfu_identity(chip: Chip, unique_id: bytes) -> UsbIdentity:
+    """Return how ST's DFU example presents itself: bcdDevice 0x0200, its own pages read-only, a serial from the unique id.
+
+    # Ref: facts on the examples' descriptors: "DFU in FS Mode", `a` sectors for the program itself; serial number as in
+    # usbd_desc.c of STM32Cube (UID word 0 + word 2, then the upper half of word 1).
+    """
+    read_only = 6
+    pages, size_kib = chip.flash.page_count, chip.flash.page_size_bytes // 1024
+    layout = (
+        f"@Internal Flash  /0x{chip.flash.extent.start:08X}"
+        f"/{read_only:02}*{size_kib:03}Ka,{pages - read_only:02}*{size_kib:03}Kg"
+    )
+    words = [int.from_bytes(unique_id[i : i + 4], "little") for i in (0, 4, 8)]
+    return replace(
+        chip.usb,
+        release=0x0200,
+        product="DFU in FS Mode",
+        serial=f"{words[0] + words[2] & 0xFFFF_FFFF:08X}{words[1] >> 16:04X}",
+        transfer_size_bytes=_USER_DFU_TRANSFER_SIZE_BYTES,
+        alternates=(layout,),
+    )

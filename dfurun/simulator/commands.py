@@ -1,0 +1,137 @@
+"""What a stored DNLOAD asks for: judged once, when the GETSTATUS after it executes it. No state, no time.
+
+# Ref: AN3156 section 5 with table 4; its figures of the device side, which AN2662 section 4.5 (the same bootloader's first
+# description) draws in full: unsupported command -> errSTALLEDPKT; address not allowed -> errTARGET; then read protection
+# active -> errVENDOR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dfurun.chips import EarlyPoll
+from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuStatus
+from dfurun.simulator.memory import Memory, Region
+from dfurun.simulator.operation import Action, Operation
+from dfurun.units import AddressRange
+
+_ADDRESS_COMMAND_LENGTH = 5
+_PLAIN_COMMAND_LENGTH = 1
+
+
+class BlockAddressing(StrEnum):
+    """What wTransferSize means in `address = (wBlockNum - 2) * wTransferSize + pointer`.
+
+    FIXED: the functional descriptor's value. Streaming clients with a short last block work on the ROM (betaflight, fwupd,
+    dfu-core), so this is what it does, by inference. REQUEST: the length of this very request, AN3156's own words, and what
+    usbd-dfu does.
+    """
+
+    FIXED = "fixed"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class RomModel:
+    """What distinguishes one bootloader from another.
+
+    `tolerates_stray_requests`: ABORT and CLRSTATUS in states where they are illegal are acknowledged and ignored, as older
+    ST ROMs do; the STM32C5's ROM stalls them (betaflight-configurator#5300).
+    """
+
+    commands: tuple[int, ...]
+    mass_erase: bool
+    early_poll: EarlyPoll
+    transfer_size_bytes: int
+    regions: frozenset[Region] = frozenset(Region)
+    addressing: BlockAddressing = BlockAddressing.FIXED
+    tolerates_stray_requests: bool = True
+
+    def block_address(self, pointer: int, block: int, length: int) -> int:
+        """Return where the data of a block with this number goes, or comes from."""
+        step = self.transfer_size_bytes if self.addressing is BlockAddressing.FIXED else length
+        return pointer + (block - FIRST_DATA_BLOCK) * step
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A DNLOAD that was stored and not executed yet."""
+
+    block: int
+    data: bytes
+
+
+def plan(download: Download, *, model: RomModel, memory: Memory, pointer: int) -> Operation:
+    """Return the operation that a stored download starts; a REFUSE with its status where it is not allowed."""
+    if download.block != COMMAND_BLOCK:
+        address = model.block_address(pointer, download.block, len(download.data))
+        return _write(address, download.data, model=model, memory=memory)
+    code, timing = download.data[0], memory.chip.timing
+    if code not in model.commands:
+        return Operation(Action.REFUSE, 0.0, outcome=DfuStatus.ERR_STALLEDPKT)
+    match code, len(download.data):
+        case Command.SET_ADDRESS, length if length == _ADDRESS_COMMAND_LENGTH:
+            return _set_address(_address(download.data), model=model, memory=memory)
+        case Command.ERASE, length if length == _ADDRESS_COMMAND_LENGTH:
+            return _erase_page(_address(download.data), memory=memory)
+        case Command.ERASE, length if length == _PLAIN_COMMAND_LENGTH and model.mass_erase:
+            if memory.option_bytes.protection_level:
+                return Operation(Action.REFUSE, timing.mass_erase.reported_s, outcome=DfuStatus.ERR_VENDOR)
+            return Operation(Action.ERASE_ALL, timing.mass_erase.reported_s, timing.mass_erase.typical_s)
+        case Command.READ_UNPROTECT, length if length == _PLAIN_COMMAND_LENGTH:
+            duration = timing.read_unprotect
+            return Operation(Action.READ_UNPROTECT, duration.reported_s, duration.typical_s)
+    return Operation(Action.REFUSE, 0.0, outcome=DfuStatus.ERR_STALLEDPKT)
+
+
+def _address(payload: bytes) -> int:
+    return int.from_bytes(payload[1:], "little")
+
+
+def _set_address(address: int, *, model: RomModel, memory: Memory) -> Operation:
+    """AN3156 allows it under read protection; betaflight met errVENDOR on real parts, and that is what is modelled."""
+    duration = memory.chip.timing.set_address
+    if memory.region_of(address) not in model.regions:
+        return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_TARGET)
+    if memory.option_bytes.protection_level:
+        return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_VENDOR)
+    return Operation(Action.SET_ADDRESS, duration.reported_s, duration.typical_s, address)
+
+
+def _erase_page(address: int, *, memory: Memory) -> Operation:
+    duration = memory.chip.timing.page_erase
+    if memory.region_of(address) is not Region.MAIN_FLASH:
+        return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_TARGET)
+    if memory.option_bytes.protection_level:
+        return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_VENDOR)
+    return Operation(Action.ERASE_PAGE, duration.reported_s, duration.typical_s, address)
+
+
+def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Operation:
+    timing, alignment = memory.chip.timing, memory.chip.flash.write_alignment_bytes
+    region = memory.region_of(address)
+    extent = memory.extent(region) if region in model.regions and region else None
+    fits = extent is not None and extent.contains(AddressRange(address, len(data)))
+    aligned = address % alignment == 0 and len(data) % alignment == 0
+    at_start = region is not Region.OPTION_BYTES or (extent is not None and address == extent.start)
+    if not (fits and aligned and at_start) or region is Region.SYSTEM_MEMORY:
+        return Operation(Action.REFUSE, timing.program_block.reported_s, outcome=DfuStatus.ERR_TARGET)
+    if memory.option_bytes.protection_level:
+        return Operation(Action.REFUSE, timing.program_block.reported_s, outcome=DfuStatus.ERR_VENDOR)
+    if region is Region.OPTION_BYTES:
+        duration = timing.option_bytes
+        return Operation(Action.WRITE_OPTION_BYTES, duration.reported_s, duration.typical_s, address, data)
+    if region is Region.RAM:  # no flash operation: no time (inference)
+        return Operation(Action.WRITE_RAM, 0.0, 0.0, address, data)
+    duration_s = len(data) // memory.chip.flash.program_unit_bytes * timing.program_unit.typical_s
+    return Operation(Action.PROGRAM, timing.program_block.reported_s, duration_s, address, data)
+
+
+def misaligned(download: Download, *, model: RomModel, memory: Memory, pointer: int) -> bool:
+    """Say whether a data block breaks AN2606's rule: then it "fails and all following program operations fail as well"."""
+    if download.block == COMMAND_BLOCK:
+        return False
+    alignment = memory.chip.flash.write_alignment_bytes
+    address = model.block_address(pointer, download.block, len(download.data))
+    return bool(address % alignment or len(download.data) % alignment)

@@ -1,0 +1,103 @@
+"""What lies at which address of the simulated chip, and what the bootloader may reach of it.
+
+# Ref: AN2606 tables 5 and 226 (accessible memories); AN3156 section 4.1 (flash, RAM, system memory, option bytes).
+"""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+
+from dfurun.chips import Chip
+from dfurun.simulator.flash import FlashMemory
+from dfurun.simulator.option_bytes import OptionBytes
+from dfurun.units import KIBI, AddressRange
+
+
+class Region(StrEnum):
+    """The kinds of memory that a ROM bootloader knows."""
+
+    MAIN_FLASH = "main-flash"
+    RAM = "ram"
+    SYSTEM_MEMORY = "system-memory"
+    OPTION_BYTES = "option-bytes"
+
+
+class Memory:
+    """All memories of one chip."""
+
+    def __init__(self, chip: Chip, unique_id: bytes) -> None:
+        if len(unique_id) != chip.identity.unique_id.size_bytes:
+            raise ValueError(f"a unique id of {len(unique_id)} bytes, not {chip.identity.unique_id.size_bytes}")
+        self.chip = chip
+        self.unique_id = unique_id
+        self.flash = FlashMemory(chip.flash)
+        self.option_bytes = OptionBytes(chip.option_bytes)
+        self.ram = bytearray(chip.ram.size_bytes)
+        self._system_memory = _system_memory(chip, unique_id)
+
+    def extent(self, region: Region) -> AddressRange | None:
+        """Return where the bootloader reaches this kind of memory, or None where it has none."""
+        match region:
+            case Region.MAIN_FLASH:
+                return self.chip.flash.extent
+            case Region.RAM:
+                return self.chip.ram_window
+            case Region.SYSTEM_MEMORY:
+                return self.chip.system_memory
+            case Region.OPTION_BYTES:
+                return self.chip.option_bytes.extent
+
+    def region_of(self, address: int) -> Region | None:
+        """Return which memory the bootloader finds at `address`, or None."""
+        byte = AddressRange(address, 1)
+        for region in Region:
+            extent = self.extent(region)
+            if extent is not None and extent.contains(byte):
+                return region
+        return None
+
+    def read(self, address: int, length: int) -> bytes:
+        """Return at most `length` bytes from `address`, as far as its region goes; nothing outside every region."""
+        region = self.region_of(address)
+        extent = self.extent(region) if region else None
+        if region is None or extent is None:
+            return b""
+        length = min(length, extent.end - address)
+        match region:
+            case Region.MAIN_FLASH:
+                return self.flash.read(address, length)
+            case Region.RAM:
+                offset = address - self.chip.ram.start
+                return bytes(self.ram[offset : offset + length])
+            case Region.SYSTEM_MEMORY:
+                offset = address - extent.start
+                return self._system_memory[offset : offset + length]
+            case Region.OPTION_BYTES:
+                offset = address - extent.start
+                return self.option_bytes.stored[offset : offset + length]
+
+    def write_ram(self, address: int, data: bytes) -> None:
+        """Write RAM; the caller has made sure that the range lies inside."""
+        offset = address - self.chip.ram.start
+        self.ram[offset : offset + len(data)] = data
+
+    def clear_ram(self) -> None:
+        """Set all RAM to zero. A real RAM powers up with noise; zeros keep a saved board small."""
+        self.ram[:] = bytes(len(self.ram))
+
+
+def _system_memory(chip: Chip, unique_id: bytes) -> bytes:
+    """Return the ROM's own memory: filler, a vector table that starts it, and the three facts that can be read there."""
+    extent, identity = chip.system_memory, chip.identity
+    contents = bytearray(random.Random(chip.name).randbytes(extent.size_bytes))
+
+    def put(address: int, data: bytes) -> None:
+        if extent.contains(AddressRange(address, len(data))):
+            contents[address - extent.start : address - extent.start + len(data)] = data
+
+    put(extent.start, chip.ram.end.to_bytes(4, "little") + (extent.start | 1).to_bytes(4, "little"))
+    put(identity.bootloader_id_address, bytes([min(identity.bootloader_versions)]))
+    put(identity.unique_id.start, unique_id)
+    put(identity.flash_size_address, (chip.flash.extent.size_bytes // KIBI).to_bytes(2, "little"))
+    return bytes(contents)

@@ -1,0 +1,272 @@
+"""The bootloader's state machine: DFU class requests in, answers out. One entry, `Bootloader.control`.
+
+A DNLOAD is only stored; the next GETSTATUS executes it, answers dfuDNBUSY with bwPollTimeout, and the operation takes its
+typical time on the board's clock. When it has ended the state is dfuDNLOAD-SYNC again, with the result for the GETSTATUS
+that asks (DFU 1.1, A.2.5).
+
+# Ref: AN3156 rev 18; AN2662 section 4.5 (figures of the device side); USB DFU 1.1, section 6.1 and appendix A.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from dfurun.chips import EarlyPoll
+from dfurun.clock import Clock
+from dfurun.dfuse.protocol import (
+    COMMAND_BLOCK,
+    FIRST_DATA_BLOCK,
+    REQUEST_TYPE_IN,
+    REQUEST_TYPE_OUT,
+    DfuState,
+    DfuStatus,
+    Request,
+    StatusReport,
+)
+from dfurun.simulator.commands import Download, RomModel, misaligned, plan
+from dfurun.simulator.memory import Memory, Region
+from dfurun.simulator.operation import Action, Operation, cut, finish
+from dfurun.simulator.transfer import Gone, Setup, Stall
+from dfurun.units import AddressRange
+
+_ABORTABLE = frozenset(
+    {DfuState.IDLE, DfuState.DNLOAD_SYNC, DfuState.DNLOAD_IDLE, DfuState.MANIFEST_SYNC, DfuState.UPLOAD_IDLE}
+)
+_NEVER_BUSY = StatusReport(DfuStatus.OK, 0.0, DfuState.DNBUSY)
+_CLOCK_RESOLUTION_S = 1e-9  # sums of floating-point seconds are not exact
+
+
+class Surroundings(Protocol):
+    """What the bootloader asks of the board around it."""
+
+    def system_reset(self, at_s: float) -> None:
+        """Reset the chip; the bootloader is gone when this returns."""
+
+    def leave(self, address: int) -> None:
+        """Leave the bus and start what lies at `address`."""
+
+    def forced_outcome(self, download: Download) -> DfuStatus | None:
+        """Return a status that a fault makes of executing `download`, or None."""
+
+    def loses(self, operation: Operation) -> bool:
+        """Say whether a fault acknowledges `operation` without doing it."""
+
+
+@dataclass(slots=True)
+class Registers:
+    """All that the bootloader remembers.
+
+    `stored` waits for the GETSTATUS that executes it; `operation` runs; `outcome` waits for the GETSTATUS that reports it;
+    `programming_failed` is AN2606's "all following program operations fail as well".
+    """
+
+    pointer: int
+    state: DfuState = DfuState.IDLE
+    status: DfuStatus = DfuStatus.OK
+    stored: Download | None = None
+    operation: Operation | None = None
+    outcome: DfuStatus | None = None
+    last_busy: StatusReport = _NEVER_BUSY
+    programming_failed: bool = False
+
+
+class Bootloader:
+    """One run of the bootloader, from a reset to the next."""
+
+    def __init__(
+        self,
+        model: RomModel,
+        memory: Memory,
+        clock: Clock,
+        surroundings: Surroundings,
+        registers: Registers | None = None,
+    ) -> None:
+        self.model = model
+        self.registers = registers or Registers(pointer=memory.chip.flash.extent.start)
+        self._memory = memory
+        self._clock = clock
+        self._surroundings = surroundings
+        self._running = True
+
+    def control(self, setup: Setup, data: bytes = b"") -> bytes:
+        """Answer one class request; `data` is what an OUT request carries. Raise Stall where the ROM does."""
+        self.settle()
+        if setup.index != 0:  # there is one interface
+            raise Stall
+        match setup.request_type, setup.request:
+            case (t, Request.DNLOAD) if t == REQUEST_TYPE_OUT:
+                return self._dnload(setup, data)
+            case (t, Request.UPLOAD) if t == REQUEST_TYPE_IN:
+                return self._upload(setup)
+            case (t, Request.GETSTATUS) if t == REQUEST_TYPE_IN:
+                return self._get_status().pack()[: setup.length]
+            case (t, Request.CLRSTATUS) if t == REQUEST_TYPE_OUT:
+                return self._clear_status()
+            case (t, Request.GETSTATE) if t == REQUEST_TYPE_IN:
+                return bytes([self.registers.state])[: setup.length]
+            case (t, Request.ABORT) if t == REQUEST_TYPE_OUT:
+                return self._abort()
+        # DFU 1.1 appendix A: an unsupported class request stalls and leads to dfuERROR. DETACH is among them: AN3156 calls
+        # it "not meaningful in the case of the bootloader".
+        raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+
+    def settle(self) -> None:
+        """Finish the operation whose time has passed."""
+        operation = self.registers.operation
+        if operation is None or operation.ends_s - self._clock.now() > _CLOCK_RESOLUTION_S:
+            return
+        registers = self.registers
+        registers.operation = None
+        if registers.state is DfuState.DNBUSY:
+            registers.state, registers.outcome = DfuState.DNLOAD_SYNC, operation.outcome
+        if operation.action is Action.SET_ADDRESS:
+            registers.pointer = operation.address
+        elif not self._surroundings.loses(operation):
+            finish(operation, self._memory)
+        if operation.resets:
+            self._running = False
+            self._surroundings.system_reset(operation.ends_s)
+
+    def cut_power(self) -> None:
+        """Let the power go: a running operation stops where it is."""
+        self.settle()
+        operation = self.registers.operation
+        self._running = False
+        if operation is not None:
+            cut(operation, self._memory, elapsed_s=self._clock.now() - operation.starts_s)
+
+    def bus_reset(self) -> None:
+        """Start over as after a USB reset: dfuIDLE, nothing stored; a flash operation under way goes on (inference)."""
+        self.settle()
+        self.registers = Registers(
+            pointer=self._memory.chip.flash.extent.start,
+            operation=self.registers.operation,
+            programming_failed=self.registers.programming_failed,
+        )
+
+    def refusal(self, status: DfuStatus) -> Stall:
+        """Latch dfuERROR with `status` and return the STALL to raise."""
+        registers = self.registers
+        registers.state, registers.status = DfuState.ERROR, status
+        registers.stored = registers.outcome = None
+        return Stall()
+
+    def _dnload(self, setup: Setup, data: bytes) -> bytes:
+        registers = self.registers
+        if registers.state not in (DfuState.IDLE, DfuState.DNLOAD_IDLE):
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        if setup.length > self.model.transfer_size_bytes:
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        if setup.length == 0:
+            registers.state = DfuState.MANIFEST_SYNC
+            return b""
+        if COMMAND_BLOCK < setup.value < FIRST_DATA_BLOCK:
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        registers.stored, registers.state = Download(setup.value, data), DfuState.DNLOAD_SYNC
+        return b""
+
+    def _upload(self, setup: Setup) -> bytes:
+        registers = self.registers
+        if registers.state not in (DfuState.IDLE, DfuState.UPLOAD_IDLE):
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        if not 0 < setup.length <= self.model.transfer_size_bytes:
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        if setup.value == COMMAND_BLOCK:
+            answer = bytes(self.model.commands)[: setup.length]
+        elif setup.value < FIRST_DATA_BLOCK:
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        else:
+            answer = self._read(setup)
+        registers.state = DfuState.UPLOAD_IDLE if len(answer) == setup.length else DfuState.IDLE
+        return answer
+
+    def _read(self, setup: Setup) -> bytes:
+        """Return the memory that an UPLOAD asks for.
+
+        What lies past the end of a region is left out, a short frame (inference). Option bytes are read as a whole from
+        their start (AN3156: "read size should be" that of the block).
+        """
+        if self._memory.option_bytes.protection_level:
+            raise self.refusal(DfuStatus.ERR_VENDOR)
+        address = self.model.block_address(self.registers.pointer, setup.value, setup.length)
+        region = self._memory.region_of(address)
+        if region is None or region not in self.model.regions:
+            raise self.refusal(DfuStatus.ERR_TARGET)
+        whole = self._memory.extent(region)
+        if region is Region.OPTION_BYTES and whole and not AddressRange(address, setup.length).contains(whole):
+            raise self.refusal(DfuStatus.ERR_TARGET)
+        self._wait_for_memory()
+        return self._memory.read(address, setup.length)
+
+    def _get_status(self) -> StatusReport:
+        registers = self.registers
+        match registers.state:
+            case DfuState.DNLOAD_SYNC if registers.stored is not None:
+                return self._execute(registers.stored)
+            case DfuState.DNLOAD_SYNC:
+                ok = registers.outcome in (None, DfuStatus.OK)
+                registers.state = DfuState.DNLOAD_IDLE if ok else DfuState.ERROR
+                registers.status, registers.outcome = registers.outcome or DfuStatus.OK, None
+            case DfuState.DNBUSY:
+                return self._early_poll()
+            case DfuState.MANIFEST_SYNC:
+                registers.state = DfuState.MANIFEST
+                self._surroundings.leave(registers.pointer)
+        return StatusReport(registers.status, 0.0, registers.state)
+
+    def _execute(self, download: Download) -> StatusReport:
+        self._wait_for_memory()
+        registers = self.registers
+        operation = plan(download, model=self.model, memory=self._memory, pointer=registers.pointer)
+        forced = self._surroundings.forced_outcome(download)
+        registers.programming_failed |= misaligned(
+            download, model=self.model, memory=self._memory, pointer=registers.pointer
+        )
+        if registers.programming_failed and operation.action is Action.PROGRAM:
+            forced = forced or DfuStatus.ERR_TARGET
+        if forced is not None:
+            operation = Operation(Action.REFUSE, operation.reported_s, outcome=forced)
+        registers.stored = None
+        registers.operation = replace(operation, starts_s=self._clock.now())
+        registers.state = DfuState.DNBUSY
+        registers.last_busy = StatusReport(DfuStatus.OK, operation.reported_s, DfuState.DNBUSY)
+        return registers.last_busy
+
+    def _early_poll(self) -> StatusReport:
+        match self.model.early_poll:
+            case EarlyPoll.BUSY:
+                return self.registers.last_busy
+            case EarlyPoll.STALL:
+                raise Stall
+            case EarlyPoll.STALL_ERROR:
+                raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+
+    def _clear_status(self) -> bytes:
+        registers = self.registers
+        if registers.state is DfuState.ERROR:
+            registers.state, registers.status = DfuState.IDLE, DfuStatus.OK
+        elif not self.model.tolerates_stray_requests:
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        return b""
+
+    def _abort(self) -> bytes:
+        registers = self.registers
+        if registers.state in _ABORTABLE:
+            registers.state, registers.status = DfuState.IDLE, DfuStatus.OK
+            registers.stored = registers.outcome = None
+        elif not self.model.tolerates_stray_requests:
+            raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+        return b""
+
+    def _wait_for_memory(self) -> None:
+        """Let a flash operation end that a latched error has left running: a second one, or a read, waits for it.
+
+        RM0091 section 3.2.1: a read of the flash stalls the bus until the operation has completed. The host sees NAKs.
+        """
+        operation = self.registers.operation
+        if operation is not None:
+            self._clock.sleep(operation.ends_s - self._clock.now())
+            self.settle()
+        if not self._running:
+            raise Gone
