@@ -89,6 +89,11 @@ class DeviceDescription:
         """The layout of the first alternate setting that is main flash, or None."""
         return next((a.layout for a in self.alternates if a.layout and a.layout.is_flash), None)
 
+    @property
+    def flash_layout_text(self) -> str:
+        """The name that the flash layout was read from, empty where there is none."""
+        return next((a.name for a in self.alternates if a.layout and a.layout.is_flash), "")
+
     def alternate_of(self, address: int) -> int:
         """Return the number of the alternate setting whose layout holds `address`; the first one where none does."""
         for alternate in self.alternates:

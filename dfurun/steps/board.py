@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from dfurun.chips import Chip, FieldValue
+from dfurun.chips import Chip
 from dfurun.errors import RecipePath
 from dfurun.image import ImageFile
 from dfurun.units import AddressRange
@@ -34,12 +33,14 @@ class AbstractBoard:
     """What the recipe's steps so far leave behind. Nothing is known at first: no page counts as erased."""
 
     chip: Chip
+    allow: frozenset[str] = frozenset()
     presence: Presence = Presence.NOT_CONNECTED
     erased_pages: frozenset[int] = frozenset()
     written: tuple[Written, ...] = ()
     verified: frozenset[str] = frozenset()
-    fields: Mapping[str, FieldValue] = field(default_factory=dict)
     sealed_by: RecipePath | None = None
+    write_protected: tuple[AddressRange, ...] = ()
+    write_protected_by: RecipePath | None = None
 
     def with_erased(self, pages: range) -> AbstractBoard:
         """Return the board after these pages were erased: what was written there is gone."""

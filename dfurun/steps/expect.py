@@ -6,17 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dfurun.dfuse.identity import BoardIdentity
 from dfurun.errors import Code, Refused
 from dfurun.units import format_size, parse_size
-
-
-@dataclass(frozen=True, slots=True)
-class BoardIdentity:
-    """What a board told of itself; None where it could not be read (a protected chip reads nothing)."""
-
-    flash_size_bytes: int | None = None
-    bootloader_id: int | None = None
-    unique_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

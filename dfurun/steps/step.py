@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from dfurun.chips import Chip
-from dfurun.clock import Clock
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard, Presence
-from dfurun.steps.event import Event, Outcome
-from dfurun.steps.expect import Expect
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
 from dfurun.units import parse_duration
 
-if TYPE_CHECKING:
-    from dfurun.usb.connection import Connection
+PROTECTS_WHAT_FOLLOWS = "protects-what-follows"
 
 
 @dataclass(slots=True)
@@ -74,38 +71,6 @@ class Result:
     detail: str
 
 
-class Operator(Protocol):
-    """The hands at the bench."""
-
-    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
-        """Have the board at `port` power-cycled with BOOT0 at this level. Returns at once; the bus shows when it is done."""
-
-
-class Journal(Protocol):
-    """Where a unit's run is written down before anything destructive is sent."""
-
-    def write(self, entry: str, details: Mapping[str, Any]) -> None:
-        """Append an entry and have it on the disk when this returns."""
-
-
-@dataclass(slots=True)
-class Context:
-    """What a step executes in: one board, and the seams to time, people, files and the outside."""
-
-    chip: Chip
-    clock: Clock
-    connection: Connection
-    operator: Operator
-    journal: Journal
-    emit: Callable[[Event], None]
-    output_folder: Path
-    allow: frozenset[str]
-    allow_irreversible: bool
-    expect: Expect
-    overwrite_files: bool = False
-    pages_redone: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Step(ABC):
     """One step of a recipe. Subclasses are frozen values; all that changes while they run is in the Context."""
@@ -115,9 +80,12 @@ class Step(ABC):
     head: Head
 
     @classmethod
-    @abstractmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
-        """Return the typed step for a schema-valid body, or None after reporting why not."""
+        """Return the typed step for a schema-valid body, or None after reporting why not.
+
+        This one serves the steps whose body has only what all bodies share.
+        """
+        return cls(head)
 
     @abstractmethod
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
@@ -129,6 +97,11 @@ class Step(ABC):
 
     def preflight(self, context: Context) -> None:
         """Refuse, from what the board says, before the first destructive transfer of the run. Raise Refused."""
+
+    @property
+    def irreversible(self) -> str | None:
+        """What this step would do for ever, as far as the recipe alone tells; None where nothing."""
+        return None
 
     @property
     def title(self) -> str:
@@ -157,11 +130,25 @@ class Step(ABC):
             case Presence.CONNECTED:
                 return []
             case Presence.NOT_CONNECTED:
-                message = f"{self.keyword} before connect"
-                return [self.finding(Code.STEP_ORDER, message, hint="make `connect` the first step")]
+                message, hint = f"{self.keyword} before connect", "make `connect` the first step"
             case Presence.LEFT:
                 message = f"{self.keyword} after the board has left the bootloader"
-                return [self.finding(Code.STEP_ORDER, message, hint="move it before `leave-dfu`")]
+                hint = "move it before `leave-dfu`, or put `wait-for-power-cycle: {boot0: 1}` before it"
+        return [self.finding(Code.STEP_ORDER, message, hint=hint)]
+
+    def needs_open_flash(self, board: AbstractBoard) -> list[Finding]:
+        """Return findings where the board is not connected, or an earlier step has closed it to reading and writing."""
+        findings = self.needs_connection(board)
+        if board.sealed_by is not None and PROTECTS_WHAT_FOLLOWS not in board.allow:
+            findings.append(
+                self.finding(
+                    Code.GUARD,
+                    f"{self.keyword} after the recipe has read-protected the chip",
+                    hint=f"set RDP last, or write `allow: [{PROTECTS_WHAT_FOLLOWS}]`",
+                    related=(Related(board.sealed_by, "protected here"),),
+                )
+            )
+        return findings
 
 
 def did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:

@@ -7,15 +7,18 @@ import sys
 UDEV_RULE_FILE = "/etc/udev/rules.d/60-dfurun.rules"
 UDEV_RULE = 'SUBSYSTEM=="usb", ATTR{idVendor}=="0483", ATTR{idProduct}=="df11", MODE="0660", TAG+="uaccess"'
 
-ENTER_DFU = "to enter DFU: hold BOOT0 high, reset or power-cycle the board, and connect its USB data lines (a charge-only cable has none)"
+ENTER_DFU = (
+    "to enter DFU: hold BOOT0 high, reset or power-cycle the board, "
+    "and connect its USB data lines (a charge-only cable has none)"
+)
 
 
 def permission_hint(platform: str = sys.platform) -> str:
     """Say how this system's users get access to the board."""
     if platform.startswith("linux"):
         return (
-            f"write this line to {UDEV_RULE_FILE}, run `udevadm control --reload && udevadm trigger` as root, replug the board:\n"
-            f"{UDEV_RULE}"
+            f"as root, write this line to {UDEV_RULE_FILE}, run `udevadm control --reload && udevadm trigger`, "
+            f"and replug the board:\n{UDEV_RULE}"
         )
     if platform == "win32":
         return driver_hint(platform)

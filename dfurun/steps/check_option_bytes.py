@@ -1,0 +1,56 @@
+"""check-option-bytes: the named option-byte fields must be as the recipe says. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from dfurun.chips import FieldValue
+from dfurun.errors import Code, Finding, StepFailed
+from dfurun.steps.board import AbstractBoard
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.option_fields import parse_fields
+from dfurun.steps.step import Head, Result, Scope, Step
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptionBytes(Step):
+    """What is stored is compared, which after a power cycle is what is in force."""
+
+    keyword: ClassVar[str] = "check-option-bytes"
+    fields: Mapping[str, FieldValue]
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for fields that the chip has."""
+        fields = parse_fields(body["fields"], (*head.path, "fields"), scope)
+        return None if fields is None else cls(head, fields)
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Change nothing. A protected chip can be checked for just that."""
+        wants_protection = self.fields.get("RDP", "level-0") != "level-0" and len(self.fields) == 1
+        return board, self.needs_connection(board) if wants_protection else self.needs_open_flash(board)
+
+    def execute(self, context: Context) -> Result:
+        """Read and compare; a chip that refuses every read is at RDP level 1, and tells nothing else."""
+        context.require_rom(self.keyword)
+        layout = context.chip.option_bytes
+        if context.is_protected() and self.fields == {"RDP": "level-1"}:
+            return Result(Outcome.OK, "RDP level-1: reading is refused")
+        context.require_readable(self.keyword)
+        found = layout.decode(context.option_bytes())
+        wrong = [
+            f"{name} is {layout.fields[name].show(found[name])}, not {layout.fields[name].show(value)}"
+            for name, value in self.fields.items()
+            if found[name] != value
+        ]
+        if wrong:
+            raise StepFailed(
+                Code.OPTION_BYTES_DIFFER,
+                "; ".join(wrong),
+                consequence="nothing was changed by this step",
+                hint="`set-option-bytes` sets them",
+            )
+        return Result(Outcome.OK, ", ".join(f"{n} {layout.fields[n].show(v)}" for n, v in self.fields.items()))

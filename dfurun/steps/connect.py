@@ -1,0 +1,96 @@
+"""connect: find the board, bring its bootloader to dfuIDLE, learn who it is, hold it against the recipe's expectations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from dfurun.dfuse.identity import read_identity
+from dfurun.dfuse.link import DeviceDescription
+from dfurun.errors import Code, DfurunError, Finding, LinkUnreliable, Refused
+from dfurun.steps.board import AbstractBoard, Presence
+from dfurun.steps.context import Context
+from dfurun.steps.event import BoardFound, Outcome
+from dfurun.steps.step import Result, Step
+from dfurun.units import format_size
+
+DEFAULT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connect(Step):
+    """Nothing destructive happens here, and nothing that a dead run left stored is executed."""
+
+    keyword: ClassVar[str] = "connect"
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Connect the abstract board; once is enough."""
+        findings = []
+        if board.presence is not Presence.NOT_CONNECTED:
+            findings.append(self.finding(Code.STEP_ORDER, "connect twice", hint="one `connect`, as the first step"))
+        return replace(board, presence=Presence.CONNECTED), findings
+
+    def execute(self, context: Context) -> Result:
+        """Open the board and tell who it is."""
+        session = context.connection.open(self.head.timeout_s or DEFAULT_TIMEOUT_S)
+        context.forget()
+        check_layout(context, session.description)
+        protection = context.protection()
+        learn_identity(context)
+        context.expect.check(context.identity)
+        emit_board(context)
+        version = context.identity.bootloader_version(context.chip)
+        words = [context.port, *([f"bootloader {version}"] if version else []), protection.verdict.value]
+        return Result(Outcome.OK, ", ".join(words))
+
+
+def check_layout(context: Context, description: DeviceDescription) -> None:
+    """Refuse a board whose own memory layout is not the chip's; name a DFU program in user flash."""
+    layout, flash = description.flash_layout, context.chip.flash
+    if description.is_user_dfu:
+        context.notice(
+            "this is a DFU program in user flash, not the bootloader in ROM: its option bytes are not touched",
+            code=Code.NOT_A_ROM,
+            hint="hold BOOT0 high and power-cycle the board to reach the ROM",
+        )
+    if layout is None:
+        context.notice("the board tells no memory layout that can be read; the chip data is used")
+        return
+    first = layout.segments[0]
+    if first.start != flash.extent.start or layout.size_bytes != flash.extent.size_bytes:
+        raise Refused(
+            Code.EXPECTATION,
+            f"the recipe is for {context.chip.title} with {format_size(flash.extent.size_bytes)}, "
+            f"the board tells {format_size(layout.size_bytes)} ({description.flash_layout_text})",
+            consequence="nothing was written",
+            hint="is this the right recipe for this board?",
+        )
+
+
+def learn_identity(context: Context) -> None:
+    """Read who the board is; a protected one tells nothing, an unreadable one is named."""
+    if context.is_protected():
+        return
+    try:
+        context.identity = read_identity(context.session, context.chip)
+    except LinkUnreliable:
+        raise
+    except DfurunError as error:
+        context.notice(f"bootloader id, unique id and flash size cannot be read: {error.message}")
+
+
+def emit_board(context: Context) -> None:
+    """Tell who the board is."""
+    description, identity = context.session.description, context.identity
+    context.emit(
+        BoardFound(
+            port=context.port,
+            product=description.product,
+            serial=description.serial,
+            layout=tuple(alternate.name for alternate in description.alternates),
+            bootloader=identity.bootloader_version(context.chip),
+            unique_id=identity.unique_id,
+            flash_size_bytes=identity.flash_size_bytes,
+            protection=context.protection().verdict.value,
+        )
+    )

@@ -1,0 +1,203 @@
+"""What a step executes in: one board and what is known of it, and the seams to time, people, files and the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from dfurun.chips import Chip
+from dfurun.clock import Clock
+from dfurun.dfuse.identity import BoardIdentity
+from dfurun.dfuse.protection import Protection, Verdict
+from dfurun.dfuse.session import Session
+from dfurun.errors import Code, LinkUnreliable, Refused, StepFailed
+from dfurun.steps.event import Event, Notice, OperatorAsked, Progress
+from dfurun.steps.expect import Expect
+from dfurun.units import AddressRange, format_duration
+from dfurun.usb.connection import Connection
+
+POWER_CYCLE_TIMEOUT_S = 120.0
+APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs something else
+LEVELS = {0: "low", 1: "high"}
+
+
+class Operator(Protocol):
+    """The hands at the bench."""
+
+    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
+        """Have the board at `port` power-cycled with BOOT0 at this level. Returns at once: the bus shows when it is done."""
+
+
+class Journal(Protocol):
+    """Where a unit's run is written down before anything destructive is sent."""
+
+    def write(self, entry: str, **details: Any) -> None:
+        """Append an entry and have it on the disk when this returns."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One unit's run. Steps are frozen: all that changes is here and on the board."""
+
+    chip: Chip
+    clock: Clock
+    connection: Connection
+    operator: Operator
+    journal: Journal
+    emit: Callable[[Event], None]
+    output_folder: Path
+    expect: Expect
+    allow: frozenset[str]
+    allow_irreversible: bool = False
+    overwrite_files: bool = False
+    step_index: int = 0
+    pages_redone: int = 0
+    identity: BoardIdentity = field(default_factory=BoardIdentity)
+    _protection: Protection | None = None
+    _option_bytes: bytes | None = None
+
+    @property
+    def session(self) -> Session:
+        """The open session; raise LinkUnreliable where the board has left."""
+        return self.connection.session
+
+    @property
+    def port(self) -> str:
+        """The board's port, for people."""
+        return str(self.connection.port or "?")
+
+    def forget(self) -> None:
+        """Drop what was known of the board's option bytes and protection: it was reset, or they were written."""
+        self._protection = None
+        self._option_bytes = None
+
+    def notice(self, message: str, *, code: Code | None = None, hint: str = "") -> None:
+        """Tell people something that is not a failure."""
+        self.emit(Notice(message, code, hint))
+
+    def progress(self, activity: str, total: int, offset: int = 0) -> Callable[[int], None]:
+        """Return what turns a count into a progress event of this step."""
+        return lambda done: self.emit(Progress(self.step_index, activity, offset + done, total))
+
+    def protection(self) -> Protection:
+        """Return the verdict on read protection; raise LinkUnreliable where the evidence allows none."""
+        if self._protection is None:
+            found = self.session.protection()
+            if found.verdict is Verdict.UNDETERMINED:
+                raise LinkUnreliable(
+                    Code.LINK_UNRELIABLE,
+                    "the board cannot be read, and not because it is protected: the link is unreliable",
+                    consequence="nothing was written; an error is never taken for read protection",
+                    hint="try another USB port or a USB 2.0 hub (AN2606 table 42), then run again",
+                    evidence=found.evidence,
+                )
+            self._protection = found
+        return self._protection
+
+    def is_protected(self) -> bool:
+        """Whether the chip is proven read-protected."""
+        return self.protection().verdict is Verdict.PROTECTED
+
+    def require_readable(self, what: str) -> None:
+        """Raise Refused where the chip is proven read-protected."""
+        if self.is_protected():
+            raise Refused(
+                Code.PROTECTED,
+                f"{what}: the chip is read-protected (RDP level 1)",
+                consequence="nothing was written; all flash is as it was",
+                hint="recipes/f072-unprotect.yaml shows the `unprotect` step that opens it and erases all of its flash",
+                evidence=self.protection().evidence,
+            )
+
+    def option_bytes(self) -> bytes:
+        """Return the raw option bytes as they are stored, read once until something changes them."""
+        if self._option_bytes is None:
+            self._option_bytes = self.session.read(self.chip.option_bytes.extent)
+        return self._option_bytes
+
+    def require_writable(self, what: str, extents: list[AddressRange]) -> None:
+        """Raise Refused where the device's layout or its write protection covers a part of `extents`.
+
+        The ROM acknowledges writes to write-protected sectors and does nothing (AN3156 table 4), so it is asked before.
+        """
+        layout = self.session.description.flash_layout
+        closed = [s.extent for s in layout.segments if not s.writable] if layout else []
+        for extent in extents:
+            if any(extent.overlaps(segment) for segment in closed):
+                raise Refused(
+                    Code.NOT_A_ROM,
+                    f"{what}: {extent} holds the DFU program itself, which runs from user flash on this board",
+                    consequence="nothing was written",
+                    hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
+                )
+        if self.is_protected():
+            return
+        protected = self.chip.option_bytes.write_protected(self.option_bytes(), self.chip.flash.extent)
+        for sector in protected:
+            if any(extent.overlaps(sector) for extent in extents):
+                raise Refused(
+                    Code.WRITE_PROTECTED,
+                    f"{what}: {sector} is write-protected",
+                    consequence="nothing was written; the ROM would have acknowledged and ignored it",
+                    hint="clear it with set-option-bytes: {fields: {WRP0: 0xFF, ...}} and a power cycle, before",
+                )
+
+    def require_rom(self, what: str) -> None:
+        """Raise Refused where the device is a DFU program in user flash."""
+        if self.session.description.is_user_dfu:
+            raise Refused(
+                Code.NOT_A_ROM,
+                f"{what}: this is a DFU program in user flash (bcdDevice 0x0200), not the bootloader in ROM",
+                consequence="nothing was sent",
+                hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
+            )
+
+    def reopen_after_reset(self, what: str) -> None:
+        """Wait until the board has left and is back at its port; raise LinkUnreliable where it does not come back."""
+        timeout_s = self.chip.usb.reconnect_timeout_s
+        self.connection.wait_for_departure(timeout_s)
+        if self.connection.wait_for_return(timeout_s) is None:
+            raise LinkUnreliable(
+                Code.NOT_BACK,
+                f"{what}, and the board is not back at port {self.port} after {format_duration(timeout_s)}",
+                consequence=f"{what}, not read back",
+                hint="hold BOOT0 high, power-cycle the board and run again",
+                evidence=self.connection.anomalies.evidence,
+            )
+        self.forget()
+
+    def power_cycle(self, *, boot0: int, timeout_s: float) -> None:
+        """Have the board power-cycled, and wait for it: back in DFU with BOOT0 high, gone for good with BOOT0 low.
+
+        Raises LinkUnreliable where nobody does it in time, StepFailed where it starts the bootloader with BOOT0 low.
+        """
+        self.connection.close()
+        self.emit(OperatorAsked(self.port, boot0, timeout_s))
+        self.operator.ask(port=self.port, boot0=boot0, timeout_s=timeout_s)
+        request = f"power-cycle the board at port {self.port} with BOOT0 {LEVELS[boot0]}"
+        if not self.connection.wait_for_departure(timeout_s):
+            raise LinkUnreliable(
+                Code.NO_POWER_CYCLE,
+                f"nobody power-cycled the board within {format_duration(timeout_s)}",
+                consequence="the board waits, its last step is not complete",
+                hint=f"{request}, and run again",
+            )
+        self.forget()
+        if boot0 == 0:
+            if not self.connection.stays_away(APPLICATION_PROOF_S):
+                raise StepFailed(
+                    Code.STILL_IN_DFU,
+                    "with BOOT0 low the board still starts its bootloader",
+                    consequence="the application does not start",
+                    hint="`dfurun info` tells why; recipes/f072-repair-boot.yaml puts the boot option bytes right",
+                )
+            return
+        if self.connection.wait_for_return(timeout_s) is None:
+            raise LinkUnreliable(
+                Code.NO_POWER_CYCLE,
+                f"the board did not come back in DFU mode within {format_duration(timeout_s)}",
+                consequence="its state is as it was before the power cycle",
+                hint=f"{request}, and run again",
+            )

@@ -1,0 +1,96 @@
+"""erase: erase the pages of an image, a range of pages or a range of addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from dfurun.errors import Code, Finding
+from dfurun.image import ImageFile
+from dfurun.steps.board import AbstractBoard
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.flashing import blank_pages, erase_pages, pages_of
+from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.units import parse_pages, parse_range
+
+
+@dataclass(frozen=True, slots=True)
+class Erase(Step):
+    """`pages` are page numbers. With `only_needed` a page that reads blank is left alone."""
+
+    keyword: ClassVar[str] = "erase"
+    destructive: ClassVar[bool] = True
+    pages: tuple[int, ...]
+    only_needed: bool
+    image: ImageFile | None
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for exactly one of `image`, `pages` and `range`."""
+        given = [key for key in ("image", "pages", "range") if key in body]
+        if len(given) != 1:
+            words = " and ".join(given) if given else "none"
+            scope.report(
+                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint="keep one"
+            )
+            return None
+        only_needed = body.get("mode", "all") == "needed"
+        flash, path = scope.chip.flash, (*head.path, given[0])
+        image = None
+        try:
+            match given[0]:
+                case "image":
+                    image = scope.image(body["image"], path)
+                    if image is None:
+                        return None
+                    if any(not flash.extent.contains(piece.extent) for piece in image.memory.pieces):
+                        scope.report(Code.OUTSIDE_FLASH, "the image is not wholly inside the flash", path)
+                        return None
+                    pages = pages_of(flash, image.memory)
+                case "pages":
+                    pages = list(parse_pages(body["pages"]))
+                    if pages[-1] >= flash.page_count:
+                        scope.report(Code.OUTSIDE_FLASH, f"the flash has pages 0 to {flash.page_count - 1}", path)
+                        return None
+                case _:
+                    extent = parse_range(body["range"])
+                    if not flash.extent.contains(extent):
+                        scope.report(Code.OUTSIDE_FLASH, f"{extent} is outside the flash, {flash.extent}", path)
+                        return None
+                    if extent.start % flash.page_size_bytes or extent.size_bytes % flash.page_size_bytes:
+                        hint = f"start and size are multiples of {flash.page_size_bytes}"
+                        scope.report(Code.MISALIGNED, "a part of a page cannot be erased", path, hint=hint)
+                        return None
+                    pages = list(flash.pages_of(extent))
+        except ValueError as error:
+            scope.report(Code.BAD_VALUE, str(error), path)
+            return None
+        return cls(head, tuple(pages), only_needed, image)
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Erase the pages of the abstract board."""
+        for page in self.pages:
+            board = board.with_erased(range(page, page + 1))
+        return board, self.needs_open_flash(board)
+
+    def preflight(self, context: Context) -> None:
+        """Refuse where a page is write-protected, or holds the DFU program itself."""
+        context.require_writable("erase", [context.chip.flash.page(page) for page in self.pages])
+
+    def execute(self, context: Context) -> Result:
+        """Erase page by page."""
+        context.require_readable("erase")
+        pages = list(self.pages)
+        if self.only_needed:
+            pages = [page for page, blank in blank_pages(context, pages).items() if not blank]
+        if not pages:
+            return Result(Outcome.OK, f"{_count(len(self.pages))} blank already")
+        context.journal.write("erase", pages=pages)
+        erase_pages(context, pages)
+        return Result(Outcome.CHANGED, f"{_count(len(pages))} erased")
+
+
+def _count(pages: int) -> str:
+    return f"{pages} page{'' if pages == 1 else 's'}"

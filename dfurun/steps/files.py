@@ -1,0 +1,49 @@
+"""Saving what was read from a board: whole or not at all, and never over something else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from dfurun.errors import Code, Refused, StepFailed
+
+
+def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
+    """Write a file atomically; say whether it was written (False: it holds exactly this already).
+
+    Raises Refused where a different file is there and `overwrite` is not given, StepFailed where it cannot be written.
+    """
+    try:
+        if path.exists() and not overwrite:
+            if path.read_bytes() == data:
+                return False
+            raise Refused(
+                Code.FILE_EXISTS,
+                f"{path} is there already and holds something else",
+                consequence="the file was kept, the board was only read",
+                hint="move it away, or overwrite it with --force",
+            )
+        replace_file(path, data)
+    except OSError as error:
+        raise StepFailed(
+            Code.FILE_UNWRITABLE,
+            f"{path} cannot be written: {error.strerror or error}",
+            consequence="the board was only read",
+        ) from None
+    return True
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

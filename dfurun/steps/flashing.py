@@ -1,0 +1,179 @@
+"""Putting an image into flash: order, alignment, and the pages whose fate is not known.
+
+The page that holds the image's vector table is erased first and written last, so that a half-new image never boots.
+Blocks that the link left in doubt are read back; a page that is wrong is erased and written once more, twice at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dfurun.chips import Flash
+from dfurun.errors import Code, StepFailed
+from dfurun.image import MemoryImage, Piece
+from dfurun.steps.context import Context
+from dfurun.units import AddressRange, format_address
+
+REDO_LIMIT = 2
+STABLE_READS = 4
+
+
+def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:
+    """Return the image's pieces widened to the ROM's alignment with the erased value (AN2606 table 7).
+
+    Raises ValueError where widened pieces overlap; the pieces of one image never do.
+    """
+    unit = flash.write_alignment_bytes
+    extents: list[AddressRange] = []
+    for piece in memory.pieces:
+        start, end = piece.address // unit * unit, -(-piece.extent.end // unit) * unit
+        if extents and start <= extents[-1].end:
+            start = extents.pop().start
+        extents.append(AddressRange(start, end - start))
+    return [Piece(e.start, memory.overlay(e, bytes([flash.erased]) * e.size_bytes)) for e in extents]
+
+
+def pages_of(flash: Flash, memory: MemoryImage) -> list[int]:
+    """Return the numbers of the pages that the image touches, rising."""
+    return sorted({page for piece in memory.pieces for page in flash.pages_of(piece.extent)})
+
+
+def vector_page(flash: Flash, memory: MemoryImage) -> int:
+    """Return the page of the image's vector table, which is its first word."""
+    return flash.page_index(memory.pieces[0].address)
+
+
+def erase_pages(context: Context, pages: Iterable[int]) -> None:
+    """Erase these pages one by one."""
+    todo = list(pages)
+    tell = context.progress("erase", len(todo))
+    for count, page in enumerate(todo, start=1):
+        context.session.erase_page(context.chip.flash.page(page).start)
+        tell(count)
+
+
+def write_erased(context: Context, memory: MemoryImage) -> None:
+    """Write the image into flash that is erased, the vector table's page last."""
+    flash = context.chip.flash
+    last = flash.page(vector_page(flash, memory))
+    pieces = aligned(flash, memory)
+    total = sum(len(piece.data) for piece in pieces)
+    rest = [part for piece in pieces for part in _without(piece, last)]
+    vectors = [part for piece in pieces for part in MemoryImage((piece,)).within(last)]
+    done = 0
+    for group in (rest, vectors):
+        for piece in group:
+            context.session.write(piece.address, piece.data, context.progress("write", total, done))
+            done += len(piece.data)
+        settle(context, memory)
+
+
+def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None:
+    """Erase and write these pages so that they hold the image; what the image does not cover in them stays."""
+    flash = context.chip.flash
+    vectors = vector_page(flash, memory)
+    others = sorted(set(pages) - {vectors})
+    contents = {page: _wanted(context, memory, page) for page in [vectors, *others]}
+    erase_pages(context, [vectors, *others])
+    total, done = flash.page_size_bytes * len(contents), 0
+    for page in [*others, vectors]:
+        if page == vectors:
+            settle(context, memory)
+        _write_page(context, page, contents[page], total, done)
+        done += flash.page_size_bytes
+    settle(context, memory)
+
+
+def settle(context: Context, memory: MemoryImage) -> None:
+    """Read back the blocks that the link left in doubt, and redo their pages where they are wrong.
+
+    Raises StepFailed where a page is still wrong after two more attempts.
+    """
+    flash = context.chip.flash
+    for redo in range(REDO_LIMIT + 1):
+        doubtful = context.session.doubtful
+        pages = sorted({page for extent in doubtful for page in flash.pages_of(extent)})
+        doubtful.clear()
+        wrong = [page for page in pages if not holds(context, memory, flash.page(page))]
+        if not wrong:
+            return
+        if redo == REDO_LIMIT:
+            break
+        contents = {page: _wanted(context, memory, page) for page in wrong}
+        for page, content in contents.items():
+            context.pages_redone += 1
+            context.session.erase_page(flash.page(page).start)
+            _write_page(context, page, content, flash.page_size_bytes, 0)
+            doubtful.append(flash.page(page))
+    raise StepFailed(
+        Code.STEP_FAILED,
+        "the page at "
+        + format_address(flash.page(wrong[0]).start)
+        + f" is still wrong after {REDO_LIMIT} more attempts",
+        consequence="the flash holds a part of the image, without its vector table: it does not boot",
+        hint="another USB port or a USB 2.0 hub, then run again; a page that stays wrong is worn out",
+        evidence=context.connection.anomalies.evidence,
+    )
+
+
+def holds(context: Context, memory: MemoryImage, extent: AddressRange) -> bool:
+    """Say whether the flash holds the image's bytes within `extent`."""
+    return all(context.session.read(piece.extent) == piece.data for piece in memory.within(extent))
+
+
+def _wanted(context: Context, memory: MemoryImage, page: int) -> bytes:
+    """Return what a page should hold: the image over what is there, which is read until two reads agree."""
+    extent = context.chip.flash.page(page)
+    before = context.session.read(extent)
+    if sum(len(piece.data) for piece in memory.within(extent)) == extent.size_bytes:
+        return memory.overlay(extent, before)
+    for _ in range(STABLE_READS):
+        again = context.session.read(extent)
+        if again == before:
+            return memory.overlay(extent, before)
+        before = again
+    raise StepFailed(
+        Code.STEP_FAILED,
+        f"the page at {format_address(extent.start)} reads differently every time",
+        consequence="it was not erased, because what it holds beside the image would be lost",
+        evidence=context.connection.anomalies.evidence,
+    )
+
+
+def _write_page(context: Context, page: int, content: bytes, total: int, done: int) -> None:
+    """Write a page that is erased, without its erased tail."""
+    flash = context.chip.flash
+    unit = flash.write_alignment_bytes
+    used = len(content.rstrip(bytes([flash.erased])))
+    data = content[: -(-used // unit) * unit]
+    if data:
+        context.session.write(flash.page(page).start, data, context.progress("write", total, done))
+
+
+def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
+    """Return what is left of a piece outside `hole`."""
+    whole = MemoryImage((piece,))
+    before = AddressRange(piece.address, max(0, min(hole.start, piece.extent.end) - piece.address))
+    start = max(piece.address, min(hole.end, piece.extent.end))
+    after = AddressRange(start, piece.extent.end - start)
+    return [part for extent in (before, after) if extent.size_bytes > 0 for part in whole.within(extent)]
+
+
+def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
+    """Return the pages of the image that do not hold it yet."""
+    flash = context.chip.flash
+    pages = pages_of(flash, memory)
+    tell = context.progress("compare", len(pages))
+    changed = []
+    for count, page in enumerate(pages, start=1):
+        if not holds(context, memory, flash.page(page)):
+            changed.append(page)
+        tell(count)
+    return changed
+
+
+def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
+    """Return for each page whether it is erased already."""
+    flash = context.chip.flash
+    blank = bytes([flash.erased]) * flash.page_size_bytes
+    return {page: context.session.read(flash.page(page)) == blank for page in pages}

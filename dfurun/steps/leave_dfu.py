@@ -1,0 +1,61 @@
+"""leave-dfu: start the application, and see that the bootloader is gone from the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from dfurun.errors import Code, Finding, StepFailed
+from dfurun.steps.board import AbstractBoard, Presence
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.units import format_address, parse_address
+
+DEPARTURE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveDfu(Step):
+    """`entry` is the address of the vector table."""
+
+    keyword: ClassVar[str] = "leave-dfu"
+    entry: int
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for an entry inside the flash; the start of the flash where none is given."""
+        flash = scope.chip.flash.extent
+        try:
+            entry = parse_address(body.get("address", flash.start))
+        except ValueError as error:
+            scope.report(Code.BAD_VALUE, str(error), (*head.path, "address"))
+            return None
+        if not flash.start <= entry < flash.end:
+            message = f"{format_address(entry)} is outside the flash, {flash}"
+            scope.report(Code.OUTSIDE_FLASH, message, (*head.path, "address"))
+            return None
+        if entry % scope.chip.flash.write_alignment_bytes:
+            message = f"{format_address(entry)} cannot hold a vector table"
+            scope.report(Code.MISALIGNED, message, (*head.path, "address"), hint="a multiple of 4")
+            return None
+        return cls(head, entry)
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Let the abstract board go."""
+        return replace(board, presence=Presence.LEFT), self.needs_connection(board)
+
+    def execute(self, context: Context) -> Result:
+        """Set the address (a protected chip refuses that and starts its flash anyway), leave, and watch the bus."""
+        entry = None if context.is_protected() else self.entry
+        context.journal.write("leave-dfu")
+        context.session.leave(entry)
+        if not context.connection.wait_for_departure(DEPARTURE_TIMEOUT_S) or not context.connection.stays_away(0):
+            raise StepFailed(
+                Code.STILL_IN_DFU,
+                f"the board is still in its bootloader at port {context.port}",
+                consequence="what was written is written; the application does not run yet",
+                hint="set BOOT0 low and power-cycle the board",
+            )
+        return Result(Outcome.CHANGED, f"the application at {format_address(self.entry)} was started")

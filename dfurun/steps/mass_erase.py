@@ -1,0 +1,41 @@
+"""mass-erase: erase the whole main flash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dfurun.errors import Finding
+from dfurun.steps.board import AbstractBoard
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.flashing import erase_pages
+from dfurun.steps.step import Result, Step
+from dfurun.units import format_size
+
+
+@dataclass(frozen=True, slots=True)
+class MassErase(Step):
+    """Option bytes stay as they are."""
+
+    keyword: ClassVar[str] = "mass-erase"
+    destructive: ClassVar[bool] = True
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Erase all pages of the abstract board."""
+        return board.with_all_erased(), self.needs_open_flash(board)
+
+    def preflight(self, context: Context) -> None:
+        """Refuse where a part of the flash is write-protected, or is the DFU program itself."""
+        context.require_writable("mass-erase", [context.chip.flash.extent])
+
+    def execute(self, context: Context) -> Result:
+        """Erase at once, or page by page where the chip's ROM has no mass erase."""
+        context.require_readable("mass-erase")
+        flash = context.chip.flash
+        context.journal.write("mass-erase")
+        if context.chip.rom.mass_erase:
+            context.session.mass_erase()
+        else:
+            erase_pages(context, range(flash.page_count))
+        return Result(Outcome.CHANGED, f"{format_size(flash.extent.size_bytes)} erased")

@@ -1,0 +1,60 @@
+"""read: save a part of the board's memory to a file, before something changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Self
+
+from dfurun.errors import Code, Finding
+from dfurun.steps.board import AbstractBoard
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.files import save
+from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.units import AddressRange, format_size, parse_range
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Step):
+    """`file` is relative to the working directory and never leaves it."""
+
+    keyword: ClassVar[str] = "read"
+    extent: AddressRange
+    file: str
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for memory that the ROM lets be read."""
+        try:
+            extent = parse_range(body["range"])
+        except ValueError as error:
+            scope.report(Code.BAD_VALUE, str(error), (*head.path, "range"))
+            return None
+        chip = scope.chip
+        readable = [chip.flash.extent, chip.system_memory, *([chip.ram_window] if chip.ram_window else [])]
+        if extent != chip.option_bytes.extent and not any(r.contains(extent) for r in readable):
+            hint = "the ROM reads " + ", ".join(str(r) for r in readable)
+            hint += f", and the option bytes as a whole ({chip.option_bytes.extent})"
+            scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", (*head.path, "range"), hint=hint)
+            return None
+        file = PurePosixPath(body["file"].replace("\\", "/"))
+        if file.is_absolute() or ".." in file.parts or ":" in body["file"]:
+            message = "a backup is written below the working directory"
+            scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint="a relative path without `..`")
+            return None
+        return cls(head, extent, str(file))
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Change nothing."""
+        return board, self.needs_open_flash(board)
+
+    def execute(self, context: Context) -> Result:
+        """Read and save; a file that is there already is kept, unless it is the same."""
+        context.require_readable("read")
+        data = context.session.read(self.extent, context.progress("read", self.extent.size_bytes))
+        path = context.output_folder / Path(self.file)
+        if not save(path, data, overwrite=context.overwrite_files):
+            return Result(Outcome.OK, f"{self.file} holds these {format_size(len(data))} already")
+        return Result(Outcome.OK, f"{format_size(len(data))} saved to {self.file}")

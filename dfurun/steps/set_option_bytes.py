@@ -1,0 +1,164 @@
+"""set-option-bytes: change option bytes by name. The raw block is read, changed, checked, written once and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from dfurun.chips import Chip, FieldValue, Guard, OptionLayout
+from dfurun.chips.option_bytes import matches
+from dfurun.errors import Code, Finding, LinkUnreliable, Refused, StepFailed
+from dfurun.steps.board import AbstractBoard
+from dfurun.steps.context import Context
+from dfurun.steps.event import OptionBytesPlanned, Outcome
+from dfurun.steps.option_fields import parse_fields
+from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.units import format_hex
+
+OPEN_LEVEL = "level-0"
+PERMANENT_LEVEL = "level-2"
+
+
+@dataclass(frozen=True, slots=True)
+class SetOptionBytes(Step):
+    """Bits that are not named stay as they are read, or as the factory set them with `from_factory`."""
+
+    keyword: ClassVar[str] = "set-option-bytes"
+    destructive: ClassVar[bool] = True
+    fields: Mapping[str, FieldValue]
+    from_factory: bool
+    chip: Chip
+    allow: frozenset[str]
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for fields that the chip has."""
+        from_factory = body.get("from", "current") == "factory"
+        if not from_factory and not body.get("fields"):
+            scope.report(Code.BAD_VALUE, "neither `fields` nor `from: factory`: nothing would be set", head.path)
+            return None
+        fields = parse_fields(body.get("fields", {}), (*head.path, "fields"), scope)
+        return None if fields is None else cls(head, fields, from_factory, scope.chip, scope.allow)
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Judge the guards that the recipe alone decides; remember what the new bytes close."""
+        findings = self.needs_open_flash(board)
+        findings += [self._guard_finding(guard) for guard in self._named_guards() if guard.name not in self.allow]
+        known = self._known_after()
+        layout = self.chip.option_bytes
+        if known.get("RDP", OPEN_LEVEL) != OPEN_LEVEL:
+            board = replace(board, sealed_by=self.path)
+        named = [name for name in known if layout.write_protection and name in layout.write_protection.fields]
+        if named:
+            raw = layout.encode(layout.factory, {name: known[name] for name in named})
+            protected = layout.write_protected(raw, self.chip.flash.extent)
+            board = replace(board, write_protected=protected, write_protected_by=self.path)
+        return board, findings
+
+    @property
+    def irreversible(self) -> str | None:
+        """What the recipe alone says is for ever."""
+        return next((guard.means for guard in self._named_guards() if guard.irreversible), None)
+
+    def preflight(self, context: Context) -> None:
+        """Judge the guards on the board's own bytes, before anything destructive."""
+        context.require_rom(self.keyword)
+        if not context.is_protected():
+            before = context.option_bytes()
+            self._check_guards(context, before, self._target(before))
+
+    def execute(self, context: Context) -> Result:
+        """Read, change, check, show, write once, follow the reset, read back."""
+        context.require_rom(self.keyword)
+        context.require_readable(self.keyword)
+        layout = self.chip.option_bytes
+        before = context.option_bytes()
+        after = self._target(before)
+        self._check_guards(context, before, after)
+        for field in layout.cleared_reserved(after):
+            context.notice(
+                f"{field.name} reads 0 and must stay 1 ({field.means})",
+                code=Code.RESERVED_BIT_CLEARED,
+                hint="name it in `fields`, or use `from: factory`, to set it",
+            )
+        changes = tuple(str(change) for change in layout.changes(before, after))
+        context.emit(OptionBytesPlanned(self.head.index, before, after, changes))
+        if before == after:
+            return Result(Outcome.OK, "already as named")
+        context.journal.write("option-bytes", before=before.hex(), after=after.hex())
+        context.session.write_option_bytes(after)
+        return self._read_back(context, after, changes)
+
+    def _read_back(self, context: Context, after: bytes, changes: tuple[str, ...]) -> Result:
+        layout = self.chip.option_bytes
+        done = ", ".join(changes) or "complements put right"
+        level = layout.decode(after)["RDP"]
+        try:
+            context.reopen_after_reset("option bytes written")
+        except LinkUnreliable as error:
+            if error.code is Code.NOT_BACK and level == PERMANENT_LEVEL:
+                return Result(Outcome.CHANGED, f"{done}; not back, as RDP level 2 has it")
+            raise
+        if context.is_protected():
+            if level != OPEN_LEVEL:
+                return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")
+            raise StepFailed(
+                Code.OPTION_BYTES_DIFFER,
+                "the chip is read-protected after option bytes with RDP level 0 were written",
+                consequence="its option bytes may be half-written: erased ones read as RDP level 1",
+                hint="`unprotect` opens it and erases all of its flash",
+                evidence=context.protection().evidence,
+            )
+        found = context.option_bytes()
+        if layout.effective(found) != layout.effective(after):
+            raise StepFailed(
+                Code.OPTION_BYTES_DIFFER,
+                f"option bytes read back as {format_hex(found, group=2)}, written were {format_hex(after, group=2)}",
+                consequence="the board holds the bytes that were read back",
+                hint="run again",
+            )
+        return Result(Outcome.CHANGED, done)
+
+    def _target(self, before: bytes) -> bytes:
+        layout = self.chip.option_bytes
+        return layout.encode(layout.factory if self.from_factory else before, self.fields)
+
+    def _known_after(self) -> Mapping[str, FieldValue]:
+        """Return the fields whose value after this step the recipe alone tells."""
+        layout: OptionLayout = self.chip.option_bytes
+        return layout.decode(layout.encode(layout.factory, self.fields)) if self.from_factory else self.fields
+
+    def _named_guards(self) -> list[Guard]:
+        return [guard for guard in self.chip.guards if matches(guard.when, self._known_after())]
+
+    def _guard_finding(self, guard: Guard) -> Finding:
+        field = next(iter(guard.when))
+        keys = ("fields", field) if field in self.fields else ()
+        return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard))
+
+    def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:
+        layout = self.chip.option_bytes
+        old, new = layout.decode(before), layout.decode(after)
+        for guard in self.chip.guards:
+            if not guard.entered(old, new):
+                continue
+            if guard.name not in self.allow:
+                raise Refused(Code.GUARD, guard.means, consequence="nothing destructive was sent", hint=_consent(guard))
+            if guard.irreversible and not context.allow_irreversible:
+                raise irreversible_refusal(guard.means)
+
+
+def irreversible_refusal(means: str) -> Refused:
+    """Return the refusal of a change that nothing undoes and that the command line did not consent to."""
+    return Refused(
+        Code.IRREVERSIBLE,
+        means,
+        consequence="nothing was sent",
+        hint="if that is what you want, run with --allow-irreversible",
+    )
+
+
+def _consent(guard: Guard) -> str:
+    flag = " and run with --allow-irreversible" if guard.irreversible else ""
+    return f"if that is what you want, write `allow: [{guard.name}]`{flag}"

@@ -1,0 +1,77 @@
+"""verify: read an image back and compare. It never writes; the interpreter has the pages of its write redone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from dfurun.errors import Code, Finding, StepFailed
+from dfurun.image import ImageFile, Piece
+from dfurun.steps.board import AbstractBoard
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.units import AddressRange, format_address, format_size
+
+
+class VerifyMismatch(StepFailed):
+    """The flash does not hold the image; `pages` are the ones that differ."""
+
+    def __init__(self, message: str, pages: Sequence[int]) -> None:
+        super().__init__(
+            Code.VERIFY_MISMATCH,
+            message,
+            consequence="the flash holds something else than the image",
+            hint="another USB port or a USB 2.0 hub, then run again",
+        )
+        self.pages = tuple(pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Step):
+    """Every byte of the image is read; what lies between its pieces is not looked at."""
+
+    keyword: ClassVar[str] = "verify"
+    image: ImageFile
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for an image that the recipe lists."""
+        image = scope.image(body["image"], (*head.path, "image"))
+        return None if image is None else cls(head, image)
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Mark the image as verified; verifying what was never written is odd."""
+        findings = self.needs_open_flash(board)
+        if board.write_of(self.image) is None:
+            findings.append(
+                self.finding(Code.VERIFY_UNWRITTEN, f"{self.image.name} is not written before this", "image")
+            )
+        return replace(board, verified=board.verified | {self.image.name}), findings
+
+    def execute(self, context: Context) -> Result:
+        """Read everything once, and what differs once more: an upload can be corrupt as well."""
+        context.require_readable("verify")
+        flash, memory = context.chip.flash, self.image.memory
+        done, wrong = 0, []
+        for piece in memory.pieces:
+            read = context.session.read(piece.extent, context.progress("verify", memory.size_bytes, done))
+            done += len(piece.data)
+            wrong += [page for page in flash.pages_of(piece.extent) if _differs(piece, read, flash.page(page))]
+        pages = [page for page in sorted(set(wrong)) if self._differs_again(context, page)]
+        if pages:
+            where = format_address(flash.page(pages[0]).start)
+            more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
+            raise VerifyMismatch(f"the flash differs from {self.image.name} in the page at {where}{more}", pages)
+        return Result(Outcome.OK, f"{self.image.name}: {format_size(memory.size_bytes)} read back and equal")
+
+    def _differs_again(self, context: Context, page: int) -> bool:
+        extent = context.chip.flash.page(page)
+        return any(context.session.read(p.extent) != p.data for p in self.image.memory.within(extent))
+
+
+def _differs(piece: Piece, read: bytes, page: AddressRange) -> bool:
+    start, end = max(piece.address, page.start), min(piece.extent.end, page.end)
+    part = slice(start - piece.address, end - piece.address)
+    return piece.data[part] != read[part]

@@ -1,0 +1,40 @@
+"""wait-for-power-cycle: have the board power-cycled with BOOT0 at a level, and see that it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from dfurun.errors import Code, Finding
+from dfurun.steps.board import AbstractBoard, Presence
+from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.step import Head, Result, Scope, Step
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForPowerCycle(Step):
+    """BOOT0 high brings the bootloader back, BOOT0 low starts the application."""
+
+    keyword: ClassVar[str] = "wait-for-power-cycle"
+    boot0: int
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step."""
+        return cls(head, body["boot0"])
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Connect or let go the abstract board; which board is meant, an earlier connect has told."""
+        findings = []
+        if board.presence is Presence.NOT_CONNECTED:
+            message = "wait-for-power-cycle before connect"
+            findings.append(self.finding(Code.STEP_ORDER, message, hint="make `connect` the first step"))
+        return replace(board, presence=Presence.CONNECTED if self.boot0 else Presence.LEFT), findings
+
+    def execute(self, context: Context) -> Result:
+        """Ask, and watch the port."""
+        context.power_cycle(boot0=self.boot0, timeout_s=self.head.timeout_s or POWER_CYCLE_TIMEOUT_S)
+        words = "back in DFU with BOOT0 high" if self.boot0 else "BOOT0 low: it runs its application"
+        return Result(Outcome.OK, words)

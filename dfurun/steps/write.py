@@ -1,0 +1,134 @@
+"""write: program an image into flash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from dfurun.errors import Code, Finding, Related
+from dfurun.image import ImageFile
+from dfurun.steps.board import AbstractBoard, Written
+from dfurun.steps.context import Context
+from dfurun.steps.event import Outcome
+from dfurun.steps.flashing import aligned, changed_pages, pages_of, rewrite, write_erased
+from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Result, Scope, Step
+from dfurun.units import AddressRange, format_address, format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Step):
+    """`only_changed`: read first, erase and write the pages that differ; else the flash was erased by an earlier step."""
+
+    keyword: ClassVar[str] = "write"
+    destructive: ClassVar[bool] = True
+    image: ImageFile
+    only_changed: bool
+
+    @classmethod
+    def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
+        """Return the step for an image that the recipe lists."""
+        image = scope.image(body["image"], (*head.path, "image"))
+        if image is None:
+            return None
+        outside = [p for p in image.memory.pieces if not scope.chip.flash.extent.contains(p.extent)]
+        for piece in outside:
+            scope.report(
+                Code.OUTSIDE_FLASH,
+                f"{image.path.name} holds {piece.extent}, outside the flash {scope.chip.flash.extent}",
+                (*head.path, "image"),
+                hint="option bytes are set by name, with set-option-bytes",
+            )
+        return None if outside else cls(head, image, body.get("mode", "all") == "changed")
+
+    def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
+        """Write the abstract board; every page must be erased, no byte written twice."""
+        flash = board.chip.flash
+        findings = self.needs_open_flash(board)
+        extents = tuple(piece.extent for piece in aligned(flash, self.image.memory))
+        if not self.only_changed:
+            findings += self._not_erased(board)
+        findings += self._overlaps(board, extents)
+        findings += self._protected_before(board, extents)
+        kept = tuple(w for w in board.written if w.image.name != self.image.name)
+        written = Written(self.path, self.image, extents)
+        return replace(board, written=(*kept, written), verified=board.verified - {self.image.name}), findings
+
+    def preflight(self, context: Context) -> None:
+        """Refuse where a page is write-protected, or holds the DFU program itself."""
+        extents = [context.chip.flash.page(page) for page in pages_of(context.chip.flash, self.image.memory)]
+        context.require_writable("write", extents)
+
+    def execute(self, context: Context) -> Result:
+        """Program the image, the page of its vector table last."""
+        context.require_readable("write")
+        memory, size = self.image.memory, format_size(self.image.memory.size_bytes)
+        if not self.only_changed:
+            context.journal.write("write", image=self.image.name, sha256=self.image.sha256)
+            write_erased(context, memory)
+            return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
+        changed = changed_pages(context, memory)
+        if not changed:
+            return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
+        self.redo(context, changed)
+        return Result(
+            Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} pages changed"
+        )
+
+    def redo(self, context: Context, pages: Sequence[int]) -> None:
+        """Erase and write these pages again, the vector table's page first and last."""
+        context.journal.write("rewrite", image=self.image.name, sha256=self.image.sha256, pages=list(pages))
+        rewrite(context, self.image.memory, pages)
+
+    def _not_erased(self, board: AbstractBoard) -> list[Finding]:
+        missing = [p for p in pages_of(board.chip.flash, self.image.memory) if p not in board.erased_pages]
+        if not missing:
+            return []
+        return [
+            self.finding(
+                Code.NOT_ERASED,
+                f"no earlier step erases {board.chip.flash.page(missing[0])}" + _and_more(len(missing) - 1),
+                "image",
+                hint="put `mass-erase` or `erase: {image: ...}` before it, or write with `mode: changed`",
+            )
+        ]
+
+    def _overlaps(self, board: AbstractBoard, extents: tuple[AddressRange, ...]) -> list[Finding]:
+        findings = []
+        for earlier in board.written:
+            same = earlier.image.name == self.image.name
+            shared = next((e for e in extents for other in earlier.extents if e.overlaps(other)), None)
+            if shared is not None and not (same and self.only_changed):
+                findings.append(
+                    self.finding(
+                        Code.OVERLAP,
+                        f"{shared} was written by an earlier step already",
+                        "image",
+                        hint="flash takes one write after an erase",
+                        related=(Related((*earlier.path, "image"), f"written here, from {earlier.image.path.name}"),),
+                    )
+                )
+        return findings
+
+    def _protected_before(self, board: AbstractBoard, extents: tuple[AddressRange, ...]) -> list[Finding]:
+        covered = next((p for p in board.write_protected for e in extents if p.overlaps(e)), None)
+        if covered is None or PROTECTS_WHAT_FOLLOWS in board.allow:
+            return []
+        related = (Related(board.write_protected_by, "protected here"),) if board.write_protected_by else ()
+        return [
+            self.finding(
+                Code.GUARD,
+                f"the recipe write-protects {covered} before it writes it",
+                "image",
+                hint=f"protect last, or write `allow: [{PROTECTS_WHAT_FOLLOWS}]`",
+                related=related,
+            )
+        ]
+
+
+def _pages(context: Context, image: ImageFile) -> int:
+    return len(pages_of(context.chip.flash, image.memory))
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more page{'' if count == 1 else 's'}" if count else ""
