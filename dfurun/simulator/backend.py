@@ -21,7 +21,7 @@ import usb.core
 from dfurun.simulator.board import SimulatedBoard
 from dfurun.simulator.descriptors import DescriptorType
 from dfurun.simulator.device import UsbDevice
-from dfurun.simulator.faults import HostRefusal
+from dfurun.simulator.fault import HostRefusal
 from dfurun.simulator.transfer import Babble, BusError, Gone, NoAnswer, Setup, StandardRequest, TransferFailure
 
 _SPEED_FULL = 2

@@ -17,7 +17,7 @@ from dfurun.dfuse.protocol import Command, DfuStatus
 from dfurun.simulator import wire
 from dfurun.simulator.commands import BlockAddressing, Download, RomModel
 from dfurun.simulator.device import UsbDevice
-from dfurun.simulator.faults import Fault, HostRefusal, Moment
+from dfurun.simulator.fault import Fault, HostRefusal, Moment
 from dfurun.simulator.flash import FlashMemory
 from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Operation
@@ -127,7 +127,7 @@ class SimulatedBoard:
         self.on_change: Callable[[], None] = _nothing
         self.new_address: Callable[[], int] = self._next_own_address
         self.situation = Situation(boot0=boot0 if boot0 is not None else int(not user_dfu))
-        self._model = RomModel(
+        self.model = RomModel(
             commands=chip.rom.commands,
             mass_erase=chip.rom.mass_erase,
             early_poll=early_poll or chip.rom.early_poll,
@@ -171,6 +171,12 @@ class SimulatedBoard:
         return self._bootloader
 
     @property
+    def connected_device(self) -> UsbDevice | None:
+        """The USB device that the running program is, on the bus already or about to be; None where it is none."""
+        self.settle()
+        return self._device
+
+    @property
     def device(self) -> UsbDevice | None:
         """The USB device as the bus has it now; None where the board is not on the bus."""
         self.settle()
@@ -194,7 +200,7 @@ class SimulatedBoard:
         self.clock.sleep(wire.until_device_acts_s(setup))
         answer, failure = b"", None
         try:
-            answer = self._carry(Moment(setup, data, self.transfers.total(), self))
+            answer = self._carry(Moment(setup, data, self))
         except TransferFailure as error:
             failure = error.label
             raise
@@ -379,7 +385,7 @@ class SimulatedBoard:
 
     def _make_device(self) -> None:
         """Make the USB device that the running program is, if it is one."""
-        usb, model = self.chip.usb, self._model
+        usb, model = self.chip.usb, self.model
         if self.situation.running is Running.APPLICATION and self.user_dfu:
             usb = _user_dfu_identity(self.chip, self.memory.unique_id)
             model = replace(
