@@ -1,0 +1,111 @@
+"""A firmware file from the disk: found, limited, hashed against its pin, and read in the format that its content has."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from difflib import get_close_matches
+from pathlib import Path
+
+from dfurun.errors import Code
+from dfurun.image.error import ImageError, Subject
+from dfurun.image.intel_hex import looks_like_intel_hex, parse_intel_hex
+from dfurun.image.memory import ImageFile, MemoryImage, Piece
+from dfurun.units import format_address, format_size
+
+MAXIMUM_SIZE_BYTES = 64 * 1024 * 1024
+
+_HEX_SUFFIXES = (".hex", ".ihex", ".ihx")
+_OTHER_FORMATS = {b"\x7fELF": "an ELF file", b"DfuSe": "a DfuSe file", b"S0": "a Motorola S-record file"}
+
+
+def read_image(
+    name: str, path: Path, *, address: int | None = None, sha256: str | None = None, size_bytes: int | None = None
+) -> ImageFile:
+    """Return the image in a file; `sha256` and `size_bytes` pin it, `address` is where a raw binary goes.
+
+    Raises ImageError.
+    """
+    data = _read(path)
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise _other_file(path, data, found, sha256)
+    if size_bytes is not None and len(data) != size_bytes:
+        message = f"{path.name} has {format_size(len(data))}, the recipe pins {format_size(size_bytes)}"
+        raise ImageError(Code.PIN_MISMATCH, message, subject=Subject.SIZE, hint=_PIN_HINT)
+    memory = _parse(path, data, address)
+    return ImageFile(name, path, found, sha256 is not None, memory)
+
+
+_PIN_HINT = "if the new file is meant, `dfurun pin` writes its hash into the recipe, for a review"
+
+
+def _other_file(path: Path, data: bytes, found: str, pinned: str) -> ImageError:
+    hint = _PIN_HINT
+    with_lf = data.replace(b"\r\n", b"\n")
+    if pinned in (hashlib.sha256(form).hexdigest() for form in (with_lf, with_lf.replace(b"\n", b"\r\n"))):
+        hint = f"only the line endings differ: a checkout changed them; `*{path.suffix} -text` in .gitattributes keeps them"
+    message = f"{path.name} has sha256 {found}, the recipe pins {pinned}"
+    return ImageError(Code.PIN_MISMATCH, message, subject=Subject.SHA256, hint=hint)
+
+
+def _parse(path: Path, data: bytes, address: int | None) -> MemoryImage:
+    if not data:
+        raise ImageError(Code.IMAGE_EMPTY, f"{path.name} is empty", hint="build it again")
+    for magic, what in _OTHER_FORMATS.items():
+        if data.startswith(magic):
+            hint = "convert it with objcopy -O ihex"
+            raise ImageError(Code.IMAGE_INVALID, f"{path.name} is {what}, not Intel HEX or raw binary", hint=hint)
+    if looks_like_intel_hex(data) or path.suffix.lower() in _HEX_SUFFIXES:
+        return _parse_hex(path, data, address)
+    if address is None:
+        hint = "for example `address: 0x08000000`"
+        raise ImageError(Code.IMAGE_ADDRESS, f"{path.name} is raw binary and needs an `address`", hint=hint)
+    if address + len(data) > 1 << 32:
+        message = f"{format_size(len(data))} from {format_address(address)} run past the 32-bit address space"
+        raise ImageError(Code.IMAGE_ADDRESS, message, subject=Subject.ADDRESS)
+    return MemoryImage.of([Piece(address, data)])
+
+
+def _parse_hex(path: Path, data: bytes, address: int | None) -> MemoryImage:
+    try:
+        memory = parse_intel_hex(data)
+    except ImageError as error:
+        where = path.name if error.line is None else f"{path.name}, line {error.line}"
+        raise ImageError(error.code, f"{where}: {error.message}", line=error.line, hint=error.hint) from None
+    if not memory.pieces:
+        raise ImageError(Code.IMAGE_EMPTY, f"{path.name} holds no data", hint="build it again")
+    if address is not None:
+        message = f"{path.name} is Intel HEX and brings its own addresses"
+        raise ImageError(Code.IMAGE_ADDRESS, message, subject=Subject.ADDRESS, hint="remove `address`")
+    return memory
+
+
+def _read(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(Code.IMAGE_MISSING, f"{path} is not a file", hint=_near(path))
+        if status.st_size <= MAXIMUM_SIZE_BYTES:
+            with path.open("rb") as file:
+                data = file.read(MAXIMUM_SIZE_BYTES + 1)
+            if len(data) <= MAXIMUM_SIZE_BYTES:
+                return data
+    except FileNotFoundError:
+        raise ImageError(Code.IMAGE_MISSING, f"no file {path}", hint=_near(path)) from None
+    except OSError as error:
+        raise ImageError(Code.IMAGE_MISSING, f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a NUL in the name
+        raise ImageError(Code.IMAGE_MISSING, f"not a file name: {error}") from None
+    limit = format_size(MAXIMUM_SIZE_BYTES)
+    raise ImageError(Code.IMAGE_INVALID, f"{path.name} is larger than {limit}, no firmware for a microcontroller")
+
+
+def _near(path: Path) -> str:
+    """Return a hint with the file names of that folder which look most alike."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except OSError:
+        return f"there is no folder {path.parent}"
+    near = get_close_matches(path.name, names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
