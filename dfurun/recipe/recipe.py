@@ -1,0 +1,43 @@
+"""A recipe as values: what was read, checked and typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfurun.chips import Chip
+from dfurun.errors import Finding, Severity
+from dfurun.image import ImageFile
+from dfurun.recipe.positions import Source
+from dfurun.steps.expect import Expect
+from dfurun.steps.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One product's recipe. `sha256` is that of the file's bytes, `supply_v` the board's supply where the recipe says it."""
+
+    path: Path
+    name: str
+    sha256: str
+    chip: Chip
+    images: Mapping[str, ImageFile]
+    expect: Expect
+    allow: frozenset[str]
+    steps: tuple[Step, ...]
+    supply_v: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of loading: the recipe, or None where an error was found, and all findings in the order of the text."""
+
+    source: Source
+    recipe: Recipe | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Say whether any finding is more than a warning."""
+        return any(finding.severity is Severity.ERROR for finding in self.findings)

@@ -1,0 +1,346 @@
+"""The schema's verdict on a recipe's shape, each mistake as one finding in the words of the recipe language."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dfurun.errors import Code, Finding, RecipePath, Related
+from dfurun.resources import schema_text
+from dfurun.steps.step import did_you_mean
+
+if TYPE_CHECKING:
+    from jsonschema import Draft7Validator, ValidationError
+
+RECIPE_SCHEMA = "recipe.schema.json"
+
+_NOUN_OF_TYPE = {
+    "string": "text",
+    "integer": "a whole number",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "nothing",
+}
+
+
+@cache
+def recipe_schema() -> Mapping[str, Any]:
+    """Return the recipe schema as plain values."""
+    schema: Mapping[str, Any] = json.loads(schema_text(RECIPE_SCHEMA))
+    return schema
+
+
+def step_keywords() -> tuple[str, ...]:
+    """Return the names of all steps, as the schema lists them."""
+    return tuple(_step_schema()["properties"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """One error of jsonschema, as far as it matters here: `rule` is the schema's keyword, `wanted` what stands there."""
+
+    path: RecipePath
+    rule: str
+    wanted: Any
+    value: Any
+    schema: Mapping[str, Any]
+    message: str
+
+
+def shape_findings(recipe: Any) -> list[Finding]:
+    """Return what the schema has against plain values; nothing that only follows from another finding."""
+    mistakes = _drop_consequences(list(_mistakes(recipe)))
+    return _drop_meant_keys([finding for mistake in mistakes for finding in _explain(mistake)])
+
+
+def _mistakes(recipe: Any) -> Iterator[_Mistake]:
+    for error in _validator().iter_errors(recipe):
+        schema: Any = error.schema
+        path = tuple(error.absolute_path)
+        yield _Mistake(path, str(error.validator), error.validator_value, error.instance, schema, error.message)
+
+
+@cache
+def _validator() -> Draft7Validator:
+    from jsonschema import Draft7Validator, ValidationError, validators
+
+    def pattern(_validator: Any, wanted: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+        # Python's `$` also matches before a final line end; that of every other validator does not
+        if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", wanted), instance):
+            yield ValidationError(f"{instance!r} does not match {wanted!r}")
+
+    extend: Callable[..., type[Draft7Validator]] = validators.extend
+    return extend(Draft7Validator, {"pattern": pattern})(recipe_schema())
+
+
+def _step_schema() -> Mapping[str, Any]:
+    step: Mapping[str, Any] = recipe_schema()["properties"]["steps"]["items"]
+    return step
+
+
+def _is_step(path: RecipePath) -> bool:
+    return len(path) == 2 and path[0] == "steps"
+
+
+# What one mistake causes besides itself ------------------------------------------------------------------------------
+
+
+def _drop_consequences(mistakes: list[_Mistake]) -> list[_Mistake]:
+    """Keep one error for each mistake: a value of the wrong type is not also out of bounds, a crowded step is one mistake."""
+    mistyped = {mistake.path for mistake in mistakes if mistake.rule == "type"}
+    crowded = {mistake.path for mistake in mistakes if mistake.rule == "maxProperties" and _is_step(mistake.path)}
+    kept: list[_Mistake] = []
+    seen: set[tuple[RecipePath, str]] = set()
+    for mistake in mistakes:
+        path = mistake.path
+        if path in mistyped and mistake.rule != "type":
+            continue
+        if path in crowded and mistake.rule != "maxProperties":
+            continue
+        if path[:2] in crowded and len(path) == 3 and mistake.rule == "type":
+            continue
+        kind = "value" if mistake.rule not in ("required", "additionalProperties") else mistake.message
+        if (path, kind) not in seen:
+            seen.add((path, kind))
+            kept.append(mistake)
+    return kept
+
+
+def _drop_meant_keys(findings: list[Finding]) -> list[Finding]:
+    """Drop the missing keys that a misspelt key of the same mapping was meant to be."""
+    meant = {
+        (finding.path[:-1], match.group(1))
+        for finding in findings
+        if finding.code is Code.UNKNOWN_KEY and (match := re.search(r"did you mean '(.*)'\?", finding.hint))
+    }
+    return [f for f in findings if f.code is not Code.MISSING_KEY or not any(_needs(f, *key) for key in meant)]
+
+
+def _needs(finding: Finding, path: RecipePath, key: str) -> bool:
+    return finding.path == path and finding.message.endswith(f"needs `{key}`")
+
+
+# One mistake, in words -----------------------------------------------------------------------------------------------
+
+
+def _explain(mistake: _Mistake) -> Iterator[Finding]:
+    path = mistake.path
+    match mistake.rule:
+        case "required":
+            yield from _missing_keys(mistake)
+        case "additionalProperties":
+            yield from _unknown_keys(mistake)
+        case "type":
+            yield _wrong_type(mistake)
+        case "minProperties" | "maxProperties" if _is_step(path):
+            yield _crowded_step(mistake.value, path)
+        case "pattern" if _is_step(path):
+            yield _bare_step(mistake.value, path)
+        case _:
+            yield _bad_value(mistake)
+
+
+def _missing_keys(mistake: _Mistake) -> Iterator[Finding]:
+    path = mistake.path
+    # jsonschema makes one error of each missing key, and names the key only in its message
+    properties: Mapping[str, Any] = mistake.schema["properties"]
+    for key in mistake.wanted:
+        if mistake.message.startswith(f"{key!r} "):
+            examples = properties[key].get("examples", [])
+            hint = f"for example `{key}: {_flow(examples[0])}`" if examples and key != "steps" else ""
+            yield Finding(Code.MISSING_KEY, f"{_owner(path)} needs `{key}`", path, hint=hint, on_key=True)
+
+
+def _unknown_keys(mistake: _Mistake) -> Iterator[Finding]:
+    path = mistake.path
+    known: Mapping[str, Any] = mistake.schema.get("properties", {})
+    patterns = list(mistake.schema.get("patternProperties", {}))
+    for key in mistake.value:
+        if key in known or any(re.search(pattern, key) for pattern in patterns):
+            continue
+        at = (*path, key)
+        if _is_step(path):
+            yield Finding(
+                Code.UNKNOWN_STEP, f"no step is called `{key}`", at, hint=did_you_mean(key, known), on_key=True
+            )
+        elif path == ("images",):
+            hint = "lower-case letters, digits and hyphens, a letter first"
+            yield Finding(Code.BAD_VALUE, f"`{key}` cannot be an image's name", at, hint=hint, on_key=True)
+        else:
+            message = f"{_owner(path)} has no key `{key}`"
+            yield Finding(Code.UNKNOWN_KEY, message, at, hint=did_you_mean(key, known), on_key=True)
+
+
+def _wrong_type(mistake: _Mistake) -> Finding:
+    path, found = mistake.path, _found(mistake.value)
+    if _is_step(path):
+        message = f"a step is a name, or one key with a body; this is {found}"
+        return Finding(Code.STEP_SHAPE, message, path, hint=f"steps are: {', '.join(step_keywords())}")
+    if len(path) == 3 and _is_step(path[:2]):
+        return _bad_body(mistake, found)
+    message = f"{_name(path)} is {_wanted(mistake.schema)}, not {found}"
+    hint = _type_hint(mistake) if path else "the guide's first recipe is a good start"
+    return Finding(Code.WRONG_TYPE, message, path, hint=hint, on_key=mistake.value is None)
+
+
+def _type_hint(mistake: _Mistake) -> str:
+    value = mistake.value
+    if "string" in _types(mistake.schema) and isinstance(value, (bool, int, float)):
+        text = json.dumps(value)
+        if re.search(mistake.schema.get("pattern", ""), text):
+            return f'quote it: "{text}"'
+    return _example_hint(mistake.schema)
+
+
+def _bad_body(mistake: _Mistake, found: str) -> Finding:
+    keyword = str(mistake.path[2])
+    hint = _step_example(keyword)
+    if mistake.value is None:
+        return Finding(Code.STEP_SHAPE, f"`{keyword}` needs a body", mistake.path, hint=hint, on_key=True)
+    return Finding(Code.WRONG_TYPE, f"the body of `{keyword}` is a mapping, not {found}", mistake.path, hint=hint)
+
+
+def _step_example(keyword: str) -> str:
+    examples = _step_schema()["properties"][keyword]["examples"]
+    return f"for example `- {keyword}: {_flow(next(filter(None, examples)))}`"
+
+
+def _bare_step(word: str, path: RecipePath) -> Finding:
+    known: Mapping[str, Any] = _step_schema()["properties"]
+    if word in known:
+        return Finding(Code.STEP_SHAPE, f"`{word}` needs a body", path, hint=_step_example(word))
+    return Finding(Code.UNKNOWN_STEP, f"no step is called `{_short(word)}`", path, hint=did_you_mean(word, known))
+
+
+def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
+    if not step:
+        return Finding(Code.STEP_SHAPE, "a step without a name", path, hint=f"steps are: {', '.join(step_keywords())}")
+    known: Mapping[str, Any] = _step_schema()["properties"]
+    owner = next((key for key in step if key in known), next(iter(step)))
+    extra = next(key for key in step if key != owner)
+    if extra in known:
+        hint = f"begin each step with its own `-`: `- {extra}`"
+    elif owner in known:
+        hint = f"indent `{extra}` below `{owner}`, or write `- {owner}: {{{extra}: ...}}`"
+    else:
+        hint = f"steps are: {', '.join(known)}"
+    return Finding(
+        Code.STEP_SHAPE,
+        f"a step is one key: `{extra}` stands beside `{owner}`",
+        (*path, extra),
+        hint=hint,
+        on_key=True,
+        related=(Related((*path, owner), "the step"),),
+    )
+
+
+def _bad_value(mistake: _Mistake) -> Finding:
+    value, schema = mistake.value, mistake.schema
+    name, hint = _name(mistake.path), ""
+    match mistake.rule:
+        case "const":
+            message = f"{name} is {_flow(schema['const'])}, not {_flow(value)}"
+            hint = "this dfurun reads version 1 of the recipe language"
+        case "enum":
+            message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
+            hint = did_you_mean(value, schema["enum"]) if isinstance(value, str) else ""
+        case "minimum" | "maximum":
+            bounds = f"{schema['minimum']} to {schema['maximum']}"
+            message = f"{name} is {_wanted(schema)} from {bounds}, not {_found(value).removeprefix('the number ')}"
+        case "uniqueItems":
+            message = f"{name} names {_flow(_first_repeated(value))} twice"
+        case "minItems" | "minProperties":
+            message, hint = f"{name} is empty", _example_hint(schema)
+        case "minLength":
+            message, hint = f"{name} is empty text", _example_hint(schema)
+        case "maxLength" | "pattern":
+            message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", _example_hint(schema)
+        case _:  # a keyword that the schema did not use when this was written
+            message = mistake.message
+    return Finding(Code.BAD_VALUE, message, mistake.path, hint=hint)
+
+
+def _first_repeated(values: list[Any]) -> Any:
+    return next(value for index, value in enumerate(values) if value in values[:index])
+
+
+# Words ---------------------------------------------------------------------------------------------------------------
+
+
+def _owner(path: RecipePath) -> str:
+    """Return what people call the mapping at this path."""
+    if not path:
+        return "a recipe"
+    if len(path) == 2 and path[0] == "images":
+        return f"image `{path[1]}`"
+    return f"`{path[-1]}`"
+
+
+def _name(path: RecipePath) -> str:
+    """Return what people call the value at this path."""
+    if not path:
+        return "a recipe"
+    if isinstance(path[-1], int):
+        return f"an entry of `{path[-2]}`"
+    return f"`{path[-1]}`"
+
+
+def _wanted(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(_flow(known) for known in schema["enum"])
+    types = _types(schema)
+    title = schema.get("title", "")
+    scalar = not {"object", "array"} & set(types)
+    if title and scalar and title not in ("Title", "Name"):
+        noun = title if title.isupper() or title.startswith("SHA") else title[0].lower() + title[1:]
+        return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+    return " or ".join(_NOUN_OF_TYPE[name] for name in types)
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else list(types)
+
+
+def _example_hint(schema: Mapping[str, Any]) -> str:
+    examples = schema.get("examples", [])
+    return f"for example {' or '.join(_flow(example) for example in examples)}" if examples else ""
+
+
+def _found(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {_short(str(value))}"
+        case str():
+            return f"{_short(value)!r}" if value else "empty text"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML people would write it on one line."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(_flow(item) for item in value) + "]"
+        case str():
+            return f'"{_short(value)}"' if value.startswith(">") else _short(value)
+        case None:
+            return ""
+        case _:
+            return json.dumps(value)
