@@ -1,0 +1,156 @@
+"""Findings as people and tools read them: text with carets, JSON objects, GitHub annotations."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dfurun.errors import Finding, Place, Severity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_TAB_CELLS = 4
+_EXCERPT_CELLS = 100
+_COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+# Text ----------------------------------------------------------------------------------------------------------------
+
+
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """Print findings for people: place, code, message, the source line with carets, hints, and how many there are."""
+    for finding in findings:
+        for line in _finding_lines(finding):
+            console.print(line, soft_wrap=True, highlight=False)
+    if findings:
+        console.print(count_findings(findings), soft_wrap=True, highlight=False, markup=False)
+
+
+def count_findings(findings: Sequence[Finding]) -> str:
+    """Return `2 errors, 1 warning`."""
+    counts = [(severity, sum(finding.severity is severity for finding in findings)) for severity in Severity]
+    return ", ".join(f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts if n) or "no findings"
+
+
+def escape(text: str) -> str:
+    """Return text with everything escaped that would control a terminal or not be seen on it."""
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    if unicodedata.category(character) not in _INVISIBLE:
+        return character
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _finding_lines(finding: Finding) -> Iterator[Text]:
+    from rich.text import Text
+
+    colour = _COLOUR[finding.severity]
+    yield Text.assemble(
+        (f"{escape(str(finding.place))}: " if finding.place else "", "bold"),
+        (f"{finding.severity}[{finding.code.label}]", colour),
+        f": {escape(finding.message)}",
+    )
+    gutter = len(str(max([p.line for p in (finding.place, *(r.place for r in finding.related)) if p], default=0)))
+    if finding.place:
+        yield from _excerpt(finding.place, gutter, "^", colour)
+    for related in finding.related:
+        if related.place:
+            yield from _excerpt(related.place, gutter, "-", "bold blue", label=escape(related.message))
+        else:
+            yield Text(f" {' ' * gutter}   {escape(related.message)}")
+    if finding.hint:
+        yield Text.assemble((f" {' ' * gutter} = ", "blue"), ("hint: ", "bold"), escape(finding.hint))
+
+
+def _excerpt(place: Place, gutter: int, mark: str, style: str, *, label: str = "") -> Iterator[Text]:
+    """Yield the source line and the carets under it; nothing where there is no source line."""
+    from rich.text import Text
+
+    if not place.source_line.strip():
+        return
+    before, marked, after = _cells(place)
+    yield Text.assemble((f" {place.line:>{gutter}} | ", "blue"), before, marked, after)
+    carets = mark * max(1, _width(marked))
+    yield Text.assemble(
+        (f" {' ' * gutter} | ", "blue"), " " * _width(before), (carets, style), (f" {label}" if label else "", style)
+    )
+
+
+def _cells(place: Place) -> tuple[str, str, str]:
+    """Return the source line as it is shown, in three parts: before, under and after the carets."""
+    line, start, end = place.source_line, place.column - 1, place.end_column - 1
+    before, marked, after = _shown(line[:start]), _shown(line[start:end]), _shown(line[end:].rstrip())
+    if _width(before) + _width(marked) + _width(after) <= _EXCERPT_CELLS:
+        return before, marked, after
+    before = before if _width(before) <= _EXCERPT_CELLS // 2 else f"...{before[-_EXCERPT_CELLS // 4 :]}"
+    room = max(_EXCERPT_CELLS - _width(before), _EXCERPT_CELLS // 4)
+    if _width(marked) > room:
+        return before, marked[:room], "..."
+    room -= _width(marked)
+    return before, marked, after if _width(after) <= room else f"{after[:room]}..."
+
+
+def _shown(text: str) -> str:
+    return escape(text.replace("\t", " " * _TAB_CELLS))
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+# JSON ----------------------------------------------------------------------------------------------------------------
+
+
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """Return a finding as one object of the JSON Lines stream."""
+    return {
+        "event": "finding",
+        "code": finding.code.label,
+        "severity": str(finding.severity),
+        "message": finding.message,
+        "hint": finding.hint or None,
+        **_place_object(finding.place),
+        "related": [{"message": related.message, **_place_object(related.place)} for related in finding.related],
+    }
+
+
+def _place_object(place: Place | None) -> dict[str, Any]:
+    if place is None:
+        return {"file": None, "line": None, "column": None, "end_column": None}
+    return {"file": place.file, "line": place.line, "column": place.column, "end_column": place.end_column}
+
+
+# GitHub --------------------------------------------------------------------------------------------------------------
+
+
+def github_annotation(finding: Finding) -> str:
+    """Return a finding as a workflow command, which GitHub shows beside the line in a pull request.
+
+    # Ref: actions/toolkit, packages/core/src/command.ts (what is escaped)
+    """
+    properties: dict[str, str | int] = {}
+    if finding.place:
+        place = finding.place
+        properties = {"file": place.file, "line": place.line, "col": place.column, "endColumn": place.end_column - 1}
+    properties["title"] = finding.code.label
+    listed = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
+    also = [f"{related.message}: {related.place}" for related in finding.related if related.place]
+    message = "\n".join([finding.message, *also, *([f"hint: {finding.hint}"] if finding.hint else [])])
+    return f"::{finding.severity} {listed}::{_escape_data(message)}"
+
+
+def _escape_data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
