@@ -37,7 +37,7 @@ def read_image(
     return ImageFile(name, path, found, sha256 is not None, memory)
 
 
-_PIN_HINT = "if the new file is meant, `dfurun pin` writes its hash into the recipe, for a review"
+_PIN_HINT = "if the new file is meant, pin that one, for a review"
 
 
 def _other_file(path: Path, data: bytes, found: str, pinned: str) -> ImageError:
@@ -85,18 +85,20 @@ def _read(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(Code.IMAGE_MISSING, f"{path} is not a file", hint=_near(path))
+            raise ImageError(Code.IMAGE_MISSING, f"{path.as_posix()} is not a file", hint=_near(path))
         if status.st_size <= MAXIMUM_SIZE_BYTES:
             with path.open("rb") as file:
                 data = file.read(MAXIMUM_SIZE_BYTES + 1)
             if len(data) <= MAXIMUM_SIZE_BYTES:
                 return data
+    except ImageError:
+        raise
     except FileNotFoundError:
-        raise ImageError(Code.IMAGE_MISSING, f"no file {path}", hint=_near(path)) from None
+        raise ImageError(Code.IMAGE_MISSING, f"no file {path.as_posix()}", hint=_near(path)) from None
     except OSError as error:
-        raise ImageError(Code.IMAGE_MISSING, f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # a NUL in the name
-        raise ImageError(Code.IMAGE_MISSING, f"not a file name: {error}") from None
+        raise ImageError(Code.IMAGE_MISSING, f"{path.as_posix()}: {error.strerror or error}") from None
+    except ValueError:
+        raise ImageError(Code.IMAGE_MISSING, "a file name cannot hold a NUL") from None
     limit = format_size(MAXIMUM_SIZE_BYTES)
     raise ImageError(Code.IMAGE_INVALID, f"{path.name} is larger than {limit}, no firmware for a microcontroller")
 
@@ -106,6 +108,6 @@ def _near(path: Path) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
-        return f"there is no folder {path.parent}"
+        return f"there is no folder {path.parent.as_posix()}"
     near = get_close_matches(path.name, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(repr(name) for name in near)}?" if near else ""

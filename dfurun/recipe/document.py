@@ -301,13 +301,19 @@ class _Reader:
         span = self._point(mark) if mark is not None else Span(1, 1, 2)
         related: tuple[Related, ...] = ()
         if error.context and error.context_mark is not None and error.context_mark.line + 1 != span.line:
-            related = (Related((), error.context, self._place(self._point(error.context_mark))),)
+            related = (Related((), _context(error.context), self._place(self._point(error.context_mark))),)
         self._report(Code.YAML_SYNTAX, message, span, hint=hint, related=related)
 
 
 def _marks(event: yaml.Event) -> tuple[yaml.Mark, yaml.Mark]:
     """Return where an event begins and ends; PyYAML's own parser always says so."""
     return cast("yaml.Mark", event.start_mark), cast("yaml.Mark", event.end_mark)
+
+
+def _context(text: str) -> str:
+    """Return where PyYAML was, in the words of people: `while parsing a flow mapping` is `in this mapping`."""
+    what = re.sub(r"^while (parsing|scanning) an? ((block|flow|simple) )?", "", text)
+    return f"in this {what.replace('sequence', 'list').replace('collection', 'list').replace('scalar', 'text')}"
 
 
 def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:

@@ -17,13 +17,10 @@ from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
 from dfurun.recipe.schema import shape_findings
 from dfurun.steps.expect import Expect
-from dfurun.steps.step import Head, Scope, Step, did_you_mean
+from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, did_you_mean
 from dfurun.units import parse_address, parse_size
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
-
-# A guard that no chip's data names: it watches over the order of steps.
-PROTECTS_WHAT_FOLLOWS = "protects-what-follows"
 
 
 def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
@@ -146,8 +143,7 @@ class _Loader:
         path = finding.path
         if any(path[:length] in self.document.unread for length in range(len(path) + 1)):
             return True
-        lacking = finding.code in (Code.MISSING_KEY, Code.STEP_SHAPE) or finding.message.endswith(" is empty")
-        return path in self.document.incomplete and lacking
+        return path in self.document.incomplete  # it lacks something, or is empty
 
     def _is_sound(self, path: RecipePath) -> bool:
         """Say whether the value at `path` has the shape that the schema promises, all the way down."""
@@ -208,9 +204,6 @@ class _Loader:
         return images
 
     def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath) -> ImageFile | None:
-        if "sha256" not in entry:
-            hint = "`dfurun pin` writes it"
-            self._report(Code.UNPINNED_IMAGE, f"image `{name}` has no sha256", path, hint=hint, on_key=True)
         file = self.path.parent / entry["file"]
         if not self.allow_outside and not self._is_inside(file):
             message = f"`{entry['file']}` is outside the recipe's repository"
@@ -224,10 +217,14 @@ class _Loader:
             return None
         size_bytes = parse_size(entry["size"]) if "size" in entry else None
         try:
-            return read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
+            image = read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
         except ImageError as error:
             self._report(error.code, error.message, (*path, error.subject.value), hint=error.hint)
             return None
+        if not image.pinned:
+            hint = f'pin it: sha256: "{image.sha256}"'
+            self._report(Code.UNPINNED_IMAGE, f"image `{name}` has no sha256", path, hint=hint, on_key=True)
+        return image
 
     def _is_inside(self, file: Path) -> bool:
         try:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 RECIPE_SCHEMA = "recipe.schema.json"
 
+_STEP_HINT = "`- connect`, or `- write: {image: application}`"
+_RULES_OF_KEYS = ("required", "additionalProperties")
 _NOUN_OF_TYPE = {
     "string": "text",
     "integer": "a whole number",
@@ -54,7 +57,8 @@ class _Mistake:
 def shape_findings(recipe: Any) -> list[Finding]:
     """Return what the schema has against plain values; nothing that only follows from another finding."""
     mistakes = _drop_consequences(list(_mistakes(recipe)))
-    return _drop_meant_keys([finding for mistake in mistakes for finding in _explain(mistake)])
+    meant = _meant_keys(mistakes)
+    return [finding for mistake in mistakes for finding in _explain(mistake, meant)]
 
 
 def _mistakes(recipe: Any) -> Iterator[_Mistake]:
@@ -93,45 +97,36 @@ def _drop_consequences(mistakes: list[_Mistake]) -> list[_Mistake]:
     """Keep one error for each mistake: a value of the wrong type is not also out of bounds, a crowded step is one mistake."""
     mistyped = {mistake.path for mistake in mistakes if mistake.rule == "type"}
     crowded = {mistake.path for mistake in mistakes if mistake.rule == "maxProperties" and _is_step(mistake.path)}
-    kept: list[_Mistake] = []
-    seen: set[tuple[RecipePath, str]] = set()
+    kept: dict[tuple[RecipePath, str], _Mistake] = {}
     for mistake in mistakes:
-        path = mistake.path
-        if path in mistyped and mistake.rule != "type":
+        path, rule = mistake.path, mistake.rule
+        if (path in mistyped and rule != "type") or (path in crowded and rule != "maxProperties"):
             continue
-        if path in crowded and mistake.rule != "maxProperties":
+        if path[:2] in crowded and len(path) == 3 and rule == "type":
             continue
-        if path[:2] in crowded and len(path) == 3 and mistake.rule == "type":
-            continue
-        kind = "value" if mistake.rule not in ("required", "additionalProperties") else mistake.message
-        if (path, kind) not in seen:
-            seen.add((path, kind))
-            kept.append(mistake)
-    return kept
+        # jsonschema makes one error of each missing key; the value itself is wrong once, by however many rules
+        kept.setdefault((path, rule if rule in _RULES_OF_KEYS else "value"), mistake)
+    return list(kept.values())
 
 
-def _drop_meant_keys(findings: list[Finding]) -> list[Finding]:
-    """Drop the missing keys that a misspelt key of the same mapping was meant to be."""
-    meant = {
-        (finding.path[:-1], match.group(1))
-        for finding in findings
-        if finding.code is Code.UNKNOWN_KEY and (match := re.search(r"did you mean '(.*)'\?", finding.hint))
+def _meant_keys(mistakes: list[_Mistake]) -> set[RecipePath]:
+    """Return the paths that misspelt keys were meant to have: those are not missing as well."""
+    return {
+        (*mistake.path, *get_close_matches(key, mistake.schema.get("properties", {}), n=1))
+        for mistake in mistakes
+        if mistake.rule == "additionalProperties"
+        for key in _keys_too_many(mistake)
     }
-    return [f for f in findings if f.code is not Code.MISSING_KEY or not any(_needs(f, *key) for key in meant)]
-
-
-def _needs(finding: Finding, path: RecipePath, key: str) -> bool:
-    return finding.path == path and finding.message.endswith(f"needs `{key}`")
 
 
 # One mistake, in words -----------------------------------------------------------------------------------------------
 
 
-def _explain(mistake: _Mistake) -> Iterator[Finding]:
+def _explain(mistake: _Mistake, meant: set[RecipePath]) -> Iterator[Finding]:
     path = mistake.path
     match mistake.rule:
         case "required":
-            yield from _missing_keys(mistake)
+            yield from _missing_keys(mistake, meant)
         case "additionalProperties":
             yield from _unknown_keys(mistake)
         case "type":
@@ -144,53 +139,52 @@ def _explain(mistake: _Mistake) -> Iterator[Finding]:
             yield _bad_value(mistake)
 
 
-def _missing_keys(mistake: _Mistake) -> Iterator[Finding]:
+def _missing_keys(mistake: _Mistake, meant: set[RecipePath]) -> Iterator[Finding]:
     path = mistake.path
-    # jsonschema makes one error of each missing key, and names the key only in its message
-    properties: Mapping[str, Any] = mistake.schema["properties"]
     for key in mistake.wanted:
-        if mistake.message.startswith(f"{key!r} "):
-            examples = properties[key].get("examples", [])
-            hint = f"for example `{key}: {_flow(examples[0])}`" if examples and key != "steps" else ""
+        if key not in mistake.value and (*path, key) not in meant:
+            example = _flow(mistake.schema["properties"][key]["examples"][0])
+            hint = f"for example `{key}: {example}`"
             yield Finding(Code.MISSING_KEY, f"{_owner(path)} needs `{key}`", path, hint=hint, on_key=True)
 
 
 def _unknown_keys(mistake: _Mistake) -> Iterator[Finding]:
-    path = mistake.path
     known: Mapping[str, Any] = mistake.schema.get("properties", {})
-    patterns = list(mistake.schema.get("patternProperties", {}))
-    for key in mistake.value:
-        if key in known or any(re.search(pattern, key) for pattern in patterns):
-            continue
-        at = (*path, key)
-        if _is_step(path):
-            yield Finding(
-                Code.UNKNOWN_STEP, f"no step is called `{key}`", at, hint=did_you_mean(key, known), on_key=True
-            )
-        elif path == ("images",):
+    for key in _keys_too_many(mistake):
+        hint = did_you_mean(key, known)
+        if _is_step(mistake.path):
+            code, message = Code.UNKNOWN_STEP, f"no step is called `{key}`"
+        elif mistake.path == ("images",):
+            code, message = Code.BAD_VALUE, f"`{key}` cannot be an image's name"
             hint = "lower-case letters, digits and hyphens, a letter first"
-            yield Finding(Code.BAD_VALUE, f"`{key}` cannot be an image's name", at, hint=hint, on_key=True)
         else:
-            message = f"{_owner(path)} has no key `{key}`"
-            yield Finding(Code.UNKNOWN_KEY, message, at, hint=did_you_mean(key, known), on_key=True)
+            code, message = Code.UNKNOWN_KEY, f"{_owner(mistake.path)} has no key `{key}`"
+        yield Finding(code, message, (*mistake.path, key), hint=hint, on_key=True)
+
+
+def _keys_too_many(mistake: _Mistake) -> Iterator[str]:
+    known, patterns = mistake.schema.get("properties", {}), mistake.schema.get("patternProperties", {})
+    for key in mistake.value:
+        if key not in known and not any(re.search(pattern, key) for pattern in patterns):
+            yield key
 
 
 def _wrong_type(mistake: _Mistake) -> Finding:
     path, found = mistake.path, _found(mistake.value)
     if _is_step(path):
         message = f"a step is a name, or one key with a body; this is {found}"
-        return Finding(Code.STEP_SHAPE, message, path, hint=f"steps are: {', '.join(step_keywords())}")
+        return Finding(Code.STEP_SHAPE, message, path, hint=_STEP_HINT)
     if len(path) == 3 and _is_step(path[:2]):
         return _bad_body(mistake, found)
     message = f"{_name(path)} is {_wanted(mistake.schema)}, not {found}"
-    hint = _type_hint(mistake) if path else "the guide's first recipe is a good start"
-    return Finding(Code.WRONG_TYPE, message, path, hint=hint, on_key=mistake.value is None)
+    hint = _type_hint(mistake) if path else "a recipe begins with `dfurun: 1`"
+    has_no_line_of_its_own = mistake.value is None or isinstance(mistake.value, (dict, list))
+    return Finding(Code.WRONG_TYPE, message, path, hint=hint, on_key=has_no_line_of_its_own)
 
 
 def _type_hint(mistake: _Mistake) -> str:
-    value = mistake.value
-    if "string" in _types(mistake.schema) and isinstance(value, (bool, int, float)):
-        text = json.dumps(value)
+    if _types(mistake.schema) == ["string"] and isinstance(mistake.value, (bool, int, float)):
+        text = json.dumps(mistake.value)
         if re.search(mistake.schema.get("pattern", ""), text):
             return f'quote it: "{text}"'
     return _example_hint(mistake.schema)
@@ -218,7 +212,7 @@ def _bare_step(word: str, path: RecipePath) -> Finding:
 
 def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
     if not step:
-        return Finding(Code.STEP_SHAPE, "a step without a name", path, hint=f"steps are: {', '.join(step_keywords())}")
+        return Finding(Code.STEP_SHAPE, "a step without a name", path, hint=_STEP_HINT)
     known: Mapping[str, Any] = _step_schema()["properties"]
     owner = next((key for key in step if key in known), next(iter(step)))
     extra = next(key for key in step if key != owner)
@@ -227,7 +221,7 @@ def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
     elif owner in known:
         hint = f"indent `{extra}` below `{owner}`, or write `- {owner}: {{{extra}: ...}}`"
     else:
-        hint = f"steps are: {', '.join(known)}"
+        hint = _STEP_HINT
     return Finding(
         Code.STEP_SHAPE,
         f"a step is one key: `{extra}` stands beside `{owner}`",
@@ -243,19 +237,19 @@ def _bad_value(mistake: _Mistake) -> Finding:
     name, hint = _name(mistake.path), ""
     match mistake.rule:
         case "const":
-            message = f"{name} is {_flow(schema['const'])}, not {_flow(value)}"
+            message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
             hint = "this dfurun reads version 1 of the recipe language"
         case "enum":
             message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
             hint = did_you_mean(value, schema["enum"]) if isinstance(value, str) else ""
         case "minimum" | "maximum":
-            bounds = f"{schema['minimum']} to {schema['maximum']}"
-            message = f"{name} is {_wanted(schema)} from {bounds}, not {_found(value).removeprefix('the number ')}"
+            bounds = f"{_number(schema['minimum'])} to {_number(schema['maximum'])}"
+            message = f"{name} is {_wanted(schema)} from {bounds}, not {_number(value)}"
         case "uniqueItems":
             message = f"{name} names {_flow(_first_repeated(value))} twice"
         case "minItems" | "minProperties":
             message, hint = f"{name} is empty", _example_hint(schema)
-        case "minLength":
+        case "minLength" | "maxLength" | "pattern" if not value:
             message, hint = f"{name} is empty text", _example_hint(schema)
         case "maxLength" | "pattern":
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", _example_hint(schema)
@@ -290,6 +284,8 @@ def _name(path: RecipePath) -> str:
 
 
 def _wanted(schema: Mapping[str, Any]) -> str:
+    if "const" in schema:
+        return _flow(schema["const"])
     if "enum" in schema:
         return " or ".join(_flow(known) for known in schema["enum"])
     types = _types(schema)
@@ -325,6 +321,10 @@ def _found(value: Any) -> str:
             return "a list"
         case _:
             return "a mapping"
+
+
+def _number(value: float) -> str:
+    return f"0x{value:X}" if isinstance(value, int) and value > 0xFFFF else _short(str(value))
 
 
 def _short(text: str) -> str:

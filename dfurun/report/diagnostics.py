@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _TAB_CELLS = 4
-_EXCERPT_CELLS = 100
+_LEAST_CELLS = 40
 _COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -24,7 +24,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """Print findings for people: place, code, message, the source line with carets, hints, and how many there are."""
     for finding in findings:
-        for line in _finding_lines(finding):
+        for line in _finding_lines(finding, console.width):
             console.print(line, soft_wrap=True, highlight=False)
     if findings:
         console.print(count_findings(findings), soft_wrap=True, highlight=False, markup=False)
@@ -48,7 +48,7 @@ def _escape(character: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def _finding_lines(finding: Finding) -> Iterator[Text]:
+def _finding_lines(finding: Finding, width: int) -> Iterator[Text]:
     from rich.text import Text
 
     colour = _COLOUR[finding.severity]
@@ -58,53 +58,59 @@ def _finding_lines(finding: Finding) -> Iterator[Text]:
         f": {escape(finding.message)}",
     )
     gutter = len(str(max([p.line for p in (finding.place, *(r.place for r in finding.related)) if p], default=0)))
+    cells = max(width - gutter - 4, _LEAST_CELLS)
     if finding.place:
-        yield from _excerpt(finding.place, gutter, "^", colour)
+        yield from _excerpt(_parts(finding.place, cells), f" {finding.place.line:>{gutter}} | ", "^", colour)
     for related in finding.related:
+        label = escape(related.message)
         if related.place:
-            yield from _excerpt(related.place, gutter, "-", "bold blue", label=escape(related.message))
+            line_number = f" {related.place.line:>{gutter}} | "
+            yield from _excerpt(_parts(related.place, cells), line_number, "-", "bold blue", label=label)
         else:
-            yield Text(f" {' ' * gutter}   {escape(related.message)}")
+            yield Text(f" {' ' * gutter}   {label}")
     if finding.hint:
         yield Text.assemble((f" {' ' * gutter} = ", "blue"), ("hint: ", "bold"), escape(finding.hint))
 
 
-def _excerpt(place: Place, gutter: int, mark: str, style: str, *, label: str = "") -> Iterator[Text]:
+def _excerpt(
+    parts: tuple[str, str, str], line_number: str, mark: str, style: str, *, label: str = ""
+) -> Iterator[Text]:
     """Yield the source line and the carets under it; nothing where there is no source line."""
+    from rich.cells import cell_len
     from rich.text import Text
 
-    if not place.source_line.strip():
+    before, marked, after = parts
+    if not (before + marked + after).strip():
         return
-    before, marked, after = _cells(place)
-    yield Text.assemble((f" {place.line:>{gutter}} | ", "blue"), before, marked, after)
-    carets = mark * max(1, _width(marked))
-    yield Text.assemble(
-        (f" {' ' * gutter} | ", "blue"), " " * _width(before), (carets, style), (f" {label}" if label else "", style)
-    )
+    yield Text.assemble((line_number, "blue"), before, marked, after)
+    gutter = " " * (len(line_number) - 2) + "| "
+    carets = mark * max(1, cell_len(marked))
+    yield Text.assemble((gutter, "blue"), " " * cell_len(before), (f"{carets} {label}".rstrip(), style))
 
 
-def _cells(place: Place) -> tuple[str, str, str]:
-    """Return the source line as it is shown, in three parts: before, under and after the carets."""
+def _parts(place: Place, cells: int) -> tuple[str, str, str]:
+    """Return the source line as it is shown in that many cells: before, under and after the carets."""
+    from rich.cells import cell_len
+
     line, start, end = place.source_line, place.column - 1, place.end_column - 1
     before, marked, after = _shown(line[:start]), _shown(line[start:end]), _shown(line[end:].rstrip())
-    if _width(before) + _width(marked) + _width(after) <= _EXCERPT_CELLS:
+    if cell_len(before) + cell_len(marked) + cell_len(after) <= cells:
         return before, marked, after
-    before = before if _width(before) <= _EXCERPT_CELLS // 2 else f"...{before[-_EXCERPT_CELLS // 4 :]}"
-    room = max(_EXCERPT_CELLS - _width(before), _EXCERPT_CELLS // 4)
-    if _width(marked) > room:
-        return before, marked[:room], "..."
-    room -= _width(marked)
-    return before, marked, after if _width(after) <= room else f"{after[:room]}..."
+    marked = _clip(marked, cells * 2 // 3)
+    room = cells - cell_len(marked)
+    before = _clip(before[::-1], max(room // 2, room - cell_len(after)))[::-1]
+    return before, marked, _clip(after, room - cell_len(before))
+
+
+def _clip(text: str, cells: int) -> str:
+    """Return the beginning of a text, with `...` at the end where it is cut to fit."""
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= cells else f"{set_cell_size(text, max(cells - 3, 0))}..."
 
 
 def _shown(text: str) -> str:
     return escape(text.replace("\t", " " * _TAB_CELLS))
-
-
-def _width(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------
