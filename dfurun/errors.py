@@ -207,6 +207,7 @@ class Code(Enum):
         "an irreversible change without --allow-irreversible",
     )
     STEP_FAILED = ("step-failed", ExitStatus.FAILED, Severity.ERROR, "the board refused an operation")
+    STEP_TIMEOUT = ("step-timeout", ExitStatus.FAILED, Severity.ERROR, "a step did not end within its timeout")
     VERIFY_MISMATCH = ("verify-mismatch", ExitStatus.FAILED, Severity.ERROR, "the flash does not hold the image")
     OPTION_BYTES_DIFFER = (
         "option-bytes-differ",

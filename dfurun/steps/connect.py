@@ -22,6 +22,7 @@ class Connect(Step):
     """Nothing destructive happens here, and nothing that a dead run left stored is executed."""
 
     keyword: ClassVar[str] = "connect"
+    keeps_timeout: ClassVar[bool] = False
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Connect the abstract board; once is enough."""

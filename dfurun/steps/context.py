@@ -23,6 +23,10 @@ APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs som
 LEVELS = {0: "low", 1: "high"}
 
 
+def _nothing() -> None:
+    """Stand in for a checkpoint that nobody listens at."""
+
+
 class Operator(Protocol):
     """The hands at the bench."""
 
@@ -52,7 +56,9 @@ class Context:
     allow: frozenset[str]
     allow_irreversible: bool = False
     overwrite_files: bool = False
+    checkpoint: Callable[[], None] = _nothing
     step_index: int = 0
+    step_deadline: float | None = None
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
     _protection: Protection | None = None
@@ -78,8 +84,29 @@ class Context:
         self.emit(Notice(message, code, hint))
 
     def progress(self, activity: str, total: int, offset: int = 0) -> Callable[[int], None]:
-        """Return what turns a count into a progress event of this step."""
-        return lambda done: self.emit(Progress(self.step_index, activity, offset + done, total))
+        """Return what turns a count into a progress event of this step; a safe boundary each time."""
+
+        def tell(done: int) -> None:
+            self.emit(Progress(self.step_index, activity, offset + done, total))
+            self.checkpoint()
+            self._check_deadline()
+
+        return tell
+
+    def begin_step(self, index: int, timeout_s: float | None) -> None:
+        """Start the count for the step's own timeout, which is looked at between two operations."""
+        self.step_index = index
+        self.step_deadline = None if timeout_s is None else self.clock.now() + timeout_s
+
+    def _check_deadline(self) -> None:
+        if self.step_deadline is not None and self.clock.now() > self.step_deadline:
+            raise StepFailed(
+                Code.STEP_TIMEOUT,
+                "the step did not end within its timeout",
+                consequence="it is done in part; running the recipe again is safe",
+                hint="a longer `timeout`, or a better link",
+                evidence=self.connection.anomalies.evidence,
+            )
 
     def protection(self) -> Protection:
         """Return the verdict on read protection; raise LinkUnreliable where the evidence allows none."""

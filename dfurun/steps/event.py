@@ -103,10 +103,14 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class UnitFinished:
-    """A unit's run ended. `code` and `message` are those of the failure, where there is one."""
+    """A unit's run ended. `code` and `message` are those of the failure, where there is one.
+
+    `verified` says whether everything that the recipe writes was read back by it.
+    """
 
     exit_status: int
-    verdict: str
+    outcome: str
+    verified: bool
     code: Code | None
     message: str
     consequence: str

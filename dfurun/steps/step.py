@@ -77,6 +77,7 @@ class Step(ABC):
 
     keyword: ClassVar[str]
     destructive: ClassVar[bool] = False
+    keeps_timeout: ClassVar[bool] = True  # False: the step waits for something, and `timeout` says how long
     head: Head
 
     @classmethod

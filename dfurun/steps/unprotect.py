@@ -19,6 +19,7 @@ class Unprotect(Step):
 
     keyword: ClassVar[str] = "unprotect"
     destructive: ClassVar[bool] = True
+    keeps_timeout: ClassVar[bool] = False
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Open the abstract board. What was written may be lost; nothing counts as erased, an open chip is not."""

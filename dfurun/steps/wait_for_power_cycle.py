@@ -18,6 +18,7 @@ class WaitForPowerCycle(Step):
     """BOOT0 high brings the bootloader back, BOOT0 low starts the application."""
 
     keyword: ClassVar[str] = "wait-for-power-cycle"
+    keeps_timeout: ClassVar[bool] = False
     boot0: int
 
     @classmethod

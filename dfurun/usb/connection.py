@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dfurun.chips import Chip
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
@@ -18,8 +20,15 @@ SETTLE_S = 0.1  # between a board's appearance and the first transfer
 OPEN_ATTEMPTS = 4
 
 
+def _nothing() -> None:
+    """Stand in for nobody who waits along."""
+
+
 class Connection:
-    """Finds and opens the board that `selector` means; after that it is the board at that port, whatever its address."""
+    """Finds and opens the board that `selector` means; after that it is the board at that port, whatever its address.
+
+    `on_wait` is called while a board is looked for, and may raise.
+    """
 
     def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector) -> None:
         self._bus = bus
@@ -30,6 +39,7 @@ class Connection:
         self._address: int | None = None
         self._closed_transfers = 0
         self.port: PortPath | None = None
+        self.on_wait: Callable[[], None] = _nothing
         self.anomalies = Anomalies()
 
     @property
@@ -61,7 +71,7 @@ class Connection:
             except DeviceNotFound as error:
                 if error.code is Code.AMBIGUOUS_DEVICE or self._clock.now() >= deadline:
                     raise
-                self._clock.sleep(LOOK_INTERVAL_S)
+                self._wait()
             else:
                 return self._open(candidate)
 
@@ -79,7 +89,7 @@ class Connection:
         while (found := self._present()) is not None and found.address == self._address:
             if self._clock.now() >= deadline:
                 return False
-            self._clock.sleep(LOOK_INTERVAL_S)
+            self._wait()
         return True
 
     def wait_for_return(self, timeout_s: float) -> Session | None:
@@ -89,7 +99,7 @@ class Connection:
         while (found := self._present()) is None:
             if self._clock.now() >= deadline:
                 return None
-            self._clock.sleep(LOOK_INTERVAL_S)
+            self._wait()
         self._clock.sleep(SETTLE_S)
         return self._open(found)
 
@@ -99,8 +109,12 @@ class Connection:
         while self._present() is None:
             if self._clock.now() >= deadline:
                 return True
-            self._clock.sleep(LOOK_INTERVAL_S)
+            self._wait()
         return False
+
+    def _wait(self) -> None:
+        self.on_wait()
+        self._clock.sleep(LOOK_INTERVAL_S)
 
     def _present(self) -> Candidate | None:
         return None if self.port is None else self._bus.at(self.port)

@@ -1,0 +1,167 @@
+"""Sets up the bench that the options ask for: the bus, the clock, the hands. Simulated or real, the rest is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfurun.chips import Chip, chip_names, load_chip
+from dfurun.cli.failures import UsageFailure, sim_state_failure
+from dfurun.cli.options import BoardOptions, SimClock, SimOperator
+from dfurun.clock import Clock, RealClock, VirtualClock
+from dfurun.steps.context import Operator
+from dfurun.steps.step import did_you_mean
+from dfurun.usb.discovery import Bus, Selector
+from dfurun.usb.port import PortPath
+
+if TYPE_CHECKING:
+    from dfurun.simulator import SimulatedBoard
+
+DEFAULT_SIM_CHIP = "stm32f072xb"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where boards are looked for, how time passes, who is there, and how a port's journal is called."""
+
+    bus: Bus
+    clock: Clock
+    operator: Operator
+    selector: Selector
+    simulated: bool
+    journal_name: Callable[[str], str]
+
+
+class HumanOperator:
+    """A person: the reporter shows what is asked, the bus shows when it is done."""
+
+    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
+        """Do nothing more than the event that was sent."""
+
+
+class SimulatedOperator:
+    """Hands that power-cycle a simulated board at once."""
+
+    def __init__(self, boards: Sequence[SimulatedBoard]) -> None:
+        self._boards = boards
+
+    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
+        """Power-cycle the board at `port` with BOOT0 at this level."""
+        for board in self._boards:
+            if str(PortPath(board.bus, board.port)) == port:
+                board.power_cycle(boot0)
+
+
+def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
+    """Return the bench for the options; `chip` is what a simulated board has where they do not say.
+
+    Raises UsageFailure for options that make no sense together, AccessDenied where there is no libusb.
+    """
+    selector = Selector(_port(options.port), options.serial)
+    if not options.simulated:
+        return _real(options, selector)
+    clock = VirtualClock() if options.sim_clock is SimClock.VIRTUAL else RealClock()
+    boards = _boards(options, clock, chip)
+    return Bench(
+        bus=Bus(_simulated_backend(boards), known_ids()),
+        clock=clock,
+        operator=SimulatedOperator(boards) if options.sim_operator is SimOperator.PRESENT else HumanOperator(),
+        selector=selector,
+        simulated=True,
+        journal_name=lambda port: f"sim-{_digest(options)}-{port}",
+    )
+
+
+def known_ids() -> frozenset[tuple[int, int]]:
+    """Return the vendor and product ids that the chip data knows."""
+    chips = (load_chip(name) for name in chip_names())
+    return frozenset((chip.usb.vendor_id, chip.usb.product_id) for chip in chips)
+
+
+def chip_called(name: str) -> Chip:
+    """Return the chip of this name; raise UsageFailure with the nearest one where the data has none."""
+    try:
+        return load_chip(name.lower())
+    except KeyError:
+        raise UsageFailure(f"no chip is called {name!r}", did_you_mean(name.lower(), chip_names())) from None
+
+
+def _real(options: BoardOptions, selector: Selector) -> Bench:
+    from dfurun.usb.libusb import find_backend
+
+    stray = [
+        name
+        for name, given in (
+            ("--sim-fault", options.sim_faults),
+            ("--sim-chip", options.sim_chip),
+            ("--sim-clock", options.sim_clock is not SimClock.REAL),
+            ("--sim-operator", options.sim_operator is not SimOperator.PRESENT),
+        )
+        if given
+    ]
+    if stray:
+        raise UsageFailure(f"{' and '.join(stray)} without a simulated board", "add --sim or --sim-state FILE")
+    return Bench(Bus(find_backend(), known_ids()), RealClock(), HumanOperator(), selector, False, lambda port: port)
+
+
+def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
+    from dfurun.simulator import SimulatedBackend
+
+    return SimulatedBackend(boards)
+
+
+def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[SimulatedBoard]:
+    from dfurun.simulator import SimulatedBoard, parse_fault
+
+    wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(DEFAULT_SIM_CHIP)
+
+    def new(port: int) -> SimulatedBoard:
+        return SimulatedBoard(wanted, clock, port=(port,), option_reload=options.sim_reload.value)
+
+    try:
+        faults = [parse_fault(text) for text in options.sim_faults]
+    except ValueError as error:
+        raise UsageFailure(str(error)) from None
+    if not options.sim_states:
+        board = new(1)
+        board.faults.extend(faults)
+        return [board]
+    boards = [open_state(path, clock, partial(new, port)) for port, path in enumerate(options.sim_states, 1)]
+    for port, board in enumerate(boards, 1):
+        if len(boards) > 1:
+            board.port = (port,)
+        board.faults.extend(faults)
+    return boards
+
+
+def open_state(path: Path, clock: Clock, new: Callable[[], SimulatedBoard] | None = None) -> SimulatedBoard:
+    """Return the board in a state file, kept saved from now on; without a file the one that `new` makes.
+
+    Raises UsageFailure for a file that is no board, or is not there and may not be made.
+    """
+    from dfurun.simulator import StateFile
+
+    try:
+        return StateFile(path).open(clock, new=new) if new else StateFile(path).load(clock)
+    except FileNotFoundError:
+        raise sim_state_failure(f"{path} is not there", "`dfurun sim new FILE` makes a board") from None
+    except (OSError, ValueError) as error:
+        raise sim_state_failure(str(error), "`dfurun sim new FILE` makes a board") from None
+
+
+def _port(text: str | None) -> PortPath | None:
+    try:
+        return None if text is None else PortPath.parse(text)
+    except ValueError as error:
+        raise UsageFailure(f"--port: {error}", "`dfurun devices` lists the ports") from None
+
+
+def _digest(options: BoardOptions) -> str:
+    """Return what tells one simulated bench's journals from another's."""
+    if not options.sim_states:
+        return "ephemeral"
+    return sha256("\n".join(str(path.resolve()) for path in options.sim_states).encode()).hexdigest()[:12]

@@ -1,0 +1,88 @@
+"""`dfurun devices`: the boards in DFU mode on the bus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import typer
+
+from dfurun.cli.bench import Bench, set_up
+from dfurun.cli.options import BoardOptions, Json, Sim, SimClock, SimFault, SimState
+from dfurun.cli.output import Output
+from dfurun.errors import DfurunError
+from dfurun.report.words import printable
+from dfurun.usb.hints import ENTER_DFU
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One board in the list; `problem` says why it could not be opened."""
+
+    port: str
+    address: int
+    vendor_id: int
+    product_id: int
+    product: str
+    serial: str
+    layout: tuple[str, ...]
+    problem: str
+
+
+def devices_command(
+    context: typer.Context,
+    json: Json = False,
+    sim: Sim = False,
+    sim_state: SimState = None,
+    sim_fault: SimFault = None,
+) -> int:
+    """List the boards in DFU mode, by port."""
+    output: Output = context.obj
+    options = BoardOptions(
+        sim=sim, sim_states=tuple(sim_state or ()), sim_faults=tuple(sim_fault or ()), sim_clock=SimClock.VIRTUAL
+    )
+    if not options.simulated:
+        options = BoardOptions(sim_faults=options.sim_faults)
+    found = listed(set_up(options))
+    for board in found:
+        output.write({"event": "device", **asdict(board)})
+    if not output.as_json:
+        _print(output, found)
+    return 0
+
+
+def listed(bench: Bench) -> list[Listed]:
+    """Return what is on the bus; each board is opened for its strings, and nothing is sent to its bootloader."""
+    from dfurun.dfuse.link import LinkError
+    from dfurun.usb.pyusb_link import PyusbLink
+
+    boards = []
+    layout: tuple[str, ...]
+    for candidate in bench.bus.candidates():
+        product, serial, layout, problem = "", "", (), ""
+        try:
+            link = PyusbLink(candidate, bench.clock)
+        except DfurunError as error:
+            problem = error.message
+        except LinkError as error:
+            problem = f"does not answer: {error.label}"
+        else:
+            description = link.description
+            product, serial = description.product, description.serial
+            layout = tuple(alternate.name for alternate in description.alternates)
+            link.close()
+        ids = (candidate.vendor_id, candidate.product_id)
+        boards.append(Listed(str(candidate.port), candidate.address, *ids, product, serial, layout, problem))
+    return boards
+
+
+def _print(output: Output, boards: list[Listed]) -> None:
+    if not boards:
+        output.messages.print("no board in DFU mode is on the bus")
+        output.messages.print(f"  {ENTER_DFU}", soft_wrap=True)
+        return
+    for board in boards:
+        ids = f"{board.vendor_id:04x}:{board.product_id:04x}"
+        words = [board.port.ljust(8), ids, board.problem or f"{board.product}  serial {board.serial}"]
+        output.product.print(printable("  ".join(words)), soft_wrap=True)
+        for name in board.layout:
+            output.product.print(printable(f"          {name}"), soft_wrap=True)

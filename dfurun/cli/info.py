@@ -1,0 +1,182 @@
+"""`dfurun info`: what is attached, and what its option bytes mean. It changes nothing, and executes nothing pending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dfurun.chips import BootTarget, Chip
+from dfurun.cli.bench import Bench, chip_called, set_up
+from dfurun.cli.options import (
+    BoardOptions,
+    Json,
+    Port,
+    Reload,
+    Serial,
+    Sim,
+    SimChip,
+    SimClock,
+    SimClockOption,
+    SimFault,
+    SimOperator,
+    SimReload,
+    SimState,
+)
+from dfurun.cli.output import Output
+from dfurun.dfuse.identity import BoardIdentity, read_identity
+from dfurun.dfuse.link import DeviceDescription
+from dfurun.dfuse.protection import Protection, Verdict
+from dfurun.errors import Code, LinkUnreliable
+
+LOOK_TIMEOUT_S = 1.0
+REPAIR_HINT = "recipes/f072-repair-boot.yaml puts the boot option bytes right"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is known of one board. `option_bytes` is None where they could not be read."""
+
+    port: str
+    chip: Chip
+    description: DeviceDescription
+    identity: BoardIdentity
+    commands: tuple[int, ...]
+    protection: Protection
+    option_bytes: bytes | None
+    anomalies: dict[str, int]
+
+    @property
+    def boots(self) -> dict[int, BootTarget]:
+        """What starts at power-on for each level of BOOT0, empty where the option bytes are not known."""
+        if self.option_bytes is None:
+            return {}
+        fields = self.chip.option_bytes.decode(self.option_bytes)
+        return {level: self.chip.starts(fields, boot0=level) for level in (0, 1)}
+
+    @property
+    def always_boots_bootloader(self) -> bool:
+        """Whether the board starts its bootloader whatever BOOT0 says."""
+        return bool(self.boots) and set(self.boots.values()) == {BootTarget.SYSTEM_MEMORY}
+
+
+def info_command(
+    context: typer.Context,
+    port: Port = None,
+    serial: Serial = None,
+    chip: Annotated[
+        str | None, typer.Option("--chip", help="The board's chip; by its memory layout if not given.")
+    ] = None,
+    json: Json = False,
+    sim: Sim = False,
+    sim_chip: SimChip = None,
+    sim_state: SimState = None,
+    sim_clock: SimClockOption = SimClock.REAL,
+    sim_fault: SimFault = None,
+    sim_option_reload: SimReload = Reload.POWER_ON,
+) -> int:
+    """Tell what is attached: layout, option bytes by name, protection and its evidence, what boots."""
+    output: Output = context.obj
+    states: tuple[Path, ...] = tuple(sim_state or ())
+    options = BoardOptions(
+        port, serial, sim, sim_chip, states, sim_clock, tuple(sim_fault or ()), SimOperator.PRESENT, sim_option_reload
+    )
+    report = look(set_up(options), chip_called(chip) if chip else None)
+    output.write({"event": "board", **as_object(report)})
+    if not output.as_json:
+        _print(output, report)
+    if report.protection.verdict is Verdict.UNDETERMINED:
+        raise LinkUnreliable(
+            Code.LINK_UNRELIABLE,
+            "the board cannot be read, and not because it is protected: the link is unreliable",
+            consequence="nothing was changed",
+            hint="try another USB port or a USB 2.0 hub (AN2606 table 42)",
+            evidence=report.protection.evidence,
+        )
+    return 0
+
+
+def look(bench: Bench, chip: Chip | None) -> Report:
+    """Open the board that the bench's selector means and learn all that it tells. Raise DfurunError."""
+    from dfurun.usb.connection import Connection
+    from dfurun.usb.recognise import recognise
+
+    chip = chip or recognise(bench.bus, bench.selector, bench.clock)
+    connection = Connection(bench.bus, chip, bench.clock, bench.selector)
+    session = connection.open(LOOK_TIMEOUT_S)
+    try:
+        commands = session.commands()
+        protection = session.protection()
+        identity, option_bytes = BoardIdentity(), None
+        if protection.verdict is Verdict.UNPROTECTED:
+            identity = read_identity(session, chip)
+            if not session.description.is_user_dfu:
+                option_bytes = session.read(chip.option_bytes.extent)
+        return Report(
+            port=str(connection.port),
+            chip=chip,
+            description=session.description,
+            identity=identity,
+            commands=commands,
+            protection=protection,
+            option_bytes=option_bytes,
+            anomalies=connection.anomalies.counts,
+        )
+    finally:
+        connection.close()
+
+
+def as_object(report: Report) -> dict[str, Any]:
+    """Return the report as JSON values."""
+    description, identity = report.description, report.identity
+    raw = report.option_bytes
+    return {
+        "port": report.port,
+        "chip": report.chip.name,
+        "usb": {
+            "vendor_id": description.vendor_id,
+            "product_id": description.product_id,
+            "release": description.release,
+            "product": description.product,
+            "serial": description.serial,
+            "transfer_size": description.functional.transfer_size_bytes,
+        },
+        "layout": [alternate.name for alternate in description.alternates],
+        "user_dfu": description.is_user_dfu,
+        "bootloader_id": identity.bootloader_id,
+        "bootloader": identity.bootloader_version(report.chip),
+        "unique_id": identity.unique_id,
+        "flash_size": identity.flash_size_bytes,
+        "commands": list(report.commands),
+        "protection": {"verdict": report.protection.verdict.name.lower(), "evidence": report.protection.evidence},
+        "option_bytes": None if raw is None else {"raw": raw.hex(), "fields": report.chip.option_bytes.decode(raw)},
+        "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
+        "always_boots_bootloader": report.always_boots_bootloader,
+        "anomalies": report.anomalies,
+    }
+
+
+def _print(output: Output, report: Report) -> None:
+    from dfurun.report.board import print_board
+
+    print_board(
+        output.product,
+        port=report.port,
+        chip=report.chip,
+        description=report.description,
+        identity=report.identity,
+        commands=report.commands,
+        protection=report.protection,
+        option_bytes=report.option_bytes,
+        boots=report.boots,
+    )
+    if report.always_boots_bootloader:
+        output.product.print()
+        output.product.print("! this board always boots into the bootloader, whatever BOOT0 says", style="bold yellow")
+        output.product.print(f"  {REPAIR_HINT}", soft_wrap=True)
+    if report.description.is_user_dfu:
+        output.product.print()
+        output.product.print("! this is a DFU program in user flash, not the bootloader in ROM", style="bold yellow")
+        output.product.print("  hold BOOT0 high and power-cycle the board to reach the ROM", soft_wrap=True)

@@ -1,0 +1,88 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class SimClock(StrEnum):
+    """How time passes for a simulated board."""
+
+    REAL = "real"
+    VIRTUAL = "virtual"
+
+
+class SimOperator(StrEnum):
+    """Whether somebody is there to power-cycle a simulated board."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+class Reload(StrEnum):
+    """When a simulated board's option bytes come into force."""
+
+    POWER_ON = "power-on"
+    RESET = "reset"
+
+
+BOARD, SIM, OUTPUT = "Which board", "Simulated board", "Output"
+
+Port = Annotated[
+    str | None, typer.Option("--port", help="The board at this port, such as 1-2.3.", rich_help_panel=BOARD)
+]
+Serial = Annotated[
+    str | None,
+    typer.Option("--serial", help="The board with this serial number (not unique on F0).", rich_help_panel=BOARD),
+]
+Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated board, no hardware.", rich_help_panel=SIM)]
+SimChip = Annotated[
+    str | None,
+    typer.Option("--sim-chip", help="The simulated board's chip; the recipe's by default.", rich_help_panel=SIM),
+]
+SimState = Annotated[
+    list[Path] | None,
+    typer.Option("--sim-state", help="Keep the board in this file. Repeat it for several boards.", rich_help_panel=SIM),
+]
+SimClockOption = Annotated[
+    SimClock, typer.Option("--sim-clock", help="real: as long as a board takes. virtual: at once.", rich_help_panel=SIM)
+]
+SimFault = Annotated[
+    list[str] | None,
+    typer.Option("--sim-fault", help="A fault, NAME[:key=value,...]. Repeat it for several.", rich_help_panel=SIM),
+]
+SimOperatorOption = Annotated[
+    SimOperator,
+    typer.Option("--sim-operator", help="Whether somebody power-cycles the board when asked.", rich_help_panel=SIM),
+]
+SimReload = Annotated[
+    Reload,
+    typer.Option("--sim-option-reload", help="When written option bytes come into force.", rich_help_panel=SIM),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the verdict.", rich_help_panel=OUTPUT)]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardOptions:
+    """Which board is meant, real or simulated."""
+
+    port: str | None = None
+    serial: str | None = None
+    sim: bool = False
+    sim_chip: str | None = None
+    sim_states: tuple[Path, ...] = ()
+    sim_clock: SimClock = SimClock.REAL
+    sim_faults: tuple[str, ...] = ()
+    sim_operator: SimOperator = SimOperator.PRESENT
+    sim_reload: Reload = Reload.POWER_ON
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the board is a simulated one; a state file says so as well."""
+        return self.sim or bool(self.sim_states)

@@ -1,0 +1,134 @@
+"""`dfurun run RECIPE`, which is `dfurun RECIPE`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfurun.cli.bench import Bench, set_up
+from dfurun.cli.options import (
+    BoardOptions,
+    Json,
+    Port,
+    Quiet,
+    Reload,
+    Serial,
+    Sim,
+    SimChip,
+    SimClock,
+    SimClockOption,
+    SimFault,
+    SimOperator,
+    SimOperatorOption,
+    SimReload,
+    SimState,
+)
+from dfurun.cli.output import Output
+from dfurun.recipe.recipe import Recipe
+
+UNIT = "1"
+
+
+def run_command(
+    context: typer.Context,
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
+    port: Port = None,
+    serial: Serial = None,
+    allow_irreversible: Annotated[
+        bool, typer.Option("--allow-irreversible", help="Consent to what nothing undoes and the recipe allows.")
+    ] = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let `read` steps overwrite files.")] = False,
+    record: Annotated[
+        str | None, typer.Option("--record", help="Write the unit's record to this file, or into this folder.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    sim: Sim = False,
+    sim_chip: SimChip = None,
+    sim_state: SimState = None,
+    sim_clock: SimClockOption = SimClock.REAL,
+    sim_fault: SimFault = None,
+    sim_operator: SimOperatorOption = SimOperator.PRESENT,
+    sim_option_reload: SimReload = Reload.POWER_ON,
+) -> int:
+    """Run a recipe on a board."""
+    from dfurun.plan import compile_recipe
+
+    output: Output = context.obj
+    if quiet:
+        output.quieten()
+    compiled = compile_recipe(recipe, allow_outside=allow_outside)
+    output.findings(compiled.findings)
+    runnable = compiled.runnable()
+    assert compiled.interpretation is not None
+    options = BoardOptions(
+        port,
+        serial,
+        sim,
+        sim_chip,
+        tuple(sim_state or ()),
+        sim_clock,
+        tuple(sim_fault or ()),
+        sim_operator,
+        sim_option_reload,
+    )
+    bench = set_up(options, runnable.chip)
+    return _run_unit(
+        output,
+        bench,
+        runnable,
+        unverified_images=compiled.interpretation.unverified_images,
+        allow_irreversible=allow_irreversible,
+        overwrite_files=force,
+        record=record,
+    )
+
+
+def _run_unit(
+    output: Output,
+    bench: Bench,
+    recipe: Recipe,
+    *,
+    unverified_images: tuple[str, ...],
+    allow_irreversible: bool,
+    overwrite_files: bool,
+    record: str | None,
+) -> int:
+    from dfurun.run.interpreter import Unit
+    from dfurun.run.journal import UnitJournal, state_folder
+    from dfurun.run.record import RecordFile
+    from dfurun.steps.context import Context
+    from dfurun.usb.connection import Connection
+
+    listen = output.listener(UNIT)
+    on_entry = RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save if record else None
+    journal = UnitJournal(state_folder() / "journals", on_entry)
+    context = Context(
+        chip=recipe.chip,
+        clock=bench.clock,
+        connection=Connection(bench.bus, recipe.chip, bench.clock, bench.selector),
+        operator=bench.operator,
+        journal=journal,
+        emit=listen,
+        output_folder=Path.cwd(),
+        expect=recipe.expect,
+        allow=recipe.allow,
+        allow_irreversible=allow_irreversible,
+        overwrite_files=overwrite_files,
+    )
+    unit = Unit(
+        recipe=recipe,
+        context=context,
+        journal=journal,
+        listen=listen,
+        unverified_images=unverified_images,
+        journal_name=bench.journal_name,
+        simulated=bench.simulated,
+    )
+    return unit.run().exit_status

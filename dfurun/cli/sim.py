@@ -1,0 +1,187 @@
+"""`dfurun sim`: make, look at and change a simulated board that lives in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state
+from dfurun.cli.failures import UsageFailure, sim_state_failure
+from dfurun.cli.options import Json, Reload
+from dfurun.cli.output import Output
+from dfurun.clock import VirtualClock
+
+if TYPE_CHECKING:
+    from dfurun.chips import Chip, FieldValue
+    from dfurun.simulator import SimulatedBoard
+
+SETTLE_S = 5.0  # long enough for a board to be back on the bus, and for what it was doing to end
+
+sim_app = typer.Typer(help="Make, look at and change a simulated board that lives in a file.", no_args_is_help=True)
+
+StateArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The board's file.", show_default=False)]
+
+
+@sim_app.command("new")
+def new_command(
+    context: typer.Context,
+    file: StateArgument,
+    chip: Annotated[str, typer.Option("--chip", help="The board's chip.")] = DEFAULT_SIM_CHIP,
+    option_reload: Annotated[
+        Reload, typer.Option("--option-reload", help="When written option bytes come into force.")
+    ] = Reload.POWER_ON,
+    user_dfu: Annotated[
+        bool, typer.Option("--user-dfu", help="Run ST's DFU example from user flash, not the ROM.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    json: Json = False,
+) -> int:
+    """Make a board as it comes from the factory, with BOOT0 held high."""
+    from dfurun.simulator import SimulatedBoard, StateFile
+
+    if file.exists() and not force:
+        raise sim_state_failure(f"{file} is there already", "another name, or --force")
+    board = SimulatedBoard(chip_called(chip), VirtualClock(), option_reload=option_reload.value, user_dfu=user_dfu)
+    try:
+        StateFile(file).keep(board)
+    except OSError as error:
+        raise sim_state_failure(f"{file}: {error.strerror}", "a folder that is there and may be written to") from None
+    _show(context.obj, board, file)
+    return 0
+
+
+@sim_app.command("show")
+def show_command(context: typer.Context, file: StateArgument, json: Json = False) -> int:
+    """Show a board: what runs, BOOT0, option bytes stored and in force, flash, wear."""
+    _show(context.obj, _load(file), file)
+    return 0
+
+
+@sim_app.command("power-cycle")
+def power_cycle_command(
+    context: typer.Context,
+    file: StateArgument,
+    boot0: Annotated[int | None, typer.Option("--boot0", min=0, max=1, help="The level of BOOT0; as it is.")] = None,
+    json: Json = False,
+) -> int:
+    """Take the power away and give it back."""
+    board = _load(file)
+    board.power_cycle(boot0)
+    _show(context.obj, board, file)
+    return 0
+
+
+@sim_app.command("set-option-bytes")
+def set_option_bytes_command(
+    context: typer.Context,
+    file: StateArgument,
+    fields: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE...]", help="Fields, or USER=0x77.")] = None,
+    raw: Annotated[str | None, typer.Option("--raw", help="All bytes, in hex.")] = None,
+    json: Json = False,
+) -> int:
+    """Store option bytes as a debugger would, and load them."""
+    board = _load(file)
+    layout = board.chip.option_bytes
+    try:
+        if raw is not None:
+            stored = bytes.fromhex(raw)
+            if len(stored) != layout.size_bytes:
+                raise ValueError(f"{len(stored)} bytes, the chip has {layout.size_bytes}")
+        else:
+            stored = _with_fields(board.chip, board.option_bytes.stored, fields or [])
+    except ValueError as error:
+        raise UsageFailure(f"option bytes: {error}") from None
+    board.replace_option_bytes(stored)
+    _show(context.obj, board, file)
+    return 0
+
+
+@sim_app.command("protect")
+def protect_command(
+    context: typer.Context,
+    file: StateArgument,
+    level: Annotated[int, typer.Argument(min=0, max=2, help="RDP level.")],
+    json: Json = False,
+) -> int:
+    """Set the read protection level as a debugger would; flash stays as it is."""
+    board = _load(file)
+    board.protect(level)
+    _show(context.obj, board, file)
+    return 0
+
+
+@sim_app.command("load")
+def load_command(
+    context: typer.Context,
+    file: StateArgument,
+    image: Annotated[Path, typer.Argument(help="A HEX file.")],
+    json: Json = False,
+) -> int:
+    """Put an image into flash as a debugger would; the rest of the flash is erased."""
+    from dfurun.image import ImageError, read_image
+
+    board = _load(file)
+    flash = board.chip.flash
+    try:
+        memory = read_image("image", image, address=None, sha256=None, size_bytes=None).memory
+    except ImageError as error:
+        raise UsageFailure(f"{image}: {error.message}", error.hint) from None
+    board.replace_flash(memory.overlay(flash.extent, bytes([flash.erased]) * flash.extent.size_bytes))
+    _show(context.obj, board, file)
+    return 0
+
+
+@sim_app.command("dump")
+def dump_command(
+    context: typer.Context,
+    file: StateArgument,
+    output_file: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the flash's bytes go.")],
+    json: Json = False,
+) -> int:
+    """Save the whole flash to a file, protected or not."""
+    board = _load(file)
+    try:
+        output_file.write_bytes(bytes(board.flash.contents))
+    except OSError as error:
+        raise UsageFailure(f"{output_file}: {error.strerror}") from None
+    return 0
+
+
+def _load(file: Path) -> SimulatedBoard:
+    """Return the board, given time to finish what it was doing."""
+    return open_state(file, VirtualClock())
+
+
+def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
+    """Return stored option bytes with `NAME=VALUE` words applied; USER is the whole user byte, as people report it."""
+    if not words:
+        raise ValueError("nothing to set: NAME=VALUE, or --raw")
+    fields: dict[str, FieldValue] = {}
+    layout = chip.option_bytes
+    for word in words:
+        name, found, text = word.partition("=")
+        if not found:
+            raise ValueError(f"{word!r} is not NAME=VALUE")
+        value: FieldValue = int(text, 0) if text[:1].isdigit() else text
+        if name == "USER":
+            offset = layout.fields["nBOOT1"].byte
+            bits = [field for field in layout.fields.values() if field.byte == offset]
+            fields |= {field.name: (int(value) & field.mask) >> field.bit for field in bits}
+        elif name in layout.fields:
+            fields[name] = value
+        else:
+            raise ValueError(f"{name!r} is not a field; known: USER, {', '.join(layout.fields)}")
+    return layout.encode(stored, fields)
+
+
+def _show(output: Output, board: SimulatedBoard, file: Path) -> None:
+    from dfurun.report.simulated import print_simulated, simulated_object
+
+    board.clock.sleep(SETTLE_S)
+    board.settle()
+    board.on_change()
+    output.write({"event": "simulated-board", "file": str(file), **simulated_object(board)})
+    if not output.as_json:
+        print_simulated(output.product, board)

@@ -1,0 +1,35 @@
+"""One compile for check, plan, diff and run: the recipe read, its shape and its rules judged, every finding placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfurun.errors import Finding, InvalidInput, Severity
+from dfurun.plan.interpret import Interpretation, interpret
+from dfurun.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A recipe that may be run where `recipe` is not None, and everything that was found, in the order of the text."""
+
+    recipe: Recipe | None
+    interpretation: Interpretation | None
+    findings: tuple[Finding, ...]
+
+    def runnable(self) -> Recipe:
+        """Return the recipe; raise InvalidInput, with all findings, where an error stands against it."""
+        if self.recipe is None or any(finding.severity is Severity.ERROR for finding in self.findings):
+            raise InvalidInput(self.findings)
+        return self.recipe
+
+
+def compile_recipe(path: Path, *, allow_outside: bool = False) -> Compiled:
+    """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong."""
+    loaded = load_recipe(path, allow_outside=allow_outside)
+    if loaded.recipe is None:
+        return Compiled(None, None, loaded.findings)
+    interpretation = interpret(loaded.recipe)
+    findings = loaded.source.attach((*loaded.findings, *interpretation.findings))
+    return Compiled(loaded.recipe, interpretation, findings)

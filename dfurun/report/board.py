@@ -1,0 +1,93 @@
+"""One board as people read it: who it is, its option bytes by name beside the raw ones, what boots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dfurun.chips import BootTarget, Chip
+from dfurun.dfuse.identity import BoardIdentity
+from dfurun.dfuse.link import DeviceDescription
+from dfurun.dfuse.protection import Protection
+from dfurun.report.words import printable
+from dfurun.units import format_hex, format_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABEL_WIDTH = 16
+TARGETS = {
+    BootTarget.MAIN_FLASH: "the application in main flash",
+    BootTarget.SYSTEM_MEMORY: "the bootloader",
+    BootTarget.SRAM: "whatever is in SRAM",
+}
+
+
+def print_board(
+    console: Console,
+    *,
+    port: str,
+    chip: Chip,
+    description: DeviceDescription,
+    identity: BoardIdentity,
+    commands: tuple[int, ...],
+    protection: Protection,
+    option_bytes: bytes | None,
+    boots: Mapping[int, BootTarget],
+) -> None:
+    """Print all that is known of a board."""
+
+    def line(label: str, text: str) -> None:
+        console.print(label.ljust(LABEL_WIDTH) + printable(text), soft_wrap=True)
+
+    ids = f"{description.vendor_id:04x}:{description.product_id:04x}, bcdDevice 0x{description.release:04X}"
+    line("port", port)
+    line("device", f"{description.product} ({ids})")
+    unique = "" if chip.usb.serial_unique else " (the same on every board of this kind)"
+    line("serial number", description.serial + unique)
+    line("chip", f"{chip.title}, by its memory layout")
+    if identity.bootloader_id is not None:
+        line("bootloader", f"{identity.bootloader_version(chip)} (id 0x{identity.bootloader_id:02X})")
+    if identity.unique_id:
+        line("unique id", identity.unique_id)
+    if identity.flash_size_bytes:
+        line("flash size", format_size(identity.flash_size_bytes))
+    line("transfer size", format_size(description.functional.transfer_size_bytes))
+    line("commands", format_hex(bytes(commands)))
+    for number, alternate in enumerate(description.alternates):
+        line("memory" if number == 0 else "", alternate.name)
+    line("protection", protection.verdict.value)
+    for answer in protection.evidence:
+        line("", answer)
+    if option_bytes is not None:
+        console.print()
+        print_option_bytes(console, chip, option_bytes)
+        console.print()
+    for level, target in boots.items():
+        line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}")
+
+
+def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
+    """Print option bytes raw, then field by field, with what differs from the factory marked."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    layout = chip.option_bytes
+    console.print("option bytes".ljust(LABEL_WIDTH) + format_hex(raw, group=2), soft_wrap=True)
+    spoiled = layout.spoiled(raw)
+    if spoiled:
+        where = ", ".join(f"+{offset}" for offset in spoiled)
+        console.print(
+            f"! the complement does not fit at {where}: the chip takes those bytes as 0xFF", style="bold yellow"
+        )
+    values, factory = layout.decode(raw), layout.decode(layout.factory)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("field", "value", "byte", "factory", "what it does"):
+        table.add_column(heading, overflow="fold")
+    for name, field in layout.fields.items():
+        value, usual = field.show(values[name]), field.show(factory[name])
+        style = "" if value == usual else "bold yellow"
+        byte = f"+{field.byte} {raw[field.byte]:02X}"
+        table.add_row(Text(name), Text(value, style), byte, usual, Text(field.means))
+    console.print(table)

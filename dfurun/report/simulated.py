@@ -1,0 +1,63 @@
+"""A simulated board as people and tools read it: also what no bootloader would tell."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from dfurun.report.board import LABEL_WIDTH, print_option_bytes
+from dfurun.units import format_hex
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dfurun.simulator import SimulatedBoard
+
+
+def simulated_object(board: SimulatedBoard) -> dict[str, Any]:
+    """Return a simulated board as JSON values."""
+    flash, options = board.flash, board.option_bytes
+    return {
+        "chip": board.chip.name,
+        "port": f"{board.bus}-{'.'.join(str(port) for port in board.port)}",
+        "boot0": board.boot0,
+        "running": board.running.value,
+        "on_the_bus": board.present,
+        "protection_level": options.protection_level,
+        "option_bytes": {"stored": options.stored.hex(), "in_force": options.in_force.hex()},
+        "flash_sha256": sha256(bytes(flash.contents)).hexdigest(),
+        "blank_pages": len(_blank_pages(board)),
+        "erases": sum(flash.erase_counts),
+        "most_erases_of_a_page": max(flash.erase_counts),
+        "programmed_units": flash.programmed_units,
+        "transfers": dict(board.transfers),
+    }
+
+
+def print_simulated(console: Console, board: SimulatedBoard) -> None:
+    """Print a simulated board."""
+    told = simulated_object(board)
+    pages = board.chip.flash.page_count
+
+    def line(label: str, text: str) -> None:
+        console.print(label.ljust(LABEL_WIDTH) + text, soft_wrap=True)
+
+    line("chip", f"{board.chip.title}, simulated, at port {told['port']}")
+    line("BOOT0", "high" if board.boot0 else "low")
+    line("running", told["running"] + (", in DFU mode on the bus" if told["on_the_bus"] else ""))
+    line("protection", f"RDP level {told['protection_level']} in force")
+    used = pages - told["blank_pages"]
+    line("flash", f"{used} of {pages} pages hold something, sha256 {told['flash_sha256'][:16]}...")
+    line("wear", f"{told['erases']} page erases, at most {told['most_erases_of_a_page']} of one page")
+    line("transfers", ", ".join(f"{name} {count}" for name, count in told["transfers"].items()) or "none")
+    options = board.option_bytes
+    if options.stored != options.in_force:
+        line("in force", format_hex(options.in_force, group=2) + " until the next power-on")
+    print_option_bytes(console, board.chip, options.stored)
+
+
+def _blank_pages(board: SimulatedBoard) -> list[int]:
+    layout, contents = board.chip.flash, bytes(board.flash.contents)
+    blank = bytes([layout.erased]) * layout.page_size_bytes
+    size = layout.page_size_bytes
+    return [page for page in range(layout.page_count) if contents[page * size : (page + 1) * size] == blank]

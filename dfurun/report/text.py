@@ -1,0 +1,172 @@
+"""A run as people read it: a line a step, a bar while it goes on, and at the end what it means and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfurun.errors import DfurunError
+from dfurun.report.words import printable
+from dfurun.steps.event import (
+    BoardFound,
+    Event,
+    Notice,
+    OperatorAsked,
+    OptionBytesPlanned,
+    Outcome,
+    Progress,
+    StepFinished,
+    StepStarted,
+    UnitFinished,
+    UnitStarted,
+)
+from dfurun.units import format_duration, format_hex, format_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+OUTCOME_STYLES = {
+    Outcome.CHANGED: "green",
+    Outcome.OK: "cyan",
+    Outcome.SKIPPED: "yellow",
+    Outcome.FAILED: "bold red",
+}
+NAME_WIDTH = 22
+BOOT0_LEVELS = {0: "LOW", 1: "HIGH"}
+
+
+class TextReporter:
+    """Renders events onto a rich console, which knows whether it is a terminal and whether colour is wanted."""
+
+    def __init__(self, console: Console, *, verbosity: int = 0) -> None:
+        self._console = console
+        self._verbosity = verbosity
+        self._bar: Bar | None = None
+        self._titles: dict[int, str] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Render one event."""
+        if not isinstance(event, Progress):
+            self._end_bar()
+        match event:
+            case UnitStarted():
+                self._line(f"{event.recipe}: {len(event.steps)} steps for {event.chip}", style="bold")
+            case BoardFound():
+                self._board(event)
+            case StepStarted():
+                self._titles[event.index] = event.title
+            case Progress():
+                self._progress(event)
+            case OptionBytesPlanned():
+                self._option_bytes(event)
+            case Notice():
+                self._notice(event)
+            case OperatorAsked():
+                self._ask(event)
+            case StepFinished():
+                self._step(event)
+            case UnitFinished():
+                self._finish(event)
+
+    def error(self, error: DfurunError) -> None:
+        """Render a failure outside of a unit's run."""
+        self._end_bar()
+        self._failure(str(error.code), error.message, error.consequence, error.hint, error.evidence)
+
+    def _board(self, event: BoardFound) -> None:
+        size = format_size(event.flash_size_bytes) if event.flash_size_bytes else None
+        words = [
+            event.product,
+            f"bootloader {event.bootloader}" if event.bootloader else None,
+            size,
+            event.protection,
+            f"unique id {event.unique_id}" if event.unique_id else None,
+        ]
+        self._line(f"board at {event.port}: " + ", ".join(word for word in words if word))
+
+    def _step(self, event: StepFinished) -> None:
+        if self._verbosity < 0 and event.outcome is not Outcome.FAILED:
+            return
+        from rich.text import Text
+
+        line = Text("  ")
+        line.append(self._titles.get(event.index, event.step).ljust(NAME_WIDTH))
+        line.append(event.outcome.value.ljust(8), style=OUTCOME_STYLES[event.outcome])
+        line.append(format_duration(event.duration_s).rjust(8) + "  ", style="dim")
+        line.append(printable(event.detail))
+        self._console.print(line, soft_wrap=True)
+
+    def _option_bytes(self, event: OptionBytesPlanned) -> None:
+        if self._verbosity < 0:
+            return
+        if event.before == event.after:
+            self._line(f"    option bytes {format_hex(event.before, group=2)}, nothing to change")
+            return
+        self._line(f"    before {format_hex(event.before, group=2)}")
+        self._line(f"    after  {format_hex(event.after, group=2)}")
+        for change in event.changes:
+            self._line(f"           {change}")
+
+    def _notice(self, event: Notice) -> None:
+        code = f"[{event.code}]" if event.code else ""
+        self._line(f"  note{code}: {event.message}", style="yellow")
+        if event.hint:
+            self._line(f"    {event.hint}")
+
+    def _ask(self, event: OperatorAsked) -> None:
+        level = BOOT0_LEVELS[event.boot0]
+        self._line(
+            f"  >>> board at {event.port}: set BOOT0 {level} and power-cycle it (all power off, then on); "
+            f"waiting {format_duration(event.timeout_s)}",
+            style="bold yellow",
+        )
+
+    def _finish(self, event: UnitFinished) -> None:
+        if event.code is not None:
+            self._failure(str(event.code), event.message, event.consequence, event.hint, event.evidence)
+        words = f"{event.transfers} transfers"
+        if event.anomalies:
+            words += f", {sum(event.anomalies.values())} anomalies"
+        if event.pages_redone:
+            words += f", {event.pages_redone} pages redone"
+        if event.code is None:
+            verdict = "PASS" if event.verified else "PASS (written, not verified)"
+            self._line(f"{verdict} in {format_duration(event.duration_s)} ({words})", style="bold green")
+        else:
+            self._line(
+                f"FAIL, exit {event.exit_status}, after {format_duration(event.duration_s)} ({words})", style="bold red"
+            )
+
+    def _failure(self, code: str, message: str, consequence: str, hint: str, evidence: tuple[str, ...]) -> None:
+        self._line(f"error[{code}]: {message}", style="bold red")
+        if consequence:
+            self._line(f"  the board: {consequence}")
+        if hint:
+            self._line(f"  what to do: {hint}")
+        if evidence:
+            self._line("  seen:")
+            for line in evidence:
+                self._line(f"    {line}")
+
+    def _line(self, text: str, *, style: str = "") -> None:
+        self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def _progress(self, event: Progress) -> None:
+        if not self._console.is_terminal or self._verbosity < 0:
+            return
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        if self._bar is None:
+            columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+            self._bar = RichProgress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
+            self._bar.start()
+        title = f"{self._titles.get(event.index, '')} {event.activity}"
+        task = next((task for task in self._bar.tasks if task.description == title), None)
+        task_id = self._bar.add_task(title, total=event.total) if task is None else task.id
+        self._bar.update(task_id, completed=event.done)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

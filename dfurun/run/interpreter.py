@@ -1,0 +1,215 @@
+"""Executes a compiled recipe's steps on one board, and keeps the journal while it does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dfurun import __version__
+from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, StepFailed
+from dfurun.recipe.recipe import Recipe
+from dfurun.run.interruption import Interruption
+from dfurun.run.journal import UnitJournal
+from dfurun.steps.context import Context
+from dfurun.steps.event import (
+    BoardFound,
+    Event,
+    Notice,
+    Outcome,
+    StepFinished,
+    StepStarted,
+    UnitFinished,
+    UnitStarted,
+)
+from dfurun.steps.flashing import REDO_LIMIT
+from dfurun.steps.set_option_bytes import irreversible_refusal
+from dfurun.steps.step import Result, Step
+from dfurun.steps.verify import Verify, VerifyMismatch
+from dfurun.steps.write import Write
+
+PASSED = "passed"
+OUTCOMES = {
+    ExitStatus.REFUSED: "refused",
+    ExitStatus.INTERRUPTED: "interrupted",
+    ExitStatus.LINK: "lost",
+    ExitStatus.NO_DEVICE: "not-found",
+    ExitStatus.NO_ACCESS: "no-access",
+}
+
+
+@dataclass(slots=True)
+class Unit:
+    """One unit's run: the recipe, the board's context, the journal, and who listens."""
+
+    recipe: Recipe
+    context: Context
+    journal: UnitJournal
+    listen: Callable[[Event], None]
+    unverified_images: tuple[str, ...]
+    journal_name: Callable[[str], str]
+    simulated: bool
+
+    def run(self) -> UnitFinished:
+        """Execute all steps; whatever happens is in what is returned, and in the journal."""
+        context, began = self.context, self.context.clock.now()
+        context.emit = self._emit
+        self._start()
+        failure: DfurunError | None = None
+        with Interruption() as interruption:
+            context.checkpoint = interruption.check
+            context.connection.on_wait = interruption.check
+            try:
+                self._steps()
+            except DfurunError as error:
+                failure = error
+            except KeyboardInterrupt:
+                failure = Interrupted(
+                    Code.INTERRUPTED,
+                    "stopped by Ctrl-C in the middle of an operation",
+                    consequence="the board's state is unknown; running again is safe",
+                )
+            except OSError as error:
+                failure = StepFailed(
+                    Code.FILE_UNWRITABLE,
+                    f"the journal or the record cannot be written: {error}",
+                    consequence="nothing that would have been journaled was sent",
+                )
+            finally:
+                context.connection.close()
+        return self._finish(failure, context.clock.now() - began)
+
+    def _start(self) -> None:
+        recipe = self.recipe
+        images = {name: image.sha256 for name, image in recipe.images.items()}
+        self.journal.write(
+            "start",
+            tool={"name": "dfurun", "version": __version__},
+            recipe={"path": str(recipe.path), "name": recipe.name, "sha256": recipe.sha256},
+            chip=recipe.chip.name,
+            images=images,
+            simulated=self.simulated,
+        )
+        steps = tuple(step.keyword for step in recipe.steps)
+        self._emit(UnitStarted(recipe.name, recipe.sha256, recipe.chip.title, images, steps))
+
+    def _steps(self) -> None:
+        self._require_consent()
+        for index, step in enumerate(self.recipe.steps):
+            self._step(index, step)
+
+    def _require_consent(self) -> None:
+        """Refuse what nothing undoes before the first transfer, where the recipe alone tells."""
+        for step in self.recipe.steps:
+            if step.irreversible and not self.context.allow_irreversible:
+                raise irreversible_refusal(step.irreversible)
+
+    def _step(self, index: int, step: Step) -> None:
+        context, began = self.context, self.context.clock.now()
+        context.begin_step(index, step.head.timeout_s if step.keeps_timeout else None)
+        self.journal.write("step-started", step=step.keyword)
+        self._emit(StepStarted(index, step.keyword, step.title))
+        try:
+            context.checkpoint()
+            if step.destructive:
+                self._preflight(self.recipe.steps[index:])
+            result = self._execute(step)
+        except (DfurunError, KeyboardInterrupt) as error:
+            self._step_finished(index, step, Result(Outcome.FAILED, str(error)), context.clock.now() - began)
+            raise
+        self._step_finished(index, step, result, context.clock.now() - began)
+
+    def _preflight(self, steps: Sequence[Step]) -> None:
+        """Judge what needs the board's own bytes before the first destructive transfer."""
+        if self.context.connection.is_open:
+            for step in steps:
+                step.preflight(self.context)
+
+    def _execute(self, step: Step) -> Result:
+        """Execute a step; a verify that finds a difference has those pages of the image's write redone, twice at most."""
+        for redo in range(REDO_LIMIT + 1):
+            try:
+                return step.execute(self.context)
+            except VerifyMismatch as mismatch:
+                write = self._write_of(step)
+                if write is None or redo == REDO_LIMIT:
+                    raise
+                self.context.pages_redone += len(mismatch.pages)
+                self.context.notice(f"{mismatch.message}: writing again what differs ({redo + 1} of {REDO_LIMIT})")
+                write.redo(self.context, mismatch.pages)
+        raise AssertionError("the last redo returns or raises")
+
+    def _write_of(self, verify: Step) -> Write | None:
+        """Return the last write of the image before its verify, or None."""
+        if not isinstance(verify, Verify):
+            return None
+        earlier = self.recipe.steps[: verify.head.index]
+        writes = [s for s in earlier if isinstance(s, Write) and s.image.name == verify.image.name]
+        return writes[-1] if writes else None
+
+    def _step_finished(self, index: int, step: Step, result: Result, duration_s: float) -> None:
+        event = StepFinished(index, step.keyword, result.outcome, result.detail, duration_s)
+        self.journal.write("step", **dataclasses.asdict(event))
+        self._emit(event)
+
+    def _emit(self, event: Event) -> None:
+        """Pass an event on; a board that was found binds the journal to its port."""
+        self.listen(event)
+        if isinstance(event, BoardFound):
+            self.journal.write("board", **dataclasses.asdict(event))
+            before = self.journal.bind(self.journal_name(event.port))
+            if before is not None:
+                self._tell_unfinished(str(before), may_have_protected=before.may_have_protected)
+
+    def _tell_unfinished(self, what: str, *, may_have_protected: bool) -> None:
+        protected = self.context.is_protected()
+        if protected and may_have_protected:
+            what += ": that is probably why the chip is protected (erased option bytes read as RDP level 1)"
+        self.listen(Notice(what, Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+
+    def _finish(self, failure: DfurunError | None, duration_s: float) -> UnitFinished:
+        context, anomalies = self.context, self.context.connection.anomalies
+        if anomalies.total and not (failure and failure.code is Code.LINK_UNRELIABLE):
+            self._emit(
+                Notice(
+                    f"{anomalies.total} transfers had to be repeated or were answered wrongly",
+                    Code.UNRELIABLE_ANSWERS,
+                    "a USB 2.0 hub between host and board often helps (AN2606 table 42)",
+                )
+            )
+        status = failure.exit_status if failure else ExitStatus.DONE
+        finished = UnitFinished(
+            exit_status=int(status),
+            outcome=OUTCOMES.get(status, "failed") if failure else PASSED,
+            verified=not self.unverified_images,
+            code=failure.code if failure else None,
+            message=failure.message if failure else "",
+            consequence=failure.consequence if failure else "",
+            hint=failure.hint if failure else "",
+            evidence=failure.evidence if failure else (),
+            duration_s=duration_s,
+            anomalies=anomalies.counts,
+            transfers=context.connection.transfers,
+            pages_redone=context.pages_redone,
+        )
+        self._journal_end(finished)
+        self._emit(finished)
+        return finished
+
+    def _journal_end(self, finished: UnitFinished) -> None:
+        error = {key: getattr(finished, key) for key in ("message", "consequence", "hint")}
+        error |= {"code": str(finished.code), "evidence": list(finished.evidence)}
+        try:
+            self.journal.write(
+                "end",
+                outcome=finished.outcome,
+                exit=finished.exit_status,
+                verified=finished.verified,
+                error=error if finished.code else None,
+                duration_s=finished.duration_s,
+                anomalies=dict(finished.anomalies),
+                transfers=finished.transfers,
+                pages_redone=finished.pages_redone,
+            )
+        except OSError as problem:
+            self._emit(Notice(f"the end of the run could not be journaled: {problem}"))

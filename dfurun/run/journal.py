@@ -1,0 +1,128 @@
+"""A port's journal: append-only JSON Lines, on the disk before anything destructive is sent.
+
+A run that is killed leaves its entries behind, and the next run at the same port can say what was going on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+Entry = Mapping[str, Any]
+STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
+KEPT_BYTES = 4 * 1024 * 1024
+
+
+def state_folder() -> Path:
+    """Return where this user's journals are: DFURUN_STATE_DIR, else the system's own place for such files."""
+    override = os.environ.get(STATE_FOLDER_VARIABLE)
+    if override:
+        return Path(override)
+    from platformdirs import user_state_path
+
+    return user_state_path("dfurun", appauthor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """The last run at a port, where it did not end: when it began, which recipe, and its last entry."""
+
+    started: str
+    recipe: str
+    last_entry: str
+    step: str | None
+
+    @property
+    def may_have_protected(self) -> bool:
+        """Whether it was writing option bytes: erased ones read as RDP level 1 (RM0091)."""
+        return self.last_entry in ("option-bytes", "read-unprotect")
+
+    def __str__(self) -> str:
+        where = f", in step {self.step}" if self.step else ""
+        return f"the run of {self.recipe} that began at {self.started} did not end{where}"
+
+
+class UnitJournal:
+    """One run's entries. They wait in memory until the port is known, and go to the port's file from then on.
+
+    `on_entry` hears all entries so far after every new one: the record is made from them.
+    """
+
+    def __init__(self, folder: Path, on_entry: Callable[[list[Entry]], None] | None = None) -> None:
+        self._folder = folder
+        self._on_entry = on_entry
+        self._path: Path | None = None
+        self._run_id = uuid.uuid4().hex[:12]
+        self.entries: list[Entry] = []
+
+    @property
+    def run_id(self) -> str:
+        """What tells this run's entries from others'."""
+        return self._run_id
+
+    def write(self, entry: str, **details: Any) -> None:
+        """Append an entry and have it on the disk when this returns. Raise OSError where that fails."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "run": self._run_id,
+            "entry": entry,
+            **details,
+        }
+        self.entries.append(line)
+        if self._path is not None:
+            _append(self._path, [line])
+        if self._on_entry:
+            self._on_entry(self.entries)
+
+    def bind(self, port: str) -> UnfinishedRun | None:
+        """Take the port's file, and write down what was kept; return the run before where it did not end."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{port}.jsonl"
+        before = unfinished_run(path)
+        if path.exists() and path.stat().st_size > KEPT_BYTES:
+            path.replace(path.with_suffix(".old.jsonl"))
+        self._path = path
+        _append(path, self.entries)
+        return before
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """Return the entries of a journal, empty where there is none; a line that a power cut has torn is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    entries: list[Entry] = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("entry"), str):
+            entries.append(entry)
+    return entries
+
+
+def unfinished_run(path: Path) -> UnfinishedRun | None:
+    """Return the journal's last run where it has no end, else None."""
+    entries = read_journal(path)
+    if not entries or entries[-1]["entry"] == "end":
+        return None
+    run = [entry for entry in entries if entry.get("run") == entries[-1].get("run")]
+    step = next((e.get("step") for e in reversed(run) if e["entry"] == "step-started"), None)
+    recipe = run[0].get("recipe")
+    name = recipe.get("name") if isinstance(recipe, dict) else None
+    return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step)
+
+
+def _append(path: Path, entries: list[Entry]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        file.flush()
+        os.fsync(file.fileno())

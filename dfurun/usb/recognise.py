@@ -1,0 +1,62 @@
+"""Which chip a board has, by what its bootloader tells of itself. The chip's own id is not readable over DFU."""
+
+from __future__ import annotations
+
+from dfurun.chips import Chip, chip_names, load_chip
+from dfurun.clock import Clock
+from dfurun.dfuse.layout import parse_layout
+from dfurun.dfuse.link import DeviceDescription, LinkError
+from dfurun.errors import Code, LinkUnreliable, Refused
+from dfurun.usb.discovery import Bus, Selector
+from dfurun.usb.pyusb_link import PyusbLink
+
+ATTEMPTS = 4
+PAUSE_S = 0.1
+
+
+def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
+    """Return the chip whose layout the selected board tells.
+
+    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused where the chip data knows no such layout, or several.
+    """
+    candidate = bus.select(selector)
+    description = None
+    for _ in range(ATTEMPTS):
+        try:
+            link = PyusbLink(candidate, clock)
+        except LinkError:
+            clock.sleep(PAUSE_S)
+            continue
+        description = link.description
+        link.close()
+        break
+    if description is None:
+        message = f"the board at {candidate.port} is on the bus and does not answer"
+        raise LinkUnreliable(Code.LINK_UNRELIABLE, message, consequence="nothing was changed on it")
+    fitting = chips_like(description)
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(chip.name for chip in fitting) or "none"
+    raise Refused(
+        Code.EXPECTATION,
+        f"which chip this is cannot be told from its memory layout {description.flash_layout_text!r}: {names} fit",
+        consequence="nothing was sent but the question",
+        hint="name it with --chip",
+    )
+
+
+def chips_like(description: DeviceDescription) -> list[Chip]:
+    """Return the chips whose ROM tells the same memory layout; where none does, those whose flash has the same size."""
+    told = [alternate.name for alternate in description.alternates]
+    chips = [load_chip(name) for name in chip_names()]
+    same = [chip for chip in chips if list(chip.usb.alternates) == told]
+    layout = description.flash_layout
+    if same or layout is None:
+        return same
+    wanted = (layout.segments[0].start, layout.size_bytes)
+    return [chip for chip in chips if _flash(chip) == wanted]
+
+
+def _flash(chip: Chip) -> tuple[int, int]:
+    layout = parse_layout(chip.usb.alternates[0])
+    return layout.segments[0].start, layout.size_bytes
