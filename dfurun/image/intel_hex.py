@@ -72,7 +72,7 @@ def _until_end(lines: list[Line]) -> Iterator[Line]:
 def _check_end(lines: list[Line]) -> None:
     ends = [index for index, (_, line) in enumerate(lines) if _type_of(line) == _END_OF_FILE]
     if not ends:
-        raise _damaged(lines[-1][0], "no end-of-file record: the file is cut short")
+        raise _damaged(lines[-1][0] if lines else 1, "no end-of-file record: the file is cut short")
     if ends[0] + 1 < len(lines):
         raise _damaged(lines[ends[0] + 1][0], "something after the end-of-file record")
 
@@ -111,7 +111,7 @@ def _explain(error: intelhex.HexReaderError) -> str:
             return f"a second value for 0x{error.address:08X}"
         case intelhex.DuplicateStartAddressRecordError():
             return "a second start address"
-        case intelhex.HexRecordError():
+        case _ if type(error) is intelhex.HexRecordError:
             return "not an Intel HEX record"
         case _:
             return "an invalid record"

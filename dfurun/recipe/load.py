@@ -238,7 +238,7 @@ class _Loader:
             return
         used = {body.get("image") for _, _, body in _bodies(steps)}
         for name in entries:
-            if name not in used:
+            if name not in used and self._is_sound(("images", name)):
                 self._report(Code.UNUSED_IMAGE, f"no step uses image `{name}`", ("images", name), on_key=True)
 
     # Steps -------------------------------------------------------------------------------------------------------
