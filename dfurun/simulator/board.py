@@ -440,8 +440,8 @@ def _user_dfu_image(chip: Chip) -> bytes:
 def _user_dfu_identity(chip: Chip, unique_id: bytes) -> UsbIdentity:
     """Return how ST's DFU example presents itself: bcdDevice 0x0200, its own pages read-only, a serial from the unique id.
 
-    # Ref: facts on the examples' descriptors: "DFU in FS Mode", `a` sectors for the program itself; serial number as in
-    # usbd_desc.c of STM32Cube (UID word 0 + word 2, then the upper half of word 1).
+    # Ref: STM32Cube's DFU examples, usbd_desc.c: "DFU in FS Mode"; the serial number is UID word 0 + word 2, then the upper
+    # half of word 1 (the formula checked against two pairs of unique id and serial number in libopencm3#760).
     """
     read_only = 6
     pages, size_kib = chip.flash.page_count, chip.flash.page_size_bytes // 1024

@@ -228,7 +228,7 @@ class Vanish(NamedFault):
 
 
 class Stays(NamedFault):
-    """The board acknowledges the leave request and stays (ST community 446385: "just re-enumerates", or does not leave)."""
+    """The board acknowledges the leave request and stays (ST community 446385: "LEAVE does not jump to application")."""
 
     name = "stays"
     defaults = Settings(count=None)
@@ -239,7 +239,7 @@ class Stays(NamedFault):
 
 
 class NoReturn(NamedFault):
-    """The board does not come back from a reset until its next power cycle (RM0091 section 4: "a POR is necessary")."""
+    """The board does not come back from a reset until its next power cycle (ST community 361078: the device hangs after -ob)."""
 
     name = "no-return"
     defaults = Settings(count=None)
