@@ -239,7 +239,7 @@ class Stays(NamedFault):
 
 
 class NoReturn(NamedFault):
-    """The board does not come back from a reset until its next power cycle (ST community 361078: the device hangs after -ob)."""
+    """The board does not come back from a reset until its next power cycle (ST community 361078: hangs after -ob)."""
 
     name = "no-return"
     defaults = Settings(count=None)
