@@ -20,7 +20,7 @@ from enum import Enum, IntEnum, StrEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process tells its caller; the table in the README."""
+    """What the process tells its caller; the table in the README. 8 and 10 are kept for several units and for plans."""
 
     DONE = 0
     FAILED = 1
@@ -30,9 +30,7 @@ class ExitStatus(IntEnum):
     NO_ACCESS = 5
     REFUSED = 6
     LINK = 7
-    SOME_FAILED = 8
     BUG = 9
-    CHANGES = 10
     INTERRUPTED = 130
 
 
@@ -220,6 +218,12 @@ class Code(Enum):
         ExitStatus.FAILED,
         Severity.ERROR,
         "the chip is still protected after unprotect",
+    )
+    NO_APPLICATION = (
+        "no-application",
+        ExitStatus.FAILED,
+        Severity.ERROR,
+        "what is in flash is no application to leave for",
     )
     STILL_IN_DFU = ("still-in-dfu", ExitStatus.FAILED, Severity.ERROR, "the board did not leave the bootloader")
     FILE_UNWRITABLE = ("file-unwritable", ExitStatus.FAILED, Severity.ERROR, "a file cannot be written")

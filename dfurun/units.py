@@ -43,7 +43,7 @@ class AddressRange:
 
 def parse_duration(text: str) -> float:
     """Return seconds for `10s`, `250ms` or `2min`; raise ValueError for anything else."""
-    if not re.match(DURATION_PATTERN, text):
+    if not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is not a duration such as 10s, 250ms or 2min")
     unit = "ms" if text.endswith("ms") else "min" if text.endswith("min") else "s"
     return float(text.removesuffix(unit)) * _DURATION_UNIT_S[unit]
@@ -55,7 +55,7 @@ def parse_size(value: int | str) -> int:
         if value < 0:
             raise ValueError(f"{value} is negative")
         return value
-    if not re.match(SIZE_PATTERN, value):
+    if not re.fullmatch(SIZE_PATTERN, value):
         raise ValueError(f"{value!r} is not a size such as 2048, 2K, 1M or 0x800")
     if value.startswith("0x"):
         return int(value, 16)
@@ -73,7 +73,7 @@ def parse_address(value: int | str) -> int:
 
 def parse_range(text: str) -> AddressRange:
     """Return the range for `0x08000000+2K`; raise ValueError for anything else, and for an empty range."""
-    if not re.match(RANGE_PATTERN, text):
+    if not re.fullmatch(RANGE_PATTERN, text):
         raise ValueError(f"{text!r} is not a range such as 0x08000000+2K")
     start, size = text.split("+")
     found = AddressRange(parse_address(start), parse_size(size))
@@ -87,7 +87,7 @@ def parse_range(text: str) -> AddressRange:
 def parse_pages(value: int | str) -> range:
     """Return the page numbers for 3 or `0-3` (both ends included); raise ValueError for anything else."""
     text = str(value)
-    if not re.match(PAGES_PATTERN, text):
+    if not re.fullmatch(PAGES_PATTERN, text):
         raise ValueError(f"{value!r} is not a page or a range of pages such as 3 or 0-3")
     first, _, last = text.partition("-")
     pages = range(int(first), int(last or first) + 1)

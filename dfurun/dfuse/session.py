@@ -237,23 +237,25 @@ class Session:
     def _probe(self, address: int) -> Answer:
         """Try once, afresh, to read a little at `address`, and tell exactly what came of it."""
         length = min(PROBE_LENGTH, self.transfer_size_bytes)
+        request = "Set Address"
         try:
             self._channel.select_memory(address)
             self._ready(DfuState.DNLOAD_IDLE)
             self._channel.download(COMMAND_BLOCK, set_address_payload(address))
             self._waiter.finish(self._operations.set_address)
             self._state = DfuState.DNLOAD_IDLE
+            request = "UPLOAD"
             self._ready(DfuState.UPLOAD_IDLE)
             answer = self._channel.upload(FIRST_DATA_BLOCK, length)
         except RomError as error:
             self._channel.to_idle()
             self._state = DfuState.IDLE
-            return Answer(address, "Set Address", error.report, None)
+            return Answer(address, request, error.report, None)
         except Transient as error:
-            self._channel.note(Request.UPLOAD, error)
+            self._channel.anomalies.note(f"{request} {error.label}", str(error))
             report = self._channel.to_idle()
             self._state = DfuState.IDLE
-            return Answer(address, f"UPLOAD: {error.label}", report, None)
+            return Answer(address, f"{request}: {error.label}", report, None)
         self._state = DfuState.UPLOAD_IDLE
         return Answer(address, "UPLOAD", None, len(answer) == length)
 

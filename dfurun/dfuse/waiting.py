@@ -70,8 +70,14 @@ class Waiter:
         Raises RomError for a dfuERROR that the waiting did not cause, LinkUnreliable when the budget is spent, LinkError
         for a lost device.
         """
+        failures_before = self._channel.anomalies.total
         report = self._channel.execute(max(TRANSFER_TIMEOUT_S, operation.budget_s))
         if report.state is DfuState.ERROR:
+            if report.status is DfuStatus.ERR_STALLEDPKT and self._channel.anomalies.total > failures_before:
+                # The first GETSTATUS was served and its answer lost; the next one came too early and was stalled.
+                self._clock.sleep(operation.maximum_s)
+                self._channel.to_idle()
+                return Ending.DOUBTFUL
             raise RomError(report)
         if report.state is DfuState.DNLOAD_IDLE:
             return Ending.EARLY

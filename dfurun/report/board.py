@@ -68,7 +68,7 @@ def print_board(
 
 
 def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
-    """Print option bytes raw, then field by field, with what differs from the factory marked."""
+    """Print option bytes raw, then field by field with what each does; what differs from the factory stands out."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

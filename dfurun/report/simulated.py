@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from dfurun.report.board import LABEL_WIDTH, print_option_bytes
+from dfurun.report.board import LABEL_WIDTH
 from dfurun.units import format_hex
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ def print_simulated(console: Console, board: SimulatedBoard) -> None:
     options = board.option_bytes
     if options.stored != options.in_force:
         line("in force", format_hex(options.in_force, group=2) + " until the next power-on")
-    print_option_bytes(console, board.chip, options.stored)
+    line("option bytes", format_hex(options.stored, group=2))
+    layout = board.chip.option_bytes
+    for change in layout.changes(layout.factory, options.stored):
+        field = change.field
+        line("", f"{field.name} is {field.show(change.after)}, from the factory {field.show(change.before)}")
 
 
 def _blank_pages(board: SimulatedBoard) -> list[int]:

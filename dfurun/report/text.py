@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dfurun.errors import DfurunError
-from dfurun.report.words import printable
+from dfurun.report.words import count, printable
 from dfurun.steps.event import (
     BoardFound,
     Event,
@@ -124,11 +124,11 @@ class TextReporter:
     def _finish(self, event: UnitFinished) -> None:
         if event.code is not None:
             self._failure(str(event.code), event.message, event.consequence, event.hint, event.evidence)
-        words = f"{event.transfers} transfers"
+        words = count(event.transfers, "transfer", "transfers")
         if event.anomalies:
-            words += f", {sum(event.anomalies.values())} anomalies"
+            words += f", {count(sum(event.anomalies.values()), 'anomaly', 'anomalies')}"
         if event.pages_redone:
-            words += f", {event.pages_redone} pages redone"
+            words += f", {count(event.pages_redone, 'page', 'pages')} redone"
         if event.code is None:
             verdict = "PASS" if event.verified else "PASS (written, not verified)"
             self._line(f"{verdict} in {format_duration(event.duration_s)} ({words})", style="bold green")

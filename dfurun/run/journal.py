@@ -67,7 +67,14 @@ class UnitJournal:
         return self._run_id
 
     def write(self, entry: str, **details: Any) -> None:
-        """Append an entry and have it on the disk when this returns. Raise OSError where that fails."""
+        """Append an entry: a killed process leaves it behind, a power cut perhaps not. Raise OSError where that fails."""
+        self._add(entry, details, durable=False)
+
+    def before_destruction(self, entry: str, **details: Any) -> None:
+        """Append an entry and have all of them on the disk when this returns. Raise OSError where that fails."""
+        self._add(entry, details, durable=True)
+
+    def _add(self, entry: str, details: Mapping[str, Any], *, durable: bool) -> None:
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "run": self._run_id,
@@ -76,7 +83,7 @@ class UnitJournal:
         }
         self.entries.append(line)
         if self._path is not None:
-            _append(self._path, [line])
+            _append(self._path, [line], durable=durable)
         if self._on_entry:
             self._on_entry(self.entries)
 
@@ -88,7 +95,7 @@ class UnitJournal:
         if path.exists() and path.stat().st_size > KEPT_BYTES:
             path.replace(path.with_suffix(".old.jsonl"))
         self._path = path
-        _append(path, self.entries)
+        _append(path, self.entries, durable=True)
         return before
 
 
@@ -121,8 +128,9 @@ def unfinished_run(path: Path) -> UnfinishedRun | None:
     return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step)
 
 
-def _append(path: Path, entries: list[Entry]) -> None:
+def _append(path: Path, entries: list[Entry], *, durable: bool) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())

@@ -35,10 +35,13 @@ class Operator(Protocol):
 
 
 class Journal(Protocol):
-    """Where a unit's run is written down before anything destructive is sent."""
+    """Where a unit's run is written down."""
 
     def write(self, entry: str, **details: Any) -> None:
-        """Append an entry and have it on the disk when this returns."""
+        """Append an entry."""
+
+    def before_destruction(self, entry: str, **details: Any) -> None:
+        """Append an entry about what will be destroyed next, and have all entries on the disk when this returns."""
 
 
 @dataclass(slots=True)

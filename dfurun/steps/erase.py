@@ -87,7 +87,7 @@ class Erase(Step):
             pages = [page for page, blank in blank_pages(context, pages).items() if not blank]
         if not pages:
             return Result(Outcome.OK, f"{_count(len(self.pages))} blank already")
-        context.journal.write("erase", pages=pages)
+        context.journal.before_destruction("erase", pages=pages)
         erase_pages(context, pages)
         return Result(Outcome.CHANGED, f"{_count(len(pages))} erased")
 

@@ -34,6 +34,13 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     return True
 
 
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +50,7 @@ def replace_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -11,7 +12,7 @@ from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.step import Head, Result, Scope, Step
-from dfurun.units import format_address, parse_address
+from dfurun.units import AddressRange, format_address, parse_address
 
 DEPARTURE_TIMEOUT_S = 5.0
 
@@ -49,6 +50,8 @@ class LeaveDfu(Step):
     def execute(self, context: Context) -> Result:
         """Set the address (a protected chip refuses that and starts its flash anyway), leave, and watch the bus."""
         entry = None if context.is_protected() else self.entry
+        if entry is not None:
+            self._require_application(context)
         context.journal.write("leave-dfu")
         context.session.leave(entry)
         if not context.connection.wait_for_departure(DEPARTURE_TIMEOUT_S) or not context.connection.stays_away(0):
@@ -59,3 +62,17 @@ class LeaveDfu(Step):
                 hint="set BOOT0 low and power-cycle the board",
             )
         return Result(Outcome.CHANGED, f"the application at {format_address(self.entry)} was started")
+
+    def _require_application(self, context: Context) -> None:
+        """Refuse to leave for what cannot run: the ROM would reset, or the core would hang off the bus (AN2662 4.5.5)."""
+        flash, ram = context.chip.flash.extent, context.chip.ram
+        stack, reset = struct.unpack("<II", context.session.read(AddressRange(self.entry, 8)))
+        if ram.start < stack <= ram.end and reset & 1 and flash.start <= reset < flash.end:
+            return
+        raise StepFailed(
+            Code.NO_APPLICATION,
+            f"no application at {format_address(self.entry)}: initial stack pointer {format_address(stack)}, "
+            f"reset vector {format_address(reset)}",
+            consequence="the board stays in its bootloader; what was written is written",
+            hint="write an image whose vector table is there, or leave with another `address`",
+        )

@@ -33,7 +33,7 @@ class MassErase(Step):
         """Erase at once, or page by page where the chip's ROM has no mass erase."""
         context.require_readable("mass-erase")
         flash = context.chip.flash
-        context.journal.write("mass-erase")
+        context.journal.before_destruction("mass-erase")
         if context.chip.rom.mass_erase:
             context.session.mass_erase()
         else:

@@ -86,7 +86,7 @@ class SetOptionBytes(Step):
         context.emit(OptionBytesPlanned(self.head.index, before, after, changes))
         if before == after:
             return Result(Outcome.OK, "already as named")
-        context.journal.write("option-bytes", before=before.hex(), after=after.hex())
+        context.journal.before_destruction("option-bytes", before=before.hex(), after=after.hex())
         context.session.write_option_bytes(after)
         return self._read_back(context, after, changes)
 

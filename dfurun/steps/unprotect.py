@@ -32,7 +32,7 @@ class Unprotect(Step):
             return Result(Outcome.OK, "not protected, nothing was sent")
         evidence = context.protection().evidence
         context.notice("the chip is read-protected (RDP level 1): opening it erases all of its flash")
-        context.journal.write("read-unprotect", evidence=list(evidence))
+        context.journal.before_destruction("read-unprotect", evidence=list(evidence))
         context.session.read_unprotect()
         self._follow_reset(context)
         if not context.connection.is_open or context.is_protected():

@@ -64,7 +64,7 @@ class Write(Step):
         context.require_readable("write")
         memory, size = self.image.memory, format_size(self.image.memory.size_bytes)
         if not self.only_changed:
-            context.journal.write("write", image=self.image.name, sha256=self.image.sha256)
+            context.journal.before_destruction("write", image=self.image.name, sha256=self.image.sha256)
             write_erased(context, memory)
             return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
         changed = changed_pages(context, memory)
@@ -77,7 +77,9 @@ class Write(Step):
 
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
-        context.journal.write("rewrite", image=self.image.name, sha256=self.image.sha256, pages=list(pages))
+        context.journal.before_destruction(
+            "rewrite", image=self.image.name, sha256=self.image.sha256, pages=list(pages)
+        )
         rewrite(context, self.image.memory, pages)
 
     def _not_erased(self, board: AbstractBoard) -> list[Finding]:

@@ -14,7 +14,7 @@ from dfurun.dfuse.protocol import (
     FunctionalDescriptor,
     Request,
 )
-from dfurun.errors import AccessDenied
+from dfurun.errors import AccessDenied, Code
 from dfurun.usb.discovery import Candidate
 from dfurun.usb.errors import as_access_denied, as_link_error
 from dfurun.usb.strings import read_string
@@ -113,6 +113,8 @@ class PyusbLink:
             else:
                 return
             self.close()
+            if refusal.code is Code.NO_DRIVER:
+                break  # no driver comes by waiting
             clock.sleep(OPEN_PAUSE_S)
         assert refusal is not None
         raise refusal
