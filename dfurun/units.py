@@ -110,11 +110,12 @@ def format_size(size_bytes: int) -> str:
 
 def format_duration(seconds: float) -> str:
     """Return `250 ms` below a second, `3.2 s` below two minutes, `2 min 5 s` above."""
-    if seconds < 1:
+    if round(seconds * 1000) < 1000:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
+    if round(seconds, 1) < 120:
         return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
 
 
 def format_hex(raw: bytes, *, group: int = 1) -> str:
