@@ -91,7 +91,7 @@ class DfuStatus(IntEnum):
     @property
     def spelled(self) -> str:
         """The status as the specification spells it: `errVENDOR`."""
-        return self.name if self is DfuStatus.OK else "err" + self.name.removeprefix("ERR_").replace("_", "")
+        return self.name if self is DfuStatus.OK else "err" + self.name.removeprefix("ERR_")
 
 
 @dataclass(frozen=True, slots=True)
