@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -61,7 +62,8 @@ def test_a_size_is_a_number_of_bytes_and_k_is_1024(written: int | str, size_byte
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2k", "2KB", "2KiB", "2 K", "1G", "0x", "0xG", "0X10", "0x123456789", "-1", "1.5K", "128\n", "12345678901"]
+    "text",
+    ["", "2k", "2KB", "2KiB", "2 K", "1G", "0x", "0xG", "0X10", "0x123456789", "-1", "1.5K", "128\n", "12345678901"],
 )
 def test_what_is_no_size_is_said_to_be_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a size such as 2048, 2K, 1M or 0x800"):
@@ -140,10 +142,8 @@ def test_what_are_no_pages_is_refused_with_the_reason(written: int | str, why: s
 @given(st.text(max_size=20) | st.from_regex(r"[0-9x.A-Fa-f]{0,6}[-+KMmsin]{0,3}[0-9x]{0,4}", fullmatch=True))
 def test_a_parser_answers_or_raises_value_error(text: str) -> None:
     for parse in PARSERS:
-        try:
+        with contextlib.suppress(ValueError):
             parse(text)
-        except ValueError as error:
-            assert str(error)
 
 
 @given(st.integers(0, 10**10 - 1))
