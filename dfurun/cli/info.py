@@ -110,10 +110,9 @@ def look(bench: Bench, chip: Chip | None) -> Report:
         commands = session.commands()
         protection = session.protection()
         identity, option_bytes = BoardIdentity(), None
-        if protection.verdict is Verdict.UNPROTECTED:
+        if protection.verdict is Verdict.UNPROTECTED and not session.description.is_user_dfu:
             identity = read_identity(session, chip)
-            if not session.description.is_user_dfu:
-                option_bytes = session.read(chip.option_bytes.extent)
+            option_bytes = session.read(chip.option_bytes.extent)
         return Report(
             port=str(connection.port),
             chip=chip,

@@ -8,6 +8,9 @@ except to execute it: first contact and recovery ask GETSTATE, which executes no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from dfurun.chips import Chip
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
@@ -18,6 +21,8 @@ from dfurun.errors import Code, LinkUnreliable
 TRANSFER_TIMEOUT_S = 5.0  # some ROMs hold their answer until an operation has ended (fwupd#1944)
 RETRY_PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05)
 RECOVERY_ROUNDS = 24
+PATIENCE = 12.0  # transfers that may stay unanswered; each that is answered gives a little of it back
+PATIENCE_REGAINED = 0.1
 
 Transient = (Stalled, TimedOut, Garbled)
 
@@ -35,6 +40,7 @@ class Channel:
         self._chip = chip
         self._clock = clock
         self._was_reset = False
+        self._patience = PATIENCE
         self.anomalies = anomalies
         self.transfers = 0
 
@@ -192,9 +198,23 @@ class Channel:
         self._out(request, 0, b"")
 
     def _out(self, request: Request, value: int, data: bytes) -> None:
-        self.transfers += 1
-        self._link.control_out(request, value, data, TRANSFER_TIMEOUT_S)
+        with self._counted(request):
+            self._link.control_out(request, value, data, TRANSFER_TIMEOUT_S)
 
     def _in(self, request: Request, value: int, length: int, timeout_s: float = TRANSFER_TIMEOUT_S) -> bytes:
+        with self._counted(request):
+            return self._link.control_in(request, value, length, timeout_s)
+
+    @contextmanager
+    def _counted(self, request: Request) -> Iterator[None]:
+        """Count a transfer, and give up a device that leaves too many unanswered: each costs seconds."""
         self.transfers += 1
-        return self._link.control_in(request, value, length, timeout_s)
+        try:
+            yield
+        except TimedOut as error:
+            self._patience -= 1
+            if self._patience < 0:
+                self.note(request, error)
+                raise self.unreliable("too many transfers are not answered at all") from None
+            raise
+        self._patience = min(PATIENCE, self._patience + PATIENCE_REGAINED)

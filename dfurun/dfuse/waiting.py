@@ -87,13 +87,14 @@ class Waiter:
         clock, trust = self._clock, self.trust
         begun = last_busy = clock.now()
         interval = max(min(report.poll_timeout_s, operation.maximum_s), SHORTEST_INTERVAL_S)
-        probe_s = FIRST_PROBE_S
+        probe_s, unanswered_s = FIRST_PROBE_S, 0.0
         probing, stalled = trust.probes, False
         pause = probe_s if probing else min(report.poll_timeout_s, operation.budget_s)
         while True:
             clock.sleep(pause)
-            if clock.now() - begun > operation.budget_s:
+            if clock.now() - begun - unanswered_s > operation.budget_s:
                 raise self._channel.unreliable(f"{operation.name}: no end after {operation.budget_s:.1f} s")
+            asked = clock.now()
             try:
                 report = self._channel.poll(max(TRANSFER_TIMEOUT_S, operation.budget_s))
             except Stalled as error:
@@ -103,6 +104,7 @@ class Waiter:
                 continue
             except Transient as error:
                 self._channel.note(Request.GETSTATUS, error)
+                unanswered_s += clock.now() - asked
                 pause = interval
                 continue
             match report.state:

@@ -181,7 +181,7 @@ class Unit:
         finished = UnitFinished(
             exit_status=int(status),
             outcome=OUTCOMES.get(status, "failed") if failure else PASSED,
-            verified=not self.unverified_images,
+            verified=failure is None and not self.unverified_images,
             code=failure.code if failure else None,
             message=failure.message if failure else "",
             consequence=failure.consequence if failure else "",

@@ -69,8 +69,8 @@ def check_layout(context: Context, description: DeviceDescription) -> None:
 
 
 def learn_identity(context: Context) -> None:
-    """Read who the board is; a protected one tells nothing, an unreadable one is named."""
-    if context.is_protected():
+    """Read who the board is; a protected one tells nothing, nor does a DFU program in user flash."""
+    if context.is_protected() or context.session.description.is_user_dfu:
         return
     try:
         context.identity = read_identity(context.session, context.chip)

@@ -162,7 +162,7 @@ class Context:
                     consequence="nothing was written",
                     hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
                 )
-        if self.is_protected():
+        if self.is_protected() or self.session.description.is_user_dfu:
             return
         protected = self.chip.option_bytes.write_protected(self.option_bytes(), self.chip.flash.extent)
         for sector in protected:

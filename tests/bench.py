@@ -1,0 +1,71 @@
+"""A recipe on a simulated board in this process, where the test keeps hold of the board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfurun.chips import load_chip
+from dfurun.cli.bench import SimulatedOperator, known_ids
+from dfurun.clock import VirtualClock
+from dfurun.plan import compile_recipe
+from dfurun.run.interpreter import Unit
+from dfurun.run.journal import UnitJournal
+from dfurun.simulator import SimulatedBackend, SimulatedBoard, parse_fault
+from dfurun.steps.context import Context
+from dfurun.steps.event import Event, StepFinished, UnitFinished
+from dfurun.usb.connection import Connection
+from dfurun.usb.discovery import Bus, Selector
+
+
+def flash_with_faults(
+    recipe_file: Path,
+    folder: Path,
+    faults: Sequence[str],
+    *,
+    flash: bytes = b"",
+    option_bytes: bytes | None = None,
+    protection: int = 0,
+    reload: str = "power-on",
+) -> tuple[SimulatedBoard, int, list[str]]:
+    """Run a recipe on a new board; return the board, the exit status and what was said."""
+    chip = load_chip("stm32f072xb")
+    board = SimulatedBoard(
+        chip, VirtualClock(), flash=flash, option_bytes=option_bytes, option_reload=reload, trace_length=100_000
+    )
+    if protection:
+        board.protect(protection)
+    board.faults.extend(parse_fault(fault) for fault in faults)
+    finished, messages = run_on(board, recipe_file, folder)
+    return board, finished.exit_status, messages
+
+
+def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[UnitFinished, list[str]]:
+    """Run a recipe on this board; return how it ended and what was said."""
+    compiled = compile_recipe(recipe_file)
+    recipe = compiled.runnable()
+    messages: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepFinished):
+            messages.append(f"{event.step} {event.outcome.value}: {event.detail}")
+        elif hasattr(event, "message"):
+            messages.append(str(event.message))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = UnitJournal(folder / "journals")
+    connection = Connection(Bus(SimulatedBackend([board]), known_ids()), recipe.chip, board.clock, Selector())
+    context = Context(
+        chip=recipe.chip,
+        clock=board.clock,
+        connection=connection,
+        operator=SimulatedOperator([board]),
+        journal=journal,
+        emit=listen,
+        output_folder=folder,
+        expect=recipe.expect,
+        allow=recipe.allow,
+    )
+    assert compiled.interpretation is not None
+    unit = Unit(recipe, context, journal, listen, compiled.interpretation.unverified_images, lambda port: port, True)
+    return unit.run(), messages

@@ -1,0 +1,76 @@
+"""The command line in process, and what of it the tests have reached."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+from command_line import Dfurun, Finished
+
+from dfurun.cli.main import run
+from dfurun.errors import Code, ExitStatus
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+REACHED_EXITS: set[int] = set()
+REACHED_CODES: set[str] = set()
+
+
+@pytest.fixture
+def dfurun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dfurun:
+    """The command line: `dfurun("check", recipe)`. It runs in a folder of its own, with journals of its own."""
+    monkeypatch.setenv("DFURUN_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Finished:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = run([str(argument) for argument in arguments])
+        finished = Finished(status, out.getvalue(), err.getvalue())
+        REACHED_EXITS.add(status)
+        REACHED_CODES.update(finished.codes)
+        return finished
+
+    return call
+
+
+@pytest.fixture
+def recipes() -> Path:
+    """The shipped recipes."""
+    return RECIPES
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """After a whole run, fail it where an exit status or a code was not reached through the command line."""
+    result = yield
+    config = session.config
+    whole = config.args_source is config.ArgsSource.TESTPATHS and not (config.option.keyword or config.option.lf)
+    if whole and not session.testsfailed and _missing():
+        session.testsfailed += 1  # the summary names them
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show which exit statuses and finding codes the tests reached through the command line."""
+    if not REACHED_EXITS:
+        return
+    report = terminalreporter
+    report.section("reached through the command line")
+    report.line("exit statuses: " + " ".join(str(status) for status in sorted(REACHED_EXITS)))
+    reached = [str(code) for code in Code if str(code) in REACHED_CODES]
+    report.line(f"codes: {len(reached)} of {len(Code)}")
+    for start in range(0, len(reached), 4):
+        report.line("  " + "  ".join(code.ljust(22) for code in reached[start : start + 4]).rstrip())
+    if missing := _missing():
+        report.line(f"not reached: {', '.join(missing)}")
+
+
+def _missing() -> list[str]:
+    exits = [f"exit {int(status)}" for status in ExitStatus if status not in REACHED_EXITS]
+    return exits + [str(code) for code in Code if str(code) not in REACHED_CODES]
