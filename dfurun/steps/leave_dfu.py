@@ -15,6 +15,7 @@ from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, parse_address
 
 DEPARTURE_TIMEOUT_S = 5.0
+VECTOR_ALIGNMENT_BYTES = 4  # a vector table is words; cores with VTOR want more, and check it themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,11 @@ class LeaveDfu(Step):
             message = f"{format_address(entry)} is outside the flash, {flash}"
             scope.report(Code.OUTSIDE_FLASH, message, (*head.path, "address"))
             return None
-        if entry % scope.chip.flash.write_alignment_bytes:
+        if entry % VECTOR_ALIGNMENT_BYTES:
             message = f"{format_address(entry)} cannot hold a vector table"
-            scope.report(Code.MISALIGNED, message, (*head.path, "address"), hint="a multiple of 4")
+            scope.report(
+                Code.MISALIGNED, message, (*head.path, "address"), hint=f"a multiple of {VECTOR_ALIGNMENT_BYTES}"
+            )
             return None
         return cls(head, entry)
 

@@ -39,6 +39,12 @@ class Write(Step):
                 (*head.path, "image"),
                 hint="option bytes are set by name, with set-option-bytes",
             )
+        start, unit = image.memory.pieces[0].address, scope.chip.flash.write_alignment_bytes
+        if start % unit and not outside:
+            message = f"{image.path.name} starts at {format_address(start)}"
+            hint = f"the ROM writes from multiples of {unit} (AN2606 table 7)"
+            scope.report(Code.MISALIGNED, message, (*head.path, "image"), hint=hint)
+            return None
         return None if outside else cls(head, image, body.get("mode", "all") == "changed")
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
