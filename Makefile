@@ -1,0 +1,113 @@
+# What a developer does with this checkout. It needs make and python3 (3.11 or newer, with venv); what a target needs
+# beside them it installs into .venv first.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+unexport PYTHONPATH PYTHONHOME
+
+include recipes/firmware/blinky/firmware.mk
+
+.PHONY: help demo test lint format types floors wheel ci clean venv venv-dev
+
+help: ## show this list
+	@echo 'make TARGET, where TARGET is'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1	/p' Makefile | expand -t 18
+	@echo '  firmware        rebuild the images in recipes/firmware'
+	@echo '  firmware-check  rebuild them aside and compare byte for byte'
+
+# --- The demo -------------------------------------------------------------------------------------------------------
+
+DEMO := build/demo
+# What the board holds at first, as Intel HEX: 16 bytes at 0x08000000 that say "old firmware 0.9".
+OLD_FIRMWARE := :020000040800F2\n:100000006F6C64206669726D7761726520302E397D\n:00000001FF\n
+
+# Prints a command, then runs it with the installed dfurun; its journals stay in the demo's folder.
+show = @printf '$$ %s\n' '$(1)'; PATH="$(CURDIR)/$(BIN):$$PATH"; DFURUN_STATE_DIR=$(DEMO)/state; \
+	export PATH DFURUN_STATE_DIR; { $(1); } 2>&1
+
+demo: venv ## flash a simulated STM32F072 by the release recipe
+	@rm -rf $(DEMO); mkdir -p $(DEMO); printf '$(OLD_FIRMWARE)' > $(DEMO)/old.hex
+	@echo '# A simulated board with old firmware and read protection at level 1:'
+	$(call show,dfurun sim new $(DEMO)/board.json > /dev/null)
+	$(call show,dfurun sim load $(DEMO)/board.json $(DEMO)/old.hex > /dev/null)
+	$(call show,dfurun sim protect $(DEMO)/board.json 1 | head -n 5)
+	@echo; echo '# What USB tells about it; this only reads:'
+	$(call show,dfurun info --sim-state $(DEMO)/board.json)
+	@echo; echo '# The release recipe. The board takes as long as a real one:'
+	$(call show,dfurun recipes/f072-release.yaml --sim-state $(DEMO)/board.json)
+	@echo; echo '# What the chip holds now; the other lines are its option bytes by name:'
+	$(call show,dfurun sim show $(DEMO)/board.json | head -n 5)
+	@echo; echo '# Its flash and the image, compared by another program:'
+	$(call show,dfurun sim dump $(DEMO)/board.json $(DEMO)/flash.bin)
+	$(call show,cmp -n 4744 $(DEMO)/flash.bin recipes/firmware/f072-blinky.bin)
+	@echo equal
+
+# --- The checks -----------------------------------------------------------------------------------------------------
+
+test: venv-dev ## run the tests; make test ARGS="-k protection" runs some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: venv-dev ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: venv-dev ## ruff: mend what it can, and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: venv-dev ## mypy, strict
+	$(BIN)/mypy
+
+floors: venv-dev ## import-linter: no floor of the house imports one above it
+	$(BIN)/lint-imports
+
+wheel: venv-dev ## build the sdist, and from the sdist the wheel, into dist/
+	$(BIN)/python -m build --outdir dist
+
+ci: ## everything that has to pass before a change lands
+	sh .ci/run
+
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find dfurun tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# --- The environment ------------------------------------------------------------------------------------------------
+
+# $(call set_up,EXTRA): let .venv hold dfurun, editable, with the extra. $(INSTALLED) is written last and says of which
+# checkout, which pyproject.toml and which extras it is. A .venv without it, or of a checkout that was moved, or whose
+# dfurun does not start (its Python was replaced), is made anew.
+INSTALLED := $(VENV)/installed.txt
+define set_up
+@declared="pyproject.toml $$(cksum < pyproject.toml)"; \
+has() { grep -qsxF -e "$$1" $(INSTALLED); }; \
+sound() { has 'checkout $(CURDIR)' && $(BIN)/dfurun --version > /dev/null 2>&1; }; \
+if sound && has "$$declared" && has 'with .$(1)'; then exit 0; fi; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo 'dfurun needs Python 3.11 or newer, and $(PYTHON) is not.' >&2; \
+	echo 'Debian 12 or newer: apt-get install python3 python3-venv' >&2; \
+	echo 'Another Python: make PYTHON=python3.13 ...' >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	echo 'This Python cannot make a virtual environment: its venv module is not installed.' >&2; \
+	echo 'Debian: apt-get install python3-venv' >&2; exit 1; }; \
+set -e; \
+if ! sound; then \
+	echo "Making $(VENV) with $$($(PYTHON) --version)"; \
+	rm -rf $(VENV); \
+	$(PYTHON) -m venv $(VENV); \
+fi; \
+rm -f $(INSTALLED); \
+echo 'Installing .$(1) into $(VENV); only the first time takes a while'; \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(1)'; \
+printf '%s\n' 'checkout $(CURDIR)' "$$declared" 'with .' 'with .$(1)' > $(INSTALLED)
+endef
+
+venv:
+	$(call set_up)
+
+venv-dev:
+	$(call set_up,[dev])
