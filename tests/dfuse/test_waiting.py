@@ -1,0 +1,261 @@
+"""Waiting for a stored command to end: when the ROM is asked, and what is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted_link import (
+    ABORT,
+    CLRSTATUS,
+    FLASH,
+    GETSTATE,
+    GETSTATUS,
+    IDLE,
+    Answer,
+    Bench,
+    Lost,
+    busy,
+    done,
+    error,
+    idle,
+)
+
+from dfurun.dfuse.link import Garbled, Stalled, TimedOut, Vanished
+from dfurun.dfuse.operation import Operation
+from dfurun.dfuse.protocol import DfuStatus, erase_page_payload
+from dfurun.dfuse.waiting import Ending, RomError, Waiter
+from dfurun.errors import ExitStatus, LinkUnreliable
+
+ERASE = Operation("page erase", maximum_s=0.040, budget_s=1.0)
+STALL = Stalled("Pipe error")
+TOO_EARLY = error(DfuStatus.ERR_STALLEDPKT)
+
+
+@dataclass
+class Wait:
+    """A channel with a stored page erase, and the waiter under test."""
+
+    def __post_init__(self) -> None:
+        self.bench = Bench()
+        self.channel = self.bench.channel
+        self.waiter = Waiter(self.channel, self.bench.clock)
+
+    def finish(self, *answers: Answer, operation: Operation = ERASE) -> Ending:
+        """Execute the page erase against these answers of GETSTATUS."""
+        self.bench.link.state = IDLE
+        self.channel.download(0, erase_page_payload(FLASH))
+        self.bench.link.forget()
+        self.began_ms = self.bench.clock.now() * 1000
+        self.bench.link.script(GETSTATUS, *answers)
+        return self.waiter.finish(operation)
+
+    @property
+    def polls_ms(self) -> list[float]:
+        """When GETSTATUS was sent, from the beginning of this wait."""
+        return [round(at_ms - self.began_ms, 3) for at_ms in self.bench.link.times_ms(GETSTATUS)]
+
+
+@pytest.fixture
+def wait() -> Wait:
+    return Wait()
+
+
+# The first wait ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reported_ms", [0, 1, 5, 40, 62, 999])
+def test_the_first_wait_is_what_the_rom_reported(wait: Wait, reported_ms: int) -> None:
+    assert wait.finish(busy(reported_ms), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, reported_ms]
+    assert not wait.waiter.trust.stale
+
+
+def test_a_reported_wait_of_four_hours_is_cut_to_the_budget(wait: Wait) -> None:
+    assert wait.finish(busy(0xFF_FFFF), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 1000]
+
+
+def test_the_command_is_executed_once(wait: Wait) -> None:
+    wait.finish(busy(40), busy(40), STALL, TimedOut("timed out"), done())
+    assert wait.bench.link.executed == [(0, erase_page_payload(FLASH))]
+
+
+# Asking again --------------------------------------------------------------------------------------------------------
+
+
+def test_until_the_datasheet_maximum_the_rom_is_asked_at_the_interval_it_reported(wait: Wait) -> None:
+    wait.finish(busy(10), busy(10), busy(10), busy(10), done())
+    assert wait.polls_ms == [0, 10, 20, 30, 40]
+    assert not wait.waiter.trust.stale
+
+
+def test_the_interval_is_never_longer_than_the_datasheet_maximum(wait: Wait) -> None:
+    wait.waiter.trust.probing_hurts = True
+    wait.finish(busy(500), busy(500), busy(500), done())
+    assert wait.polls_ms == [0, 500, 540, 580]
+
+
+def test_a_rom_that_reports_no_time_at_all_is_asked_every_millisecond(wait: Wait) -> None:
+    wait.finish(busy(0), busy(0), busy(0), done())
+    assert wait.polls_ms == [0, 0, 1, 2]
+
+
+# Stale answers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_busy_answer_after_the_datasheet_maximum_makes_the_link_stale(wait: Wait) -> None:
+    wait.finish(busy(40), busy(40), done())
+    assert wait.waiter.trust.stale
+    assert wait.bench.anomalies.counts == {"stale dfuDNBUSY": 1}
+
+
+def test_a_busy_answer_before_the_datasheet_maximum_does_not(wait: Wait) -> None:
+    wait.finish(busy(39), busy(39), done())
+    assert not wait.waiter.trust.stale
+    assert wait.bench.anomalies.total == 0
+
+
+def test_from_the_stale_answer_on_the_rom_is_probed_in_doubling_steps(wait: Wait) -> None:
+    wait.finish(*[busy(40)] * 7, done())
+    assert wait.polls_ms == [0, 40, 41, 43, 47, 55, 71, 103]
+
+
+def test_probing_steps_grow_to_a_quarter_of_a_second(wait: Wait) -> None:
+    wait.waiter.trust.stale = True
+    patient = Operation("mass erase", maximum_s=0.040, budget_s=10.0)
+    wait.finish(*[busy(40)] * 12, done(), operation=patient)
+    steps = [later - sooner for sooner, later in zip(wait.polls_ms, wait.polls_ms[1:], strict=False)]
+    assert steps == [1, 1, 2, 4, 8, 16, 32, 64, 128, 250, 250, 250]
+
+
+def test_in_a_stale_session_the_next_command_is_probed_after_1_2_and_4_ms(wait: Wait) -> None:
+    wait.finish(busy(40), busy(40), done())
+    wait.finish(busy(40), busy(40), busy(40), done())
+    assert wait.polls_ms == [0, 1, 2, 4]
+
+
+def test_a_stall_on_a_probe_proves_the_rom_at_work_and_the_rest_is_waited_out(wait: Wait) -> None:
+    wait.waiter.trust.stale = True
+    assert wait.finish(busy(40), STALL, done()) is Ending.CLEAN
+    assert wait.polls_ms[:2] == [0, 1]
+    assert 40 <= wait.polls_ms[2] <= 41
+    assert not wait.waiter.trust.probing_hurts
+
+
+def test_a_probe_that_latches_dfuerror_ends_probing_and_leaves_the_block_doubtful(wait: Wait) -> None:
+    wait.waiter.trust.stale = True
+    assert wait.finish(busy(40), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert wait.waiter.trust.probing_hurts
+    assert wait.bench.clock.now() >= 0.040
+    assert wait.bench.link.state is IDLE
+    assert wait.finish(busy(40), busy(40), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 40, 80]
+
+
+def test_without_probing_an_early_poll_that_latches_dfuerror_changes_no_trust(wait: Wait) -> None:
+    assert wait.finish(busy(10), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert not wait.waiter.trust.probing_hurts
+    assert [sent.request for sent in wait.bench.link.requests(CLRSTATUS)] == [CLRSTATUS]
+
+
+def test_the_rest_of_an_operation_is_waited_out_before_its_error_is_cleared(wait: Wait) -> None:
+    wait.finish(busy(10), STALL, TOO_EARLY)
+    assert wait.bench.link.times_ms(CLRSTATUS)[0] >= 40
+
+
+# Endings -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dfuerror_that_waiting_did_not_cause_is_the_roms_own(wait: Wait) -> None:
+    with pytest.raises(RomError) as caught:
+        wait.finish(busy(40), error(DfuStatus.ERR_VENDOR))
+    assert caught.value.report == error(DfuStatus.ERR_VENDOR)
+
+
+@pytest.mark.parametrize("status", [DfuStatus.ERR_TARGET, DfuStatus.ERR_VENDOR, DfuStatus.ERR_STALLEDPKT])
+def test_a_dfuerror_instead_of_dfudnbusy_is_the_roms_own(wait: Wait, status: DfuStatus) -> None:
+    with pytest.raises(RomError) as caught:
+        wait.finish(error(status))
+    assert caught.value.report.status is status
+    assert wait.polls_ms == [0]
+
+
+def test_an_error_other_than_stalledpkt_after_a_stall_is_the_roms_own(wait: Wait) -> None:
+    with pytest.raises(RomError):
+        wait.finish(busy(40), STALL, error(DfuStatus.ERR_VENDOR))
+
+
+def test_dfudnload_idle_at_the_first_getstatus_is_an_early_end(wait: Wait) -> None:
+    assert wait.finish(done()) is Ending.EARLY
+    assert wait.polls_ms == [0]
+
+
+def test_where_the_first_answer_is_lost_and_the_second_poll_is_too_early_the_effect_is_doubtful(wait: Wait) -> None:
+    wait.bench.link.state = IDLE
+    assert wait.finish(Lost(TimedOut("timed out")), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert wait.bench.clock.now() >= 0.040
+    assert wait.bench.link.state is IDLE
+
+
+def test_an_answer_from_another_state_leaves_the_effect_doubtful(wait: Wait) -> None:
+    assert wait.finish(busy(40), idle()) is Ending.DOUBTFUL
+    assert wait.bench.anomalies.counts == {"unexpected dfuIDLE": 1}
+    assert wait.bench.link.requests(GETSTATE, ABORT)[0].request is GETSTATE
+
+
+@pytest.mark.parametrize("failure", [TimedOut("timed out"), Garbled("I/O error")])
+def test_a_poll_that_fails_on_the_way_is_repeated_at_the_interval(wait: Wait, failure: Exception) -> None:
+    assert wait.finish(busy(10), failure, failure, done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 10, 20, 30]
+
+
+def test_a_device_that_leaves_while_it_is_waited_for_is_not_asked_again(wait: Wait) -> None:
+    with pytest.raises(Vanished):
+        wait.finish(busy(40), Vanished("gone"), done())
+    assert wait.polls_ms == [0, 40]
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_when_the_budget_is_spent_the_link_is_unreliable(wait: Wait, stale: bool) -> None:
+    wait.waiter.trust.stale = stale
+    with pytest.raises(LinkUnreliable, match=r"the USB link is unreliable: page erase: no end after 1\.0 s") as caught:
+        wait.finish(*[busy(40)] * 2000)
+    assert caught.value.exit_status is ExitStatus.LINK == 7
+    assert caught.value.consequence == "the board's state is unknown; running again is safe"
+    assert "USB 2.0 hub" in caught.value.hint
+    assert 0.75 <= wait.bench.clock.now() <= 1.3
+
+
+def test_endless_stalls_spend_the_budget_too(wait: Wait) -> None:
+    with pytest.raises(LinkUnreliable, match="no end after"):
+        wait.finish(busy(40), *[STALL] * 2000)
+    assert wait.bench.clock.now() <= 1.3
+
+
+_polls = st.one_of(
+    st.integers(0, 0xFF_FFFF).map(busy),
+    st.just(done()),
+    st.just(idle()),
+    st.sampled_from(DfuStatus).map(error),
+    st.sampled_from([STALL, TimedOut("timed out"), Garbled("I/O error"), Lost(STALL), Lost(TimedOut("timed out"))]),
+    st.binary(max_size=6),
+)
+
+
+@given(st.lists(_polls, max_size=40), st.booleans(), st.booleans())
+def test_whatever_is_answered_waiting_ends_in_time_and_executes_once(
+    answers: list[Answer], stale: bool, probing_hurts: bool
+) -> None:
+    wait = Wait()
+    wait.waiter.trust.stale, wait.waiter.trust.probing_hurts = stale, probing_hurts
+    try:
+        ending = wait.finish(*answers)
+    except (RomError, LinkUnreliable, Stalled, TimedOut, Garbled):
+        pass
+    else:
+        assert ending in Ending
+    assert len(wait.bench.link.executed) <= 1
+    assert wait.bench.clock.now() < 3
