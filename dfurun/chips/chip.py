@@ -115,6 +115,12 @@ class Timing:
     option_bytes: Duration
     read_unprotect: Duration
 
+    @property
+    def longest_s(self) -> float:
+        """The datasheet maximum of the longest operation."""
+        kinds = (self.page_erase, self.mass_erase, self.program_block, self.option_bytes, self.read_unprotect)
+        return max(kind.maximum_s for kind in kinds)
+
 
 @dataclass(frozen=True, slots=True)
 class BootRule:

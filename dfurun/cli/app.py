@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -45,13 +46,18 @@ def _root(
     """Flash STM32 boards over USB DFU from a reviewed recipe."""
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def invoke(arguments: Sequence[str], output: Output) -> int:
     """Run a command and return its exit status; raise typer's usage errors and DfurunError."""
-    status = typer.main.get_command(app).main(list(arguments), prog_name="dfurun", standalone_mode=False, obj=output)
+    status = _command().main(list(arguments), prog_name="dfurun", standalone_mode=False, obj=output)
     return int(status) if status is not None else ExitStatus.DONE
 
 
 def run_options() -> frozenset[str]:
     """Return the options that `run` takes, without --help."""
-    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]  # a group has commands
+    command = _command().commands["run"]
     return frozenset(name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts))

@@ -21,6 +21,7 @@ from dfurun.errors import Code, LinkUnreliable
 TRANSFER_TIMEOUT_S = 5.0  # some ROMs hold their answer until an operation has ended (fwupd#1944)
 RETRY_PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05)
 RECOVERY_ROUNDS = 24
+BUSY_LOOK_S = 0.01
 PATIENCE = 12.0  # transfers that may stay unanswered; each that is answered gives a little of it back
 PATIENCE_REGAINED = 0.1
 
@@ -119,8 +120,7 @@ class Channel:
                 case DfuState.ERROR:
                     found = self._clear_error() or found
                 case DfuState.DNBUSY:
-                    self._clock.sleep(self._chip.timing.mass_erase.maximum_s)
-                    self._try_poll()
+                    self._wait_out()
                 case DfuState.APP_IDLE | DfuState.APP_DETACH:
                     break
                 case DfuState.MANIFEST | DfuState.MANIFEST_WAIT_RESET:
@@ -168,6 +168,15 @@ class Channel:
                 self.anomalies.note("GETSTATE unknown state")
             self._clock.sleep(pause)
         return None
+
+    def _wait_out(self) -> None:
+        """Let an operation end that somebody else has started, asking what executes nothing and can come too early."""
+        deadline = self._clock.now() + self._chip.timing.longest_s
+        while self._state() is DfuState.DNBUSY:
+            if self._clock.now() >= deadline:
+                self._try_poll()  # this ROM leaves dfuDNBUSY only by a GETSTATUS
+                return
+            self._clock.sleep(BUSY_LOOK_S)
 
     def _clear_error(self) -> StatusReport | None:
         """Learn why the device is in dfuERROR, then CLRSTATUS. GETSTATUS executes nothing in dfuERROR."""

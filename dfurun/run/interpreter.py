@@ -54,12 +54,12 @@ class Unit:
         """Execute all steps; whatever happens is in what is returned, and in the journal."""
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
-        self._start()
         failure: DfurunError | None = None
         with Interruption() as interruption:
             context.checkpoint = interruption.check
             context.connection.on_wait = interruption.check
             try:
+                self._start()
                 self._steps()
             except DfurunError as error:
                 failure = error

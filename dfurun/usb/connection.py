@@ -95,13 +95,8 @@ class Connection:
     def wait_for_return(self, timeout_s: float) -> Session | None:
         """Wait for a board at the same port and open it; None when the time is over."""
         self.close()
-        deadline = self._clock.now() + timeout_s
-        while (found := self._present()) is None:
-            if self._clock.now() >= deadline:
-                return None
-            self._wait()
-        self._clock.sleep(SETTLE_S)
-        return self._open(found)
+        found = self._await_presence(timeout_s)
+        return None if found is None else self._open(found)
 
     def stays_away(self, duration_s: float) -> bool:
         """Say whether nothing appears at the port for `duration_s` from now."""
@@ -111,6 +106,15 @@ class Connection:
                 return True
             self._wait()
         return False
+
+    def _await_presence(self, timeout_s: float) -> Candidate | None:
+        deadline = self._clock.now() + timeout_s
+        while self._present() is None:
+            if self._clock.now() >= deadline:
+                return None
+            self._wait()
+        self._clock.sleep(SETTLE_S)
+        return self._present()
 
     def _wait(self) -> None:
         self.on_wait()
@@ -132,7 +136,18 @@ class Connection:
                 continue
             self._address = candidate.address
             self._session = Session(link, self._chip, self._clock, self.anomalies)
-            self._session.first_contact()
+            try:
+                self._session.first_contact()
+            except LinkUnreliable as error:
+                # It was ending what a dead run had started, a reset for one: it will be back.
+                found = (
+                    self._await_presence(self._chip.usb.reconnect_timeout_s) if error.code is Code.DEVICE_LOST else None
+                )
+                if found is None:
+                    raise
+                self.close()
+                candidate = found
+                continue
             return self._session
         raise LinkUnreliable(
             Code.LINK_UNRELIABLE,
