@@ -74,7 +74,7 @@ ci: ## everything that has to pass before a change lands
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find dfurun tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # --- The environment ------------------------------------------------------------------------------------------------
 
