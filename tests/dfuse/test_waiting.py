@@ -139,9 +139,8 @@ def test_in_a_stale_session_the_next_command_is_probed_after_1_2_and_4_ms(wait: 
 
 def test_a_stall_on_a_probe_proves_the_rom_at_work_and_the_rest_is_waited_out(wait: Wait) -> None:
     wait.waiter.trust.stale = True
-    assert wait.finish(busy(40), STALL, done()) is Ending.CLEAN
-    assert wait.polls_ms[:2] == [0, 1]
-    assert 40 <= wait.polls_ms[2] <= 41
+    assert wait.finish(busy(1), STALL, done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 1, 40]
     assert not wait.waiter.trust.probing_hurts
 
 
@@ -162,8 +161,9 @@ def test_without_probing_an_early_poll_that_latches_dfuerror_changes_no_trust(wa
 
 
 def test_the_rest_of_an_operation_is_waited_out_before_its_error_is_cleared(wait: Wait) -> None:
-    wait.finish(busy(10), STALL, TOO_EARLY)
-    assert wait.bench.link.times_ms(CLRSTATUS)[0] >= 40
+    wait.finish(busy(10), STALL, busy(10), TOO_EARLY)
+    assert wait.polls_ms[:4] == [0, 10, 40, 41]
+    assert wait.bench.link.times_ms(CLRSTATUS)[0] >= 80  # it was still busy at 40
 
 
 # Endings -------------------------------------------------------------------------------------------------------------
