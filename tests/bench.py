@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from dfurun.chips import load_chip
 from dfurun.cli.bench import SimulatedOperator, known_ids
@@ -41,8 +42,9 @@ def flash_with_faults(
 
 
 def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[UnitFinished, list[str]]:
-    """Run a recipe on this board; return how it ended and what was said."""
-    compiled = compile_recipe(recipe_file)
+    """Run a recipe on this board, with the board's own chip; return how it ended and what was said."""
+    with patch("dfurun.recipe.load.load_chip", lambda name: board.chip):
+        compiled = compile_recipe(recipe_file)
     recipe = compiled.runnable()
     messages: list[str] = []
 

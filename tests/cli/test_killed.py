@@ -78,7 +78,9 @@ def every_transfer(worker: int, workers: int) -> Iterator[int]:
     return iter(range(1 + worker, 10_000, workers))
 
 
-def kill_everywhere(folder: Path, recipe: Path, image: bytes, *, worker: int, workers: int, level: int, raw: bytes) -> int:
+def kill_everywhere(
+    folder: Path, recipe: Path, image: bytes, *, worker: int, workers: int, level: int, raw: bytes
+) -> int:
     """Kill at every n-th transfer and put things right; return at how many. Raises AssertionError with what went wrong."""
     state = folder / f"board-{worker}.json"
     flash = ["--sim-state", str(state), "--sim-clock", "virtual"]
@@ -92,11 +94,15 @@ def kill_everywhere(folder: Path, recipe: Path, image: bytes, *, worker: int, wo
         found = quietly(["info", *flash])
         after = load_board(state)
         assert bytes(after.flash.contents) == bytes(before.flash.contents), f"info changed flash, killed at {transfer}"
-        assert after.option_bytes.stored == before.option_bytes.stored, f"info changed option bytes, killed at {transfer}"
+        assert after.option_bytes.stored == before.option_bytes.stored, (
+            f"info changed option bytes, killed at {transfer}"
+        )
         assert found in (0, 4), f"info exits {found}, killed at {transfer}"
         ended = quietly([str(recipe), *flash])
         board = load_board(state)
-        assert ended == 0 or (ended == 4 and board.running is Running.APPLICATION), f"exit {ended}, killed at {transfer}"
+        assert ended == 0 or (ended == 4 and board.running is Running.APPLICATION), (
+            f"exit {ended}, killed at {transfer}"
+        )
         assert bytes(board.flash.contents) == image, f"wrong flash, killed at {transfer}"
         assert board.option_bytes.stored == FACTORY, f"wrong option bytes, killed at {transfer}"
     return killed
@@ -210,5 +216,3 @@ def test_ctrl_c_while_writing_waits_for_the_block(
     assert '"outcome": "interrupted"' in (tmp_path / "record.json").read_text()
     assert '"exit": 130' in (tmp_path / "record.json").read_text()
     assert dfurun(recipes / "f072-release.yaml", *flash).exit == 0
-
-

@@ -1,0 +1,252 @@
+"""The command line itself: entry, usage, devices, info, sim, and what happens when things are not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Dfurun
+
+from dfurun import __version__
+from dfurun.cli import main
+
+ROOT = Path(__file__).parents[2]
+VIRTUAL = ("--sim-clock", "virtual")
+
+
+def test_version(dfurun: Dfurun) -> None:
+    assert dfurun("--version").out == f"dfurun {__version__}\n"
+
+
+def test_python_dash_m_is_the_same_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dfurun", "--version"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout) == (0, f"dfurun {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["release.yaml"],
+        ["release.yml"],
+        ["folder/release"],
+        ["--sim", "release.yaml"],
+        ["--port=1-2", "release.yaml"],
+        ["-q", "x"],
+    ],
+)
+def test_a_recipe_or_an_option_of_run_first_means_run(arguments: list[str]) -> None:
+    assert main.with_run(arguments) == ["run", *arguments]
+
+
+@pytest.mark.parametrize("arguments", [[], ["info"], ["chekc"], ["--help"], ["--version"], ["--nonsense"]])
+def test_everything_else_is_a_command(arguments: list[str]) -> None:
+    assert main.with_run(arguments) == arguments
+
+
+def test_a_file_without_a_suffix_is_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "release").touch()
+    assert main.with_run(["release"]) == ["run", "release"]
+
+
+def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
+    done = dfurun("chekc")
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert "Did you mean 'check'?" in done.err
+    assert "nothing was sent to any board" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "--nonsense"], "No such option: --nonsense"),
+        (["check"], "Missing argument"),
+        (["info", "--port", "first"], "'first' is not a port such as 1-2 or 1-2.3"),
+        (["info", "--sim-fault", "stall"], "--sim-fault without a simulated board"),
+        (["info", "--sim", "--sim-fault", "stal"], "stall"),
+        (["info", "--sim", "--sim-chip", "stm32f072"], "did you mean 'stm32f072xb'?"),
+        (["info", "--sim", "--chip", "f411"], "no chip is called 'f411'"),
+        (["sim", "set-option-bytes", "board.json", "BOOT=1"], "'BOOT' is not a field"),
+        (["sim", "set-option-bytes", "board.json", "--raw", "AA55"], "2 bytes, the chip has 16"),
+        (["sim", "set-option-bytes", "board.json"], "nothing to set"),
+        (["sim", "set-option-bytes", "board.json", "nBOOT1"], "'nBOOT1' is not NAME=VALUE"),
+        (["sim", "load", "board.json", "absent.hex"], "absent.hex"),
+        (["sim", "dump", "board.json", "absent/flash.bin"], "No such file or directory"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_why(dfurun: Dfurun, arguments: list[str], words: str) -> None:
+    dfurun("sim", "new", "board.json")
+    done = dfurun(*arguments)
+    assert (done.exit, done.codes, done.out) == (2, {"usage"}, "")
+    assert words in done.err
+    as_json = dfurun(*arguments, "--json")
+    assert [line["event"] for line in as_json.lines] == ["hello", "result"]
+    assert as_json.lines[-1]["exit"] == 2
+    assert as_json.err == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "is not there"),
+        ("", "not a simulated board"),
+        ('{"format": "other"}', "board.json"),
+        ("[]", "board.json"),
+    ],
+)
+def test_a_state_file_that_is_none_is_not_touched(
+    dfurun: Dfurun, tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = tmp_path / "board.json"
+    if content is not None:
+        path.write_text(content)
+    done = dfurun("sim", "show", "board.json")
+    assert (done.exit, done.codes) == (2, {"sim-state"})
+    assert words in done.err
+    assert (path.read_text() if path.exists() else None) == content
+
+
+def test_sim_new_keeps_a_file_that_is_there(dfurun: Dfurun, tmp_path: Path) -> None:
+    assert dfurun("sim", "new", "board.json").exit == 0
+    before = (tmp_path / "board.json").read_bytes()
+    done = dfurun("sim", "new", "board.json")
+    assert (done.exit, done.codes) == (2, {"sim-state"})
+    assert (tmp_path / "board.json").read_bytes() == before
+    assert dfurun("sim", "new", "absent/board.json").exit == 2
+
+
+def test_sim_show_and_dump_tell_what_no_bootloader_would(dfurun: Dfurun, tmp_path: Path, recipes: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    dfurun("sim", "load", "board.json", recipes / "firmware" / "f072-blinky.hex")
+    dfurun("sim", "protect", "board.json", 2)
+    shown = dfurun("sim", "show", "board.json")
+    assert "RDP level 2 in force" in shown.out
+    assert "3 of 64 pages hold something" in shown.out
+    assert "RDP is level-2, from the factory level-0" in shown.out
+    shown = dfurun("sim", "show", "board.json", "--json")
+    assert shown.lines[1]["protection_level"] == 2
+    assert dfurun("sim", "dump", "board.json", "flash.bin").exit == 0
+    firmware = (recipes / "firmware" / "f072-blinky.bin").read_bytes()
+    assert (tmp_path / "flash.bin").read_bytes() == firmware.ljust(128 * 1024, b"\xff")
+
+
+def test_two_boards_are_told_apart_by_their_ports(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    """F0 serial numbers are all the same: the candidates are listed, --port chooses."""
+    boards = ("--sim-state", "one.json", "--sim-state", "two.json")
+    done = dfurun(recipes / "f072-release.yaml", *boards, *VIRTUAL)
+    assert (done.exit, done.codes) == (4, {"ambiguous-device"})
+    assert "choose one with --port: 1-1, 1-2" in done.err
+    done = dfurun(recipes / "f072-release.yaml", *boards, *VIRTUAL, "--serial", "FFFFFFFEFFFF")
+    assert (done.exit, done.codes) == (4, {"ambiguous-device"})
+    listed = dfurun("devices", *boards)
+    assert [line.split()[0] for line in listed.out.splitlines() if "0483:df11" in line] == ["1-1", "1-2"]
+    done = dfurun(recipes / "f072-release.yaml", *boards, *VIRTUAL, "--port", "1-2")
+    assert done.exit == 0, done.err
+    assert "running         bootloader" in dfurun("sim", "show", "one.json").out
+    assert "running         application" in dfurun("sim", "show", "two.json").out
+
+
+def test_devices_lists_what_it_cannot_open_with_the_reason(dfurun: Dfurun) -> None:
+    done = dfurun("devices", "--sim", "--sim-fault", "no-permission")
+    assert done.exit == 0
+    assert "1-1       0483:df11  the board at 1-1 may not be opened by this user" in done.out
+    done = dfurun("devices", "--sim", "--json")
+    assert done.lines[1]["layout"][0] == "@Internal Flash  /0x08000000/064*0002Kg"
+
+
+def test_devices_says_how_to_enter_dfu_where_there_is_none(dfurun: Dfurun) -> None:
+    dfurun("sim", "new", "board.json")
+    dfurun("sim", "power-cycle", "board.json", "--boot0", "0")
+    done = dfurun("devices", "--sim-state", "board.json")
+    assert (done.exit, done.out) == (0, "")
+    assert "hold BOOT0 high" in done.err
+
+
+def test_info_tells_everything_of_a_board(dfurun: Dfurun) -> None:
+    dfurun("sim", "new", "board.json")
+    done = dfurun("info", "--sim-state", "board.json", *VIRTUAL)
+    assert done.exit == 0
+    for words in (
+        "port            1-1",
+        "STM32  BOOTLOADER (0483:df11, bcdDevice 0x2200)",
+        "FFFFFFFEFFFF (the same on every board of this kind)",
+        "V10.1 (id 0xA1)",
+        "2D0030000D50534237343120",
+        "flash size      128 KiB",
+        "00 21 41 92",
+        "@Option Bytes  /0x1FFFF800/01*016 e",
+        "protection      not protected",
+        "AA55 FF00 FF00 FF00 FF00 FF00 FF00 FF00",
+        "RAM_PARITY_CHECK   1",
+        "BOOT0 low       starts the application in main flash",
+        "BOOT0 high      starts the bootloader",
+    ):
+        assert words in done.out
+    assert "always boots" not in done.out
+
+
+def test_info_shows_the_evidence_of_protection(dfurun: Dfurun) -> None:
+    dfurun("sim", "new", "board.json")
+    dfurun("sim", "protect", "board.json", "1")
+    done = dfurun("info", "--sim-state", "board.json", *VIRTUAL)
+    assert done.exit == 0
+    assert "protection      read-protected" in done.out
+    assert done.out.count("dfuERROR, errVENDOR") == 3
+    assert "Get Commands: answered" in done.out
+    assert "option bytes" not in done.out
+
+
+def test_info_calls_an_unreliable_link_by_its_name(dfurun: Dfurun) -> None:
+    done = dfurun("info", "--sim", *VIRTUAL, "--sim-fault", "stall:request=UPLOAD,skip=1,count=always")
+    assert (done.exit, done.codes) == (7, {"link-unreliable"})
+    assert "not because it is protected" in done.err
+
+
+def test_info_names_a_user_flash_dfu(dfurun: Dfurun) -> None:
+    dfurun("sim", "new", "board.json", "--user-dfu")
+    done = dfurun("info", "--sim-state", "board.json", *VIRTUAL)
+    assert done.exit == 0, done.err
+    assert "this is a DFU program in user flash, not the bootloader in ROM" in done.out
+    assert "option bytes" not in done.out
+
+
+def test_without_a_libusb_that_works_it_says_so(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfurun.usb.libusb._packaged", lambda: None)
+    monkeypatch.setattr("dfurun.usb.libusb._system", lambda: None)
+    done = dfurun("devices")
+    assert (done.exit, done.codes) == (5, {"no-libusb"})
+    assert "libusb-1.0-0" in done.err
+
+
+def test_a_bug_exits_9_and_asks_for_a_report(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("dfurun.cli.info.look", broken)
+    done = dfurun("info", "--sim")
+    assert (done.exit, done.codes) == (9, {"bug"})
+    assert "this is a bug in dfurun" in done.err
+    assert "ZeroDivisionError: a mistake of ours" in done.err
+    assert dfurun("info", "--sim", "--json").lines[-1]["exit"] == 9
+
+
+def test_quiet_shows_failures_and_the_verdict(dfurun: Dfurun, recipes: Path) -> None:
+    done = dfurun(recipes / "f072-release.yaml", "--sim", *VIRTUAL, "--quiet")
+    assert done.exit == 0
+    assert "PASS" in done.err
+    assert "mass-erase" not in done.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is an OSError of another kind there")
+def test_a_reader_that_goes_away_is_no_bug() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m dfurun info --sim --sim-clock virtual | head -1",
+        shell=True, capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "port            1-1\n"
+    assert "Traceback" not in done.stderr

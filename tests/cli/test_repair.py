@@ -1,0 +1,95 @@
+"""The F072 story: BOOT_SEL and nBOOT0 cleared by a vendor tool, and the board starts its bootloader for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from command_line import Dfurun
+
+from dfurun.chips import load_chip
+from dfurun.clock import VirtualClock
+from dfurun.image import read_image
+from dfurun.simulator import Running, StateFile
+
+CHIP = load_chip("stm32f072xb")
+VIRTUAL = ("--sim-clock", "virtual")
+
+
+def test_a_board_with_user_0x77_is_told_and_put_right(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board.json"
+    dfurun("sim", "new", board)
+    dfurun("sim", "load", board, recipes / "firmware" / "f072-blinky.hex")
+    dfurun("sim", "set-option-bytes", board, "USER=0x77")
+    for level in (0, 1):
+        shown = dfurun("sim", "power-cycle", board, "--boot0", level)
+        assert "running         bootloader" in shown.out
+
+    told = dfurun("info", "--sim-state", board, *VIRTUAL)
+    assert told.exit == 0
+    assert "this board always boots into the bootloader, whatever BOOT0 says" in told.out
+    assert "recipes/f072-repair-boot.yaml" in told.out
+    assert "AA55 7788 FF00" in told.out
+    told = dfurun("info", "--sim-state", board, *VIRTUAL, "--json")
+    assert told.lines[1]["always_boots_bootloader"] is True
+    assert told.lines[1]["boots"] == {"boot0=0": "system-memory", "boot0=1": "system-memory"}
+
+    done = dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", board, *VIRTUAL)
+    assert done.exit == 0, done.err
+    assert "BOOT_SEL 0 -> 1" in done.err
+    assert "set BOOT0 HIGH and power-cycle it" in done.err
+    assert (tmp_path / "f072-backup-option-bytes.bin").read_bytes().hex() == "aa557788" + "ff00" * 6
+    memory = read_image(
+        "application", recipes / "firmware" / "f072-blinky.hex", address=None, sha256=None, size_bytes=None
+    ).memory
+    flash = memory.overlay(CHIP.flash.extent, b"\xff" * CHIP.flash.extent.size_bytes)
+    assert (tmp_path / "f072-backup-flash.bin").read_bytes() == flash
+
+    dfurun("sim", "power-cycle", board, "--boot0", 0)
+    repaired = StateFile(board).load(VirtualClock())
+    assert repaired.running is Running.APPLICATION
+    assert repaired.option_bytes.in_force == CHIP.option_bytes.factory
+    assert bytes(repaired.flash.contents) == flash, "the repair touches no flash"
+
+
+def test_the_repair_runs_twice(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    """The backups are there already and hold the same: nothing is overwritten, nothing is refused."""
+    board = tmp_path / "board.json"
+    dfurun("sim", "new", board)
+    dfurun("sim", "load", board, recipes / "firmware" / "f072-blinky.hex")
+    assert dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", board, *VIRTUAL).exit == 0
+    dfurun("sim", "power-cycle", board, "--boot0", 1)
+    again = dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", board, *VIRTUAL)
+    assert again.exit == 0, again.err
+    assert "f072-backup-flash.bin holds these 128 KiB already" in again.err
+    assert "set-option-bytes      ok" in again.err
+
+
+def test_unprotect_opens_a_board_and_says_what_is_lost(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board.json"
+    dfurun("sim", "new", board)
+    dfurun("sim", "load", board, recipes / "firmware" / "f072-blinky.hex")
+    dfurun("sim", "protect", board, 1)
+    done = dfurun(recipes / "f072-unprotect.yaml", "--sim-state", board, *VIRTUAL)
+    assert done.exit == 0, done.err
+    assert "opening it erases all of its flash" in done.err
+    state = StateFile(board).load(VirtualClock())
+    assert state.option_bytes.protection_level == 0
+    assert set(state.flash.contents) == {0xFF}
+    again = dfurun(recipes / "f072-unprotect.yaml", "--sim-state", board, *VIRTUAL)
+    assert "unprotect             ok" in again.err
+
+
+def test_protect_ends_at_level_1_with_the_application_running(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    for reload in ("power-on", "reset"):
+        board = tmp_path / f"{reload}.json"
+        dfurun("sim", "new", board, "--option-reload", reload)
+        done = dfurun(recipes / "f072-protect.yaml", "--sim-state", board, *VIRTUAL)
+        assert done.exit == 0, done.err
+        assert "RDP level-0 -> level-1" in done.err
+        assert ("reading is refused now, which is its read-back" in done.err) == (reload == "reset")
+        assert StateFile(board).load(VirtualClock()).running is Running.APPLICATION
+        dfurun("sim", "power-cycle", board, "--boot0", 1)
+        told = dfurun("info", "--sim-state", board, *VIRTUAL)
+        assert "read-protected" in told.out
+        refused = dfurun(recipes / "f072-protect.yaml", "--sim-state", board, *VIRTUAL)
+        assert (refused.exit, refused.codes) == (6, {"protected"})
