@@ -96,12 +96,22 @@ class Unit:
     def _steps(self) -> None:
         self._require_consent()
         for index, step in enumerate(self.recipe.steps):
-            self._step(index, step)
+            try:
+                self._step(index, step)
+            except (DfurunError, KeyboardInterrupt):
+                self._skip(range(index + 1, len(self.recipe.steps)), f"{step.keyword} did not succeed")
+                raise
+
+    def _skip(self, indices: range, reason: str) -> None:
+        """Tell of every step that is not reached: none is silently absent."""
+        for index in indices:
+            self._step_finished(index, self.recipe.steps[index], Result(Outcome.SKIPPED, reason), 0.0)
 
     def _require_consent(self) -> None:
         """Refuse what nothing undoes before the first transfer, where the recipe alone tells."""
         for step in self.recipe.steps:
             if step.irreversible and not self.context.allow_irreversible:
+                self._skip(range(len(self.recipe.steps)), "refused before the first transfer")
                 raise irreversible_refusal(step.irreversible)
 
     def _step(self, index: int, step: Step) -> None:

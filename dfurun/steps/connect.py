@@ -12,7 +12,7 @@ from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import BoardFound, Outcome
 from dfurun.steps.step import Result, Step
-from dfurun.units import format_size
+from dfurun.units import format_duration, format_size
 
 DEFAULT_TIMEOUT_S = 10.0
 
@@ -33,7 +33,8 @@ class Connect(Step):
 
     def execute(self, context: Context) -> Result:
         """Open the board and tell who it is."""
-        session = context.connection.open(self.head.timeout_s or DEFAULT_TIMEOUT_S)
+        timeout_s = self.head.timeout_s if self.head.timeout_s is not None else DEFAULT_TIMEOUT_S
+        session = context.connection.open(timeout_s, on_missing=lambda: self._tell_waiting(context, timeout_s))
         context.forget()
         check_layout(context, session.description)
         protection = context.protection()
@@ -43,6 +44,9 @@ class Connect(Step):
         version = context.identity.bootloader_version(context.chip)
         words = [context.port, *([f"bootloader {version}"] if version else []), protection.verdict.value]
         return Result(Outcome.OK, ", ".join(words))
+
+    def _tell_waiting(self, context: Context, timeout_s: float) -> None:
+        context.notice(f"no board in DFU mode yet, waiting {format_duration(timeout_s)}")
 
 
 def check_layout(context: Context, description: DeviceDescription) -> None:

@@ -59,18 +59,21 @@ class Connection:
         """Control transfers to the DFU interface, over all sessions."""
         return self._closed_transfers + (self._session.transfers if self._session else 0)
 
-    def open(self, timeout_s: float) -> Session:
-        """Wait until the board is there, open it and bring it to dfuIDLE.
+    def open(self, timeout_s: float, on_missing: Callable[[], None] = _nothing) -> Session:
+        """Wait until the board is there, open it and bring it to dfuIDLE. `on_missing` is called once where it is not yet.
 
         Raises DeviceNotFound when the time is over or several fit, AccessDenied, LinkUnreliable.
         """
         deadline = self._clock.now() + timeout_s
+        tell = on_missing
         while True:
             try:
                 candidate = self._bus.select(self._selector)
             except DeviceNotFound as error:
                 if error.code is Code.AMBIGUOUS_DEVICE or self._clock.now() >= deadline:
                     raise
+                tell()
+                tell = _nothing
                 self._wait()
             else:
                 return self._open(candidate)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from importlib.resources import files
 
-UDEV_RULE_FILE = "/etc/udev/rules.d/60-dfurun.rules"
-UDEV_RULE = 'SUBSYSTEM=="usb", ATTR{idVendor}=="0483", ATTR{idProduct}=="df11", MODE="0660", TAG+="uaccess"'
+UDEV_RULES = "60-dfurun.rules"
 
 ENTER_DFU = (
     "to enter DFU: hold BOOT0 high, reset or power-cycle the board, "
@@ -13,12 +14,19 @@ ENTER_DFU = (
 )
 
 
+@cache
+def udev_rule() -> str:
+    """Return the udev rule that dfurun ships, without its comments."""
+    text = (files("dfurun.usb") / UDEV_RULES).read_text(encoding="utf-8")
+    return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
 def permission_hint(platform: str = sys.platform) -> str:
     """Say how this system's users get access to the board."""
     if platform.startswith("linux"):
         return (
-            f"as root, write this line to {UDEV_RULE_FILE}, run `udevadm control --reload && udevadm trigger`, "
-            f"and replug the board:\n{UDEV_RULE}"
+            f"as root, write this line to /etc/udev/rules.d/{UDEV_RULES}, "
+            f"run `udevadm control --reload && udevadm trigger`, and replug the board:\n{udev_rule()}"
         )
     if platform == "win32":
         return driver_hint(platform)
