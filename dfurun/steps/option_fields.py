@@ -17,7 +17,7 @@ def parse_fields(body: Mapping[str, FieldValue], path: RecipePath, scope: Scope)
             continue
         if name not in known:
             message = f"{scope.chip.title} has no option-byte field {name!r}"
-            scope.report(Code.UNKNOWN_FIELD, message, (*path, name), hint=did_you_mean(name, known))
+            scope.report(Code.UNKNOWN_FIELD, message, (*path, name), hint=did_you_mean(name, known), on_key=True)
             good = False
             continue
         try:

@@ -30,11 +30,9 @@ class Scope:
     allow: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
 
-    def report(
-        self, code: Code, message: str, path: RecipePath, *, hint: str = "", related: tuple[Related, ...] = ()
-    ) -> None:
-        """Add a finding about the value at `path`."""
-        self.findings.append(Finding(code, message, path, hint=hint, related=related))
+    def report(self, code: Code, message: str, path: RecipePath, *, hint: str = "", on_key: bool = False) -> None:
+        """Add a finding about the value at `path`, or about its key."""
+        self.findings.append(Finding(code, message, path, hint=hint, on_key=on_key))
 
     def image(self, name: str, path: RecipePath) -> ImageFile | None:
         """Return the image of this name; where the recipe lists none, report it and return None."""
