@@ -1,0 +1,217 @@
+"""A port's journal: on the disk before anything destructive, and readable after whatever happened to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfurun.run import journal
+from dfurun.run.journal import UnfinishedRun, UnitJournal, read_journal, state_folder, unfinished_run
+
+RECIPE = {"path": "recipes/f072-release.yaml", "name": "F072 release", "sha256": "0" * 64}
+
+
+def started(folder: Path, port: str = "1-2") -> tuple[UnitJournal, UnfinishedRun | None]:
+    """Begin a run at a port."""
+    unit = UnitJournal(folder)
+    unit.write("start", recipe=RECIPE)
+    return unit, unit.bind(port)
+
+
+def kinds(path: Path) -> list[str]:
+    return [entry["entry"] for entry in read_journal(path)]
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+def test_entries_wait_until_the_port_is_known_and_then_go_to_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "journals"
+    unit = UnitJournal(folder)
+    unit.write("start", recipe=RECIPE)
+    unit.write("step-started", step="connect")
+    assert not folder.exists()
+    assert unit.bind("1-2.3") is None
+    assert kinds(folder / "1-2.3.jsonl") == ["start", "step-started"]
+    unit.write("step", step="connect")
+    assert kinds(folder / "1-2.3.jsonl") == ["start", "step-started", "step"]
+
+
+def test_an_entry_has_its_time_its_run_and_its_details(tmp_path: Path) -> None:
+    unit, _ = started(tmp_path)
+    unit.write("erase", pages=[0, 1])
+    (_, line) = (tmp_path / "1-2.jsonl").read_text(encoding="utf-8").splitlines()
+    entry = json.loads(line)
+    assert entry.pop("time").endswith("+00:00")
+    assert entry == {"run": unit.run_id, "entry": "erase", "pages": [0, 1]}
+
+
+def test_runs_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    ids = {UnitJournal(tmp_path).run_id for _ in range(50)}
+    assert len(ids) == 50
+    assert all(len(run_id) == 12 for run_id in ids)
+
+
+def test_an_entry_before_destruction_is_on_the_disk_when_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, _ = started(tmp_path)
+    synced: list[list[str]] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(kinds(tmp_path / "1-2.jsonl")))
+    unit.before_destruction("mass-erase")
+    assert synced == [["start", "mass-erase"]]
+
+
+def test_binding_to_a_port_puts_all_entries_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[list[str]] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(kinds(tmp_path / "1-2.jsonl")))
+    started(tmp_path)
+    assert synced == [["start"]]
+
+
+def test_an_ordinary_entry_is_written_without_waiting_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, _ = started(tmp_path)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    unit.write("step", step="connect")
+    assert synced == []
+    assert kinds(tmp_path / "1-2.jsonl") == ["start", "step"]
+
+
+def test_a_disk_that_fails_is_an_error_before_anything_destructive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, _ = started(tmp_path)
+
+    def fail(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        unit.before_destruction("mass-erase")
+
+
+def test_whoever_listens_hears_all_entries_after_every_new_one(tmp_path: Path) -> None:
+    heard: list[list[str]] = []
+    unit = UnitJournal(tmp_path, lambda entries: heard.append([entry["entry"] for entry in entries]))
+    unit.write("start")
+    unit.before_destruction("mass-erase")
+    assert heard == [["start"], ["start", "mass-erase"]]
+
+
+# The run before ------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_ended_is_not_told(tmp_path: Path) -> None:
+    first, _ = started(tmp_path)
+    first.write("end", outcome="passed")
+    _, before = started(tmp_path)
+    assert before is None
+
+
+def test_a_run_that_did_not_end_is_told_with_its_recipe_and_step(tmp_path: Path) -> None:
+    first, _ = started(tmp_path)
+    first.write("step-started", step="mass-erase")
+    first.before_destruction("mass-erase")
+    _, before = started(tmp_path)
+    assert before is not None
+    assert str(before) == f"the run of F072 release that began at {before.started} did not end, in step mass-erase"
+    assert before.last_entry == "mass-erase"
+    assert not before.may_have_protected
+
+
+@pytest.mark.parametrize("entry", ["option-bytes", "read-unprotect"])
+def test_a_run_that_ended_inside_an_option_byte_write_may_have_protected_the_chip(tmp_path: Path, entry: str) -> None:
+    first, _ = started(tmp_path)
+    first.before_destruction(entry)
+    _, before = started(tmp_path)
+    assert before is not None
+    assert before.may_have_protected
+
+
+def test_only_the_last_run_counts(tmp_path: Path) -> None:
+    started(tmp_path)
+    second, _ = started(tmp_path)
+    second.write("end", outcome="passed")
+    assert unfinished_run(tmp_path / "1-2.jsonl") is None
+
+
+def test_each_port_has_its_own_journal(tmp_path: Path) -> None:
+    started(tmp_path, "1-2")
+    _, before = started(tmp_path, "1-3")
+    assert before is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-2.jsonl", "1-3.jsonl"]
+
+
+# What happens to files -----------------------------------------------------------------------------------------------
+
+
+def test_a_port_without_a_journal_has_no_entries(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "1-2.jsonl") == []
+    assert unfinished_run(tmp_path / "1-2.jsonl") is None
+
+
+def test_a_line_that_a_power_cut_has_torn_is_left_out(tmp_path: Path) -> None:
+    unit, _ = started(tmp_path)
+    unit.write("step-started", step="write")
+    path = tmp_path / "1-2.jsonl"
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert kinds(path) == ["start", "step-started"][: len(kinds(path))]
+        assert len(kinds(path)) >= whole[:length].count(b"\n")
+
+
+def test_zeros_that_a_power_cut_has_left_are_left_out(tmp_path: Path) -> None:
+    started(tmp_path)
+    path = tmp_path / "1-2.jsonl"
+    path.write_bytes(path.read_bytes() + bytes(512))
+    assert kinds(path) == ["start"]
+
+
+_lines = st.lists(st.binary(max_size=40) | st.just(b'{"entry": "step"}') | st.just(b'{"entry": 3}') | st.just(b"[]"))
+
+
+@given(_lines)
+def test_no_file_whatsoever_makes_reading_a_journal_fail(tmp_path_factory: Any, lines: list[bytes]) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    assert all(isinstance(entry, Mapping) and isinstance(entry["entry"], str) for entry in read_journal(path))
+    assert unfinished_run(path) is None or read_journal(path)
+
+
+def test_a_journal_that_has_grown_large_is_put_aside_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "KEPT_BYTES", 400)
+    for _ in range(3):
+        unit, before = started(tmp_path)
+        assert before is None
+        unit.write("end", outcome="passed", padding="x" * 400)
+    assert kinds(tmp_path / "1-2.jsonl") == ["start", "end"]
+    assert kinds(tmp_path / "1-2.old.jsonl") == ["start", "end"]
+
+
+def test_an_unfinished_run_is_told_even_where_its_journal_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, _ = started(tmp_path)
+    unit.before_destruction("option-bytes", padding="x" * 400)
+    monkeypatch.setattr(journal, "KEPT_BYTES", 100)
+    _, before = started(tmp_path)
+    assert before is not None
+    assert before.may_have_protected
+
+
+def test_journals_are_in_the_folder_that_the_environment_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DFURUN_STATE_DIR", str(tmp_path))
+    assert state_folder() == tmp_path
+    monkeypatch.delenv("DFURUN_STATE_DIR")
+    assert state_folder().name == "dfurun"
