@@ -74,8 +74,8 @@ class MemoryLayout:
 def parse_layout(text: str) -> MemoryLayout:
     """Return the layout in an alternate setting's name.
 
-    Tolerates what real ROMs send: any number of digits, blanks anywhere, no multiplier or a blank for one, a lower-case or
-    missing 0x, several zones, and whatever follows a NUL or a byte that is not printable ASCII.
+    Tolerates what real ROMs send: more digits than the grammar has, or fewer, blanks anywhere, no multiplier or a blank for
+    one, an upper-case or missing 0x, several zones, and whatever follows a NUL or a byte that is not printable ASCII.
     Raises ValueError, naming the part, for a name that holds no layout.
     """
     clean = re.split(r"[^\x20-\x7E]", text, maxsplit=1)[0]
