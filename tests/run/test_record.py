@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dfurun.dfuse.protection import Verdict
 from dfurun.run.interpreter import OUTCOMES, PASSED
 from dfurun.run.journal import UnitJournal, read_journal
 from dfurun.run.record import RecordFile, record_of
-from dfurun.steps.event import Outcome
+from dfurun.steps.event import Outcome, StepFinished
 
 ROOT = Path(__file__).parents[2]
 SCHEMA: Any = json.loads((ROOT / "schemas" / "record.schema.json").read_text(encoding="utf-8"))
@@ -180,7 +181,7 @@ def test_the_record_is_on_the_disk_after_every_entry(record: Path, tmp_path: Pat
     unit = UnitJournal(tmp_path, RecordFile(record, is_folder=False).save)
     unit.write("start", **start)
     assert read(record)["steps"] == []
-    unit.write("step", index=0, step="connect", outcome="ok", detail="", duration_s=0.1)
+    unit.write("step", **asdict(StepFinished(0, "connect", Outcome.OK, "", 0.1)))
     told = read(record)
     assert [step["step"] for step in told["steps"]] == ["connect"]
     assert (told["outcome"], told["run"]) == ("interrupted", unit.run_id)
