@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dfurun import __version__
+from dfurun.cli.streams import harden
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted
 
 BUG_REPORT = "this is a bug in dfurun: please report it with the lines above, the command and the recipe"
@@ -17,6 +18,7 @@ RECIPE_SUFFIXES = (".yaml", ".yml")
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    harden()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -39,9 +41,6 @@ def run(arguments: Sequence[str]) -> int:
         status, error = failure.exit_status, failure
     except usage_errors.TYPES as failure:
         status, error = ExitStatus.USAGE, usage_errors.translate(failure)
-    except BrokenPipeError:
-        _silence_stdout()
-        return ExitStatus.FAILED
     except Exception as bug:  # a traceback is for us; the status and one sentence are for everybody
         traceback.print_exc()
         status, error = ExitStatus.BUG, DfurunError(Code.BUG, f"{type(bug).__name__}: {bug}", hint=BUG_REPORT)
@@ -70,10 +69,3 @@ def _means_run(first: str) -> bool:
 
         return first.split("=", 1)[0] in app.run_options()
     return first.endswith(RECIPE_SUFFIXES) or "/" in first or "\\" in first or Path(first).is_file()
-
-
-def _silence_stdout() -> None:
-    """Keep the interpreter from complaining at exit about a reader that has gone away."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

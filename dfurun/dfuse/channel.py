@@ -181,7 +181,8 @@ class Channel:
     def _clear_error(self) -> StatusReport | None:
         """Learn why the device is in dfuERROR, then CLRSTATUS. GETSTATUS executes nothing in dfuERROR."""
         report = self._try_poll()
-        self._try(Request.CLRSTATUS)
+        if report is None or report.state is DfuState.ERROR:
+            self._try(Request.CLRSTATUS)  # elsewhere it is illegal, and strict ROMs stall it
         return report if report and report.status is not DfuStatus.OK else None
 
     def _try_poll(self) -> StatusReport | None:

@@ -38,7 +38,7 @@ from dfurun.errors import AccessDenied, Code, DfurunError, LinkUnreliable, Refus
 from dfurun.units import AddressRange, format_address
 
 ATTEMPTS = 5
-DEPARTURE_POLLS = 8
+DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
 
@@ -210,7 +210,8 @@ class Session:
     def leave(self, entry: int | None) -> None:
         """Leave the bootloader and start the program whose vector table is at `entry`; None: do not set the address.
 
-        A device that vanishes anywhere in this has left. Whether it did is for the caller to see on the bus.
+        A device that vanishes once it was told to leave has left; whether it did is for the caller to see on the bus. One that
+        vanishes before that is lost. Raise DfurunError.
         """
         with self._explained():
             if entry is not None:
@@ -387,5 +388,4 @@ class Session:
                 Code.DEVICE_BUSY, f"the system refuses the board: {error}", consequence="nothing more was sent"
             ) from None
         except LinkError as error:
-            self._channel.note(Request.GETSTATUS, error)
             raise self._channel.unreliable(f"{error.label} again and again") from None

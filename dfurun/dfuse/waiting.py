@@ -1,10 +1,11 @@
 """Waiting for a stored command to end: how often to ask, when an answer is not believed, when to give up.
 
 The first wait is what the ROM reports. After it, and until the datasheet's maximum has passed, the ROM is asked again at the
-reported interval; after that in doubling steps. A dfuDNBUSY that is answered when even the maximum has passed is *stale*:
-the ROM missed a packet and repeats itself (AN2606 table 42, dfu-util ticket #78), and the state machine moves only with a
-GETSTATUS that is really served. From then on the session probes early. A probe that is stalled proves that the ROM is at
-work, so the rest is waited out; where such a probe latches dfuERROR, probing ends and the operation counts as doubtful.
+reported interval. A dfuDNBUSY that is answered when even the maximum has passed is *stale*: the ROM missed a packet and
+repeats itself (AN2606 table 42, dfu-util ticket #78), and the state machine moves only with a GETSTATUS that is really
+served. From then on the session probes after 1 to 2 ms, for long operations a little later. A probe that is stalled proves
+that the ROM is at work, so the rest is waited out; where such a probe latches dfuERROR, probing ends, the operation counts as
+doubtful, and the link is given as many more polls as a ROM needs that serves one in ten.
 
 # Ref: DFU 1.1 section 6.1.2 (bwPollTimeout); AN2606 rev 70 table 42; openmv#1508.
 """
@@ -21,8 +22,12 @@ from dfurun.dfuse.operation import Operation
 from dfurun.dfuse.protocol import DfuState, DfuStatus, Request, StatusReport
 
 FIRST_PROBE_S = 0.001
-LAST_PROBE_S = 0.250
+SHORTEST_PROBE_S = 0.002
+LONGEST_PROBE_S = 0.250
+PROBES_AN_OPERATION = 32  # so a long operation is not asked a thousand times
 SHORTEST_INTERVAL_S = 0.001
+POLLS_OF_A_STALE_LINK = 64
+LONGEST_STALE_BUDGET_S = 30.0
 
 
 class RomError(Exception):
@@ -89,11 +94,14 @@ class Waiter:
         interval = max(min(report.poll_timeout_s, operation.maximum_s), SHORTEST_INTERVAL_S)
         probe_s, unanswered_s = FIRST_PROBE_S, 0.0
         probing, stalled = trust.probes, False
-        pause = probe_s if probing else min(report.poll_timeout_s, operation.budget_s)
+        pause = min(report.poll_timeout_s, operation.budget_s)
+        if probing:
+            pause, probe_s = probe_s, _next_probe_s(probe_s, operation)
         while True:
             clock.sleep(pause)
-            if clock.now() - begun - unanswered_s > operation.budget_s:
-                raise self._channel.unreliable(f"{operation.name}: no end after {operation.budget_s:.1f} s")
+            budget_s = self._budget_s(operation, interval)
+            if clock.now() - begun - unanswered_s > budget_s:
+                raise self._channel.unreliable(f"{operation.name}: no end after {budget_s:.1f} s")
             asked = clock.now()
             try:
                 report = self._channel.poll(max(TRANSFER_TIMEOUT_S, operation.budget_s))
@@ -123,10 +131,23 @@ class Waiter:
                         trust.stale = True
                         self._channel.anomalies.note("stale dfuDNBUSY", operation.name)
                     probing = trust.probes
-                    pause = probe_s if probing else interval
-                    probe_s = min(2 * probe_s, LAST_PROBE_S) if probing else probe_s
+                    pause = interval
+                    if probing:
+                        pause, probe_s = probe_s, _next_probe_s(probe_s, operation)
                 case _:
                     # Aborted by another hand, or a corrupted answer: whether it ran is not known.
                     self._channel.anomalies.note(f"unexpected {report.state.spelled}", operation.name)
                     self._channel.to_idle()
                     return Ending.DOUBTFUL
+
+    def _budget_s(self, operation: Operation, interval_s: float) -> float:
+        """Return how long to wait at most: on a stale link, also what a generous number of polls takes."""
+        if not self.trust.stale:
+            return operation.budget_s
+        return max(operation.budget_s, min(POLLS_OF_A_STALE_LINK * interval_s, LONGEST_STALE_BUDGET_S))
+
+
+def _next_probe_s(probe_s: float, operation: Operation) -> float:
+    """Return the pause after one of `probe_s`: double, to a thirty-second of the operation's maximum, within 2 to 250 ms."""
+    longest_s = min(max(operation.maximum_s / PROBES_AN_OPERATION, SHORTEST_PROBE_S), LONGEST_PROBE_S)
+    return min(2 * probe_s, longest_s)

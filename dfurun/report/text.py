@@ -80,9 +80,10 @@ class TextReporter:
             f"bootloader {event.bootloader}" if event.bootloader else None,
             size,
             event.protection,
-            f"unique id {event.unique_id}" if event.unique_id else None,
         ]
         self._line(f"board at {event.port}: " + ", ".join(word for word in words if word))
+        if event.unique_id:
+            self._line(f"  unique id {event.unique_id}")
 
     def _step(self, event: StepFinished) -> None:
         if self._verbosity < 0 and event.outcome is not Outcome.FAILED:
@@ -93,7 +94,7 @@ class TextReporter:
         line.append(self._titles.get(event.index, event.step).ljust(NAME_WIDTH))
         line.append(event.outcome.value.ljust(8), style=OUTCOME_STYLES[event.outcome])
         line.append(format_duration(event.duration_s).rjust(8) + "  ", style="dim")
-        line.append(printable(event.detail))
+        line.append(f"[{event.code}]" if event.code else printable(event.detail))
         self._console.print(line, soft_wrap=True)
 
     def _option_bytes(self, event: OptionBytesPlanned) -> None:
@@ -116,8 +117,8 @@ class TextReporter:
     def _ask(self, event: OperatorAsked) -> None:
         level = BOOT0_LEVELS[event.boot0]
         self._line(
-            f"  >>> board at {event.port}: set BOOT0 {level} and power-cycle it (all power off, then on); "
-            f"waiting {format_duration(event.timeout_s)}",
+            f"  >>> board at {event.port}: set BOOT0 {level} and power-cycle it (all power off and on);\n"
+            f"      waiting {format_duration(event.timeout_s)}",
             style="bold yellow",
         )
 
@@ -161,7 +162,8 @@ class TextReporter:
             columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
             self._bar = RichProgress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
             self._bar.start()
-        title = f"{self._titles.get(event.index, '')} {event.activity}"
+        title = self._titles.get(event.index, "")
+        title = title if title == event.activity else f"{title}: {event.activity}"
         task = next((task for task in self._bar.tasks if task.description == title), None)
         task_id = self._bar.add_task(title, total=event.total) if task is None else task.id
         self._bar.update(task_id, completed=event.done)

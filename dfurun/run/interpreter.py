@@ -125,7 +125,8 @@ class Unit:
                 self._preflight(self.recipe.steps[index:])
             result = self._execute(step)
         except (DfurunError, KeyboardInterrupt) as error:
-            self._step_finished(index, step, Result(Outcome.FAILED, str(error)), context.clock.now() - began)
+            code = error.code if isinstance(error, DfurunError) else Code.INTERRUPTED
+            self._step_finished(index, step, Result(Outcome.FAILED, str(error)), context.clock.now() - began, code)
             raise
         self._step_finished(index, step, result, context.clock.now() - began)
 
@@ -157,9 +158,11 @@ class Unit:
         writes = [s for s in earlier if isinstance(s, Write) and s.image.name == verify.image.name]
         return writes[-1] if writes else None
 
-    def _step_finished(self, index: int, step: Step, result: Result, duration_s: float) -> None:
-        event = StepFinished(index, step.keyword, result.outcome, result.detail, duration_s)
-        self.journal.write("step", **dataclasses.asdict(event))
+    def _step_finished(
+        self, index: int, step: Step, result: Result, duration_s: float, code: Code | None = None
+    ) -> None:
+        event = StepFinished(index, step.keyword, result.outcome, result.detail, duration_s, code)
+        self.journal.write("step", **{**dataclasses.asdict(event), "code": None if code is None else str(code)})
         self._emit(event)
 
     def _emit(self, event: Event) -> None:

@@ -128,8 +128,19 @@ def unfinished_run(path: Path) -> UnfinishedRun | None:
     return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step)
 
 
+def _is_torn(path: Path) -> bool:
+    """Say whether the file ends in the middle of a line, as a power cut leaves it."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
 def _append(path: Path, entries: list[Entry], *, durable: bool) -> None:
     with path.open("a", encoding="utf-8") as file:
+        if _is_torn(path):
+            file.write("\n")
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
         file.flush()
         if durable:

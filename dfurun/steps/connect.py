@@ -38,8 +38,7 @@ class Connect(Step):
         context.forget()
         check_layout(context, session.description)
         protection = context.protection()
-        learn_identity(context)
-        context.expect.check(context.identity)
+        check_identity(context)
         emit_board(context)
         version = context.identity.bootloader_version(context.chip)
         words = [context.port, *([f"bootloader {version}"] if version else []), protection.verdict.value]
@@ -70,6 +69,16 @@ def check_layout(context: Context, description: DeviceDescription) -> None:
             consequence="nothing was written",
             hint="is this the right recipe for this board?",
         )
+
+
+def check_identity(context: Context) -> None:
+    """Learn who the board is and hold it against the recipe; what does not fit is read once more before it is refused."""
+    learn_identity(context)
+    try:
+        context.expect.check(context.identity)
+    except Refused:
+        learn_identity(context)
+        context.expect.check(context.identity)
 
 
 def learn_identity(context: Context) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from dfurun.chips import Chip
 from dfurun.clock import Clock
+from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.protection import Protection, Verdict
 from dfurun.dfuse.session import Session
@@ -19,6 +20,7 @@ from dfurun.units import AddressRange, format_duration
 from dfurun.usb.connection import Connection
 
 POWER_CYCLE_TIMEOUT_S = 120.0
+STABLE_READS = 4
 APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs something else
 LEVELS = {0: "low", 1: "high"}
 
@@ -142,10 +144,29 @@ class Context:
             )
 
     def option_bytes(self) -> bytes:
-        """Return the raw option bytes as they are stored, read once until something changes them."""
+        """Return the raw option bytes as they are stored; they are kept until something changes them."""
         if self._option_bytes is None:
-            self._option_bytes = self.session.read(self.chip.option_bytes.extent)
+            self._option_bytes = self.read_stable(self.chip.option_bytes.extent)
         return self._option_bytes
+
+    def read_stable(self, extent: AddressRange) -> bytes:
+        """Read until two reads in a row agree: what is written back later must not hold an upload's error.
+
+        Raises LinkUnreliable where they never do.
+        """
+        before = self.session.read(extent)
+        for _ in range(STABLE_READS):
+            again = self.session.read(extent)
+            if again == before:
+                return before
+            before = again
+        raise LinkUnreliable(
+            Code.LINK_UNRELIABLE,
+            f"{extent} reads differently every time",
+            consequence="what is there was not changed, because it cannot be told",
+            hint=HUB_ADVICE,
+            evidence=self.connection.anomalies.evidence,
+        )
 
     def require_writable(self, what: str, extents: list[AddressRange]) -> None:
         """Raise Refused where the device's layout or its write protection covers a part of `extents`.

@@ -99,6 +99,7 @@ class StepFinished:
     outcome: Outcome
     detail: str
     duration_s: float
+    code: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)

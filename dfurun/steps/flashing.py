@@ -15,7 +15,6 @@ from dfurun.steps.context import Context
 from dfurun.units import AddressRange, format_address
 
 REDO_LIMIT = 2
-STABLE_READS = 4
 
 
 def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:
@@ -122,22 +121,11 @@ def holds(context: Context, memory: MemoryImage, extent: AddressRange) -> bool:
 
 
 def _wanted(context: Context, memory: MemoryImage, page: int) -> bytes:
-    """Return what a page should hold: the image over what is there, which is read until two reads agree."""
+    """Return what a page should hold: the image over what is there."""
     extent = context.chip.flash.page(page)
-    before = context.session.read(extent)
     if sum(len(piece.data) for piece in memory.within(extent)) == extent.size_bytes:
-        return memory.overlay(extent, before)
-    for _ in range(STABLE_READS):
-        again = context.session.read(extent)
-        if again == before:
-            return memory.overlay(extent, before)
-        before = again
-    raise StepFailed(
-        Code.STEP_FAILED,
-        f"the page at {format_address(extent.start)} reads differently every time",
-        consequence="it was not erased, because what it holds beside the image would be lost",
-        evidence=context.connection.anomalies.evidence,
-    )
+        return memory.overlay(extent, bytes(extent.size_bytes))
+    return memory.overlay(extent, context.read_stable(extent))
 
 
 def _write_page(context: Context, page: int, content: bytes, total: int, done: int) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from dfurun.errors import Code, Finding, StepFailed
 from dfurun.steps.board import AbstractBoard
-from dfurun.steps.connect import learn_identity
+from dfurun.steps.connect import check_identity
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.step import Result, Step
@@ -28,10 +28,10 @@ class Unprotect(Step):
     def execute(self, context: Context) -> Result:
         """Send Read Unprotect where protection is proven, follow the reset, and prove the result."""
         context.require_rom("unprotect")
-        if not context.is_protected():
+        if not self._proven_twice(context):
             return Result(Outcome.OK, "not protected, nothing was sent")
         evidence = context.protection().evidence
-        context.notice("the chip is read-protected (RDP level 1): opening it erases all of its flash")
+        context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
         context.journal.before_destruction("read-unprotect", evidence=list(evidence))
         context.session.read_unprotect()
         self._follow_reset(context)
@@ -46,9 +46,19 @@ class Unprotect(Step):
                 hint="take all power from the board, USB and debugger included, for some seconds, and run again",
                 evidence=context.protection().evidence,
             )
-        learn_identity(context)
-        context.expect.check(context.identity)
-        return Result(Outcome.CHANGED, "read protection removed, all flash erased")
+        check_identity(context)
+        return Result(Outcome.CHANGED, "protection removed, all flash erased")
+
+    def _proven_twice(self, context: Context) -> bool:
+        """Reach the verdict once more, from fresh attempts: that of `connect` alone erases nothing."""
+        if not context.is_protected():
+            return False
+        context.forget()
+        if context.is_protected():
+            return True
+        context.notice("the chip seemed read-protected to `connect`, and is not: the link is unreliable")
+        check_identity(context)
+        return False
 
     def _follow_reset(self, context: Context) -> None:
         """Wait for the board to leave and to come back; one that does not come back is asked for by the power cycle."""

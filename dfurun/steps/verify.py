@@ -64,7 +64,7 @@ class Verify(Step):
             where = format_address(flash.page(pages[0]).start)
             more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
             raise VerifyMismatch(f"the flash differs from {self.image.name} in the page at {where}{more}", pages)
-        return Result(Outcome.OK, f"{self.image.name}: {format_size(memory.size_bytes)} read back and equal")
+        return Result(Outcome.OK, f"{self.image.name}: {format_size(memory.size_bytes)} are equal")
 
     def _differs_again(self, context: Context, page: int) -> bool:
         extent = context.chip.flash.page(page)

@@ -126,6 +126,28 @@ def test_no_single_fault_sends_read_unprotect_or_leaves_wrong_flash(
         assert bytes(board.flash.contents) == image
 
 
+def test_even_a_perfect_lie_about_protection_must_be_told_twice(recipes: Path, image: bytes, tmp_path: Path) -> None:
+    """Three false errVENDOR in a row on both addresses: `connect` believes them, `unprotect` asks again."""
+    board, status, messages = flash_with_faults(
+        recipes / "f072-release.yaml", tmp_path, ["false-errvendor:count=3"], flash=OLD_FIRMWARE
+    )
+    assert status == 0, messages
+    assert "the chip seemed read-protected to `connect`, and is not: the link is unreliable" in messages
+    assert bytes([0x92]) not in [entry.data for entry in board.trace if entry.setup.name == "DNLOAD"]
+    assert bytes(board.flash.contents) == image
+
+
+@pytest.mark.parametrize("skip", range(12))
+def test_a_corrupt_read_never_reaches_the_option_bytes(recipes: Path, tmp_path: Path, skip: int) -> None:
+    """What is read is written back with the named fields changed: an upload's flipped bit must not be written with it."""
+    before = CHIP.option_bytes.encode(FACTORY, {"BOOT_SEL": 0, "nBOOT0": 0, "DATA0": 0x5A, "WDG_SW": 0})
+    board, status, messages = flash_with_faults(
+        recipes / "f072-release.yaml", tmp_path, [f"corrupt-upload:skip={skip},seed={skip}"], option_bytes=before
+    )
+    assert status == 0, messages
+    assert board.option_bytes.stored == CHIP.option_bytes.encode(before, {"BOOT_SEL": 1, "nBOOT0": 1})
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_missed_service_is_survived_in_one_run(recipes: Path, image: bytes, tmp_path: Path, seed: int) -> None:
     """AN2606 table 42: GETSTATUS answers the old dfuDNBUSY and changes nothing, seven times of ten."""

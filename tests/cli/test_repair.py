@@ -71,7 +71,7 @@ def test_unprotect_opens_a_board_and_says_what_is_lost(dfurun: Dfurun, recipes: 
     dfurun("sim", "protect", board, 1)
     done = dfurun(recipes / "f072-unprotect.yaml", "--sim-state", board, *VIRTUAL)
     assert done.exit == 0, done.err
-    assert "opening it erases all of its flash" in done.err
+    assert "opening the chip erases all of its flash" in done.err
     state = StateFile(board).load(VirtualClock())
     assert state.option_bytes.protection_level == 0
     assert set(state.flash.contents) == {0xFF}

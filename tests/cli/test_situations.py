@@ -115,7 +115,7 @@ SITUATIONS = [
     Situation(
         "doubtful blocks that never come right", 1, "step-failed", ("is still wrong after 2 more attempts",),
         shipped="f072-release.yaml",
-        options=fault("lost-program:count=always", "lost-reply:request=GETSTATUS,skip=10"),
+        options=fault("lost-program:count=always", "lost-reply:request=GETSTATUS,skip=12"),
     ),
     Situation(
         "a step that is too slow", 1, "step-timeout", ("did not end within its timeout",),

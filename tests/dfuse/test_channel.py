@@ -108,6 +108,13 @@ def test_a_busy_device_is_left_alone_for_its_longest_operation() -> None:
     assert bench.link.requests(CLRSTATUS) == []
 
 
+def test_clrstatus_is_not_sent_where_getstatus_says_the_device_is_idle() -> None:
+    bench = Bench()
+    bench.link.script(GETSTATE, b"\x0a")
+    bench.session.first_contact()
+    assert bench.link.requests(CLRSTATUS) == []
+
+
 def test_a_device_that_does_not_return_is_reset_once_and_then_given_up() -> None:
     bench = Bench()
     bench.link.rule = lambda sent: bytes([DfuState.MANIFEST]) if sent.request is GETSTATE else None

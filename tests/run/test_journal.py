@@ -215,3 +215,15 @@ def test_journals_are_in_the_folder_that_the_environment_names(monkeypatch: pyte
     assert state_folder() == tmp_path
     monkeypatch.delenv("DFURUN_STATE_DIR")
     assert state_folder().name == "dfurun"
+
+
+def test_a_run_after_a_torn_line_loses_no_entry_of_its_own(tmp_path: Path) -> None:
+    first = UnitJournal(tmp_path)
+    first.write("start")
+    first.bind("1-2")
+    path = tmp_path / "1-2.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    second = UnitJournal(tmp_path)
+    second.write("start")
+    second.bind("1-2")
+    assert [entry["entry"] for entry in read_journal(path)] == ["start"]
