@@ -50,7 +50,9 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """After a whole run, fail it where an exit status or a code was not reached through the command line."""
     result = yield
     config = session.config
-    whole = config.args_source is config.ArgsSource.TESTPATHS and not (config.option.keyword or config.option.lf)
+    whole = config.args_source is config.ArgsSource.TESTPATHS and not (
+        config.option.keyword or config.option.lf or config.option.deselect
+    )
     if whole and not session.testsfailed and _missing():
         session.testsfailed += 1  # the summary names them
     return result

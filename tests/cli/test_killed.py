@@ -29,9 +29,10 @@ CHIP = load_chip("stm32f072xb")
 FACTORY = CHIP.option_bytes.factory
 BOOT_BITS_CLEARED = CHIP.option_bytes.encode(FACTORY, {"BOOT_SEL": 0, "nBOOT0": 0})
 OLD_FIRMWARE = bytes(range(256)) * 64
-KILLED = 137
+ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes to be killed are forked")
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes to be killed are forked, thousands of them")
+signals = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 
 
 def make_board(path: Path, *, level: int, option_bytes: bytes) -> None:
@@ -108,6 +109,7 @@ def kill_everywhere(
     return killed
 
 
+@forks
 @pytest.mark.parametrize(
     ("level", "raw"),
     [(0, BOOT_BITS_CLEARED), (1, FACTORY)],
@@ -162,7 +164,16 @@ def test_the_next_run_tells_of_the_one_that_did_not_end(dfurun: Dfurun, recipes:
     make_board(state, level=0, option_bytes=FACTORY)
     flash = ["--sim-state", str(state), "--sim-clock", "virtual"]
     record = tmp_path / "record.json"
-    assert run_killed_at(45, [str(recipes / "f072-release.yaml"), *flash, "--record", str(record)])
+    program = (
+        "import os, sys; from dfurun.simulator import SimulatedBoard; from dfurun.cli.main import run\n"
+        "carry, seen = SimulatedBoard.control, []\n"
+        "def die(*parts):\n"
+        "    seen.append(carry(*parts))\n"
+        "    return os._exit(9) if len(seen) == 60 else seen[-1]\n"
+        "SimulatedBoard.control = die; run(sys.argv[1:])"
+    )
+    arguments = [str(recipes / "f072-release.yaml"), *flash, "--record", str(record)]
+    assert subprocess.run([sys.executable, "-c", program, *arguments], check=False, cwd=ROOT).returncode == 9
     assert '"outcome": "interrupted"' in record.read_text(), "a killed run leaves a record as well"
     done = dfurun(recipes / "f072-release.yaml", *flash)
     assert done.exit == 0
@@ -171,6 +182,7 @@ def test_the_next_run_tells_of_the_one_that_did_not_end(dfurun: Dfurun, recipes:
     assert "interrupted-run" not in dfurun(recipes / "f072-release.yaml", *flash).codes
 
 
+@signals
 def test_ctrl_c_stops_between_two_operations_and_exits_130(tmp_path: Path, recipes: Path) -> None:
     """A real signal to a real process, while it waits for a board that is not there."""
     program = "from dfurun.cli.main import main; main()"
@@ -180,7 +192,7 @@ def test_ctrl_c_stops_between_two_operations_and_exits_130(tmp_path: Path, recip
     environment = {**os.environ, "DFURUN_STATE_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [sys.executable, "-c", program, str(recipes / "f072-release.yaml"), "--sim-state", str(state)],
-        stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         assert "F072 release: 7 steps" in process.stderr.readline()
