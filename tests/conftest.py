@@ -49,11 +49,7 @@ def recipes() -> Path:
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """After a whole run, fail it where an exit status or a code was not reached through the command line."""
     result = yield
-    config = session.config
-    whole = config.args_source is config.ArgsSource.TESTPATHS and not (
-        config.option.keyword or config.option.lf or config.option.deselect
-    )
-    if whole and not session.testsfailed and _missing():
+    if _is_whole(session.config) and not session.testsfailed and _missing():
         session.testsfailed += 1  # the summary names them
     return result
 
@@ -69,8 +65,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     report.line(f"codes: {len(reached)} of {len(Code)}")
     for start in range(0, len(reached), 4):
         report.line("  " + "  ".join(code.ljust(22) for code in reached[start : start + 4]).rstrip())
-    if missing := _missing():
+    if _is_whole(report.config) and (missing := _missing()):
         report.line(f"not reached: {', '.join(missing)}")
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Say whether all tests were asked for, not some."""
+    some = config.option.keyword or config.option.lf or config.option.deselect
+    return config.args_source is config.ArgsSource.TESTPATHS and not some
 
 
 def _missing() -> list[str]:
