@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from dfurun.chips import Chip
 from dfurun.clock import Clock
 from dfurun.dfuse.channel import HUB_ADVICE
-from dfurun.dfuse.identity import BoardIdentity
+from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.protection import Protection, Verdict
 from dfurun.dfuse.session import Session
 from dfurun.errors import Code, LinkUnreliable, Refused, StepFailed
@@ -251,4 +251,19 @@ class Context:
                 f"the board did not come back in DFU mode within {format_duration(timeout_s)}",
                 consequence="its state is as it was before the power cycle",
                 hint=f"{request}, and run again",
+            )
+        self._require_same_board()
+
+    def _require_same_board(self) -> None:
+        """Refuse where hands have put another board at the port; a protected one tells nothing and passes."""
+        known = self.identity.unique_id
+        if known is None or self.is_protected():
+            return
+        found = read_identity(self.session, self.chip).unique_id
+        if found != known:
+            raise Refused(
+                Code.EXPECTATION,
+                f"another board is at port {self.port} now: its unique id is {found}, before it was {known}",
+                consequence="nothing was sent to it; the first board has done the steps before this one",
+                hint="run the recipe again with the board that is meant",
             )

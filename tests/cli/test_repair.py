@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command_line import Dfurun
 
 from dfurun.chips import load_chip
 from dfurun.clock import VirtualClock
 from dfurun.image import read_image
-from dfurun.simulator import Running, StateFile
+from dfurun.simulator import Running, SimulatedBoard, StateFile
+from dfurun.simulator.memory import Memory
 
 CHIP = load_chip("stm32f072xb")
 VIRTUAL = ("--sim-clock", "virtual")
@@ -62,6 +64,24 @@ def test_the_repair_runs_twice(dfurun: Dfurun, recipes: Path, tmp_path: Path) ->
     assert again.exit == 0, again.err
     assert "f072-backup-flash.bin holds these 128 KiB already" in again.err
     assert "set-option-bytes      ok" in again.err
+
+
+def test_another_board_at_the_port_after_the_power_cycle_is_refused(
+    dfurun: Dfurun, recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hands that power-cycle a board may as well put the next one in its place."""
+    dfurun("sim", "new", "board.json")
+    dfurun("sim", "load", "board.json", recipes / "firmware" / "f072-blinky.hex")
+    power_cycle = SimulatedBoard.power_cycle
+
+    def exchange(board: SimulatedBoard, boot0: int | None = None) -> None:
+        board.memory = Memory(CHIP, bytes(range(12)))
+        power_cycle(board, boot0)
+
+    monkeypatch.setattr(SimulatedBoard, "power_cycle", exchange)
+    done = dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", "board.json", *VIRTUAL)
+    assert (done.exit, done.codes) == (6, {"expectation"})
+    assert "another board is at port 1-1 now: its unique id is 000102030405060708090A0B" in done.err
 
 
 def test_unprotect_opens_a_board_and_says_what_is_lost(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
