@@ -170,17 +170,18 @@ class Session:
             done, block, failures = 0, None, 0
             while done < len(data):
                 chunk = data[done : done + self.transfer_size_bytes]
-                at = AddressRange(address + done, len(chunk))
+                at, stored = AddressRange(address + done, len(chunk)), False
                 try:
                     if block is None or block > LAST_BLOCK or at.size_bytes < self.transfer_size_bytes:
                         self._set_address(at.start)
                         block = FIRST_DATA_BLOCK
                     self._ready(DfuState.DNLOAD_IDLE)
                     self._channel.download(block, chunk)
+                    stored = True
                     ending = self._waiter.finish(self._operations.write_block)
                 except (*Transient, RomError) as error:
-                    if isinstance(error, RomError):
-                        self.doubtful.append(at)
+                    if stored:
+                        self.doubtful.append(at)  # it may have been executed, in part or whole
                     self._recover(Request.DNLOAD, error)
                     block, failures = None, failures + 1
                     if failures == ATTEMPTS:
