@@ -71,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _is_whole(config: pytest.Config) -> bool:
     """Say whether all tests were asked for, not some."""
-    some = config.option.keyword or config.option.lf or config.option.deselect
+    some = config.option.keyword or getattr(config.option, "lf", False) or config.option.deselect
     return config.args_source is config.ArgsSource.TESTPATHS and not some
 
 
