@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[1]
 _CODE = re.compile(r"(?:error|warning|note)\[([a-z0-9-]+)\]")
 
 
@@ -36,3 +41,16 @@ class Finished:
 
 
 Dfurun = Callable[..., Finished]
+
+
+def in_a_process(*words: object, folder: Path, script: str = "", **environment: str) -> Finished:
+    """Run the command line in a process of its own, in `folder`, after the Python in `script`."""
+    program = f"{script}\nfrom dfurun.cli.main import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DFURUN_STATE_DIR": str(folder / "state")} | environment,
+    )
+    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -46,8 +46,8 @@ class JsonReporter:
         self.write(body)
 
     def write(self, body: Mapping[str, Any]) -> None:
-        """Write one object."""
-        self._stream.write(json.dumps(body, default=_value, ensure_ascii=False) + "\n")
+        """Write one object, in ASCII: a stream of another encoding would put escapes of its own into it."""
+        self._stream.write(json.dumps(body, default=_value) + "\n")
         self._stream.flush()
 
 
