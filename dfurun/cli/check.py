@@ -36,12 +36,15 @@ def check_command(
     from dfurun.report.diagnostics import github_annotation
 
     output: Output = context.obj
+    chosen = format
+    if output.as_json:
+        chosen = Format.JSON  # --json is --format json, and no other format may come between its lines
     statuses = []
     for path in recipes:
         compiled = compile_recipe(path, allow_outside=allow_outside)
         status = worst_status(compiled.findings)
         statuses.append(status)
-        if format is Format.GITHUB:
+        if chosen is Format.GITHUB:
             for finding in compiled.findings:
                 output.product.print(github_annotation(finding), soft_wrap=True)
         else:

@@ -99,6 +99,12 @@ def test_json_has_a_line_a_finding_and_one_result(dfurun: Dfurun, monkeypatch: p
     assert done.lines[-1]["exit"] == done.exit == 3
 
 
+def test_json_is_json_also_where_github_is_the_format(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASES / "rules")
+    done = dfurun("check", "overlap.yaml", "--format", "github", "--json")
+    assert [line["event"] for line in done.lines] == ["hello", "finding", "checked", "result"]
+
+
 def test_github_annotations_name_file_line_and_code(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CASES / "rules")
     done = dfurun("check", "guard-level-2.yaml", "--format", "github")
