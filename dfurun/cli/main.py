@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dfurun import __version__
-from dfurun.cli.streams import harden
+from dfurun.cli.streams import harden, settle
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted
 
 BUG_REPORT = "this is a bug in dfurun: please report it with the lines above, the command and the recipe"
@@ -19,7 +19,7 @@ RECIPE_SUFFIXES = (".yaml", ".yml")
 def main() -> None:
     """Run the command line and exit with its status."""
     harden()
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(settle(run(sys.argv[1:])))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -5,25 +5,29 @@ A board that is being flashed does not care who still reads along.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any, TextIO
 
+from dfurun.errors import ExitStatus
+
 
 class Unbreakable:
-    """A text stream that goes silent when its reader has gone away."""
+    """A text stream that goes silent when it cannot be written any more: `lost` says why, where that is worth telling."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._broken = False
+        self.lost: OSError | None = None
 
     def write(self, text: str) -> int:
         """Write, or drop, text."""
         if not self._broken:
             try:
                 return self._stream.write(text)
-            except BrokenPipeError:
-                self._silence()
+            except OSError as error:
+                self._silence(error)
         return len(text)
 
     def flush(self) -> None:
@@ -31,15 +35,17 @@ class Unbreakable:
         if not self._broken:
             try:
                 self._stream.flush()
-            except BrokenPipeError:
-                self._silence()
+            except OSError as error:
+                self._silence(error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _silence(self) -> None:
+    def _silence(self, error: OSError) -> None:
         """Give the interpreter, which flushes at exit, somewhere to flush to."""
         self._broken = True
+        if not _is_reader_gone(error):
+            self.lost = error
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
@@ -50,3 +56,18 @@ def harden() -> None:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Unbreakable(sys.stdout), Unbreakable(sys.stderr)
+
+
+def settle(status: int) -> int:
+    """Flush standard output and return the status: a product that could not be written is not `done`."""
+    sys.stdout.flush()
+    lost: OSError | None = getattr(sys.stdout, "lost", None)
+    if lost is None:
+        return status
+    print(f"standard output cannot be written: {lost.strerror or lost}", file=sys.stderr)
+    return status or ExitStatus.FAILED
+
+
+def _is_reader_gone(error: OSError) -> bool:
+    """Say whether the reader closed a pipe, which is its right: `dfurun info | head -1`."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
