@@ -2,52 +2,103 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dfurun import __version__
 from dfurun.cli.streams import harden, settle
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted
+
+if TYPE_CHECKING:
+    from dfurun.cli.output import Output
 
 BUG_REPORT = "this is a bug in dfurun: please report it with the lines above, the command and the recipe"
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
 
 def main() -> None:
-    """Run the command line and exit with its status."""
-    harden()
-    sys.exit(settle(run(sys.argv[1:])))
+    """Run the command line and exit with its status. Ctrl-C ends it at any time, and changes no status that is known."""
+    arguments = sys.argv[1:]
+    try:
+        harden()
+        status = run(arguments, on_status=_ignore_interrupts)
+    except KeyboardInterrupt:
+        _ignore_interrupts()
+        status = _stopped(arguments)
+    sys.exit(settle(status))
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit status; never raises, whatever the command does."""
+def _nothing() -> None:
+    """Stand in for nobody who wants to know."""
+
+
+def run(arguments: Sequence[str], *, on_status: Callable[[], None] = _nothing) -> int:
+    """Run a command line and return its exit status. Nothing that the command does is raised.
+
+    `on_status` is called when the status is known, before it is told. Raises KeyboardInterrupt before there is an output.
+    """
     if list(arguments) == ["--version"]:
         print(f"dfurun {__version__}")
         return ExitStatus.DONE
-    from dfurun.cli import app, usage_errors
-    from dfurun.cli.output import Output
-
     arguments = with_run(arguments)
-    output = Output(as_json=wants_json(arguments), command=arguments[0] if arguments else "")
-    error: DfurunError | None = None
+    output = _output(arguments)
+    status, error = _status_of(arguments, output)
+    on_status()
+    _tell(output, status, error)
+    return status
+
+
+def _status_of(arguments: Sequence[str], output: Output) -> tuple[ExitStatus, DfurunError | None]:
+    """Run the command; return its status, and the failure that has not been told yet."""
     try:
-        status = ExitStatus(app.invoke(arguments, output) or 0)
-        if status is ExitStatus.INTERRUPTED:
-            error = Interrupted(Code.INTERRUPTED, "stopped by Ctrl-C")
+        from dfurun.cli import app, usage_errors
+
+        try:
+            status = ExitStatus(app.invoke(arguments, output) or 0)
+        except usage_errors.TYPES as failure:
+            return ExitStatus.USAGE, usage_errors.translate(failure)
+    except KeyboardInterrupt:
+        status = ExitStatus.INTERRUPTED
     except DfurunError as failure:
-        status, error = failure.exit_status, failure
-    except usage_errors.TYPES as failure:
-        status, error = ExitStatus.USAGE, usage_errors.translate(failure)
+        return failure.exit_status, failure
     except Exception as bug:  # a traceback is for us; the status and one sentence are for everybody
         traceback.print_exc()
-        status, error = ExitStatus.BUG, DfurunError(Code.BUG, f"{type(bug).__name__}: {bug}", hint=BUG_REPORT)
+        return ExitStatus.BUG, DfurunError(Code.BUG, f"{type(bug).__name__}: {bug}", hint=BUG_REPORT)
+    if output.unit_status is not None:  # the unit has told all, and Ctrl-C after its end is none of its own
+        return ExitStatus(output.unit_status), None
+    return status, _interrupted() if status is ExitStatus.INTERRUPTED else None
+
+
+def _output(arguments: Sequence[str]) -> Output:
+    from dfurun.cli.output import Output
+
+    return Output(as_json=wants_json(arguments), command=arguments[0] if arguments else "")
+
+
+def _tell(output: Output, status: ExitStatus, error: DfurunError | None) -> None:
     if error is not None:
         output.error(error)
     output.result(status, error)
-    return status
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted(Code.INTERRUPTED, "stopped by Ctrl-C")
+
+
+def _stopped(arguments: Sequence[str]) -> ExitStatus:
+    """Tell of a Ctrl-C that came before there was an output to tell it on."""
+    arguments = with_run(arguments)
+    _tell(_output(arguments), ExitStatus.INTERRUPTED, _interrupted())
+    return ExitStatus.INTERRUPTED
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def with_run(arguments: Sequence[str]) -> list[str]:

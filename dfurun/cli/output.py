@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput
 from dfurun.report.json_lines import JsonReporter
-from dfurun.steps.event import Event
+from dfurun.steps.event import Event, UnitFinished
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,7 @@ class Output:
     def __init__(self, *, as_json: bool, command: str = "", quiet: bool = False) -> None:
         self.as_json = as_json
         self._quiet = quiet
+        self.unit_status: int | None = None  # how the unit ended, where one did and that has been told
         self._json = JsonReporter(sys.stdout)
         if as_json:
             self._json.hello(command)
@@ -47,7 +48,14 @@ class Output:
 
     def listener(self, unit: str) -> Callable[[Event], None]:
         """Return what renders a unit's events."""
-        return (lambda event: self._json.event(unit, event)) if self.as_json else self._text
+        render = partial(self._json.event, unit) if self.as_json else self._text
+
+        def listen(event: Event) -> None:
+            render(event)
+            if isinstance(event, UnitFinished):
+                self.unit_status = event.exit_status
+
+        return listen
 
     def findings(self, findings: Sequence[Finding], *, product: bool = False) -> None:
         """Show findings; they are the product of `check` and messages of every other command."""
