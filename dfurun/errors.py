@@ -204,6 +204,12 @@ class Code(Enum):
         Severity.ERROR,
         "an irreversible change without --allow-irreversible",
     )
+    OPTION_BYTES_SPOILED = (
+        "option-bytes-spoiled",
+        ExitStatus.REFUSED,
+        Severity.ERROR,
+        "damaged option bytes that the recipe does not name",
+    )
     STEP_FAILED = ("step-failed", ExitStatus.FAILED, Severity.ERROR, "the board refused an operation")
     STEP_TIMEOUT = ("step-timeout", ExitStatus.FAILED, Severity.ERROR, "a step did not end within its timeout")
     VERIFY_MISMATCH = ("verify-mismatch", ExitStatus.FAILED, Severity.ERROR, "the flash does not hold the image")
@@ -241,6 +247,12 @@ class Code(Enum):
         ExitStatus.DONE,
         Severity.WARNING,
         "an option bit that must stay 1 reads 0",
+    )
+    POWER_CYCLE_NEEDED = (
+        "power-cycle-needed",
+        ExitStatus.DONE,
+        Severity.WARNING,
+        "stored option bytes wait for a power-on",
     )
     INTERRUPTED_RUN = ("interrupted-run", ExitStatus.DONE, Severity.WARNING, "the last run at this port did not end")
     UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, Severity.WARNING, "transfers had to be repeated")

@@ -69,5 +69,5 @@ def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[Unit
         allow=recipe.allow,
     )
     assert compiled.interpretation is not None
-    unit = Unit(recipe, context, journal, listen, compiled.interpretation.unverified_images, lambda port: port, True)
+    unit = Unit(recipe, context, journal, listen, compiled.interpretation, lambda port: port, True)
     return unit.run(), messages

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +40,11 @@ class OptionField:
     def mask(self) -> int:
         """The field's bits within its byte."""
         return ((1 << self.width) - 1) << self.bit
+
+    @property
+    def is_whole_byte(self) -> bool:
+        """Whether the field is all of its byte."""
+        return self.width == 8
 
     def number(self, value: FieldValue) -> int:
         """Return the number for a named or plain value; raise ValueError, naming what is allowed."""
@@ -137,7 +142,7 @@ class OptionLayout:
         }
 
     def encode(self, raw: bytes, fields: Mapping[str, FieldValue]) -> bytes:
-        """Return `raw` with the named fields changed and every complement right; bits not named stay as they are.
+        """Return `raw` with the named fields changed and every complement right; bits not named stay as the chip takes them.
 
         A named field that already has the value's meaning keeps its byte: RDP stored as 0xFF stays when level-1 is asked.
         Raises KeyError for an unknown field, ValueError for a value that it does not take.
@@ -192,8 +197,3 @@ class OptionLayout:
 def matches(condition: Mapping[str, FieldValue], values: Mapping[str, FieldValue]) -> bool:
     """Say whether every field that `condition` names has the value it names."""
     return all(values.get(name) == value for name, value in condition.items())
-
-
-def names(fields: Iterable[OptionField]) -> str:
-    """Return the fields' names, separated by commas."""
-    return ", ".join(field.name for field in fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_format
 import os
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,8 @@ from dfurun.cli.options import (
     SimState,
 )
 from dfurun.cli.output import Output
+from dfurun.errors import Code, Refused
+from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 
 UNIT = "1"
@@ -83,7 +86,7 @@ def run_command(
         output,
         bench,
         runnable,
-        unverified_images=compiled.interpretation.unverified_images,
+        interpretation=compiled.interpretation,
         allow_irreversible=allow_irreversible,
         overwrite_files=force,
         record=record,
@@ -95,7 +98,7 @@ def _run_unit(
     bench: Bench,
     recipe: Recipe,
     *,
-    unverified_images: tuple[str, ...],
+    interpretation: Interpretation,
     allow_irreversible: bool,
     overwrite_files: bool,
     record: str | None,
@@ -106,6 +109,8 @@ def _run_unit(
     from dfurun.steps.context import Context
     from dfurun.usb.connection import Connection
 
+    if record:
+        _refuse_to_overwrite(Path(record))
     listen = output.listener(UNIT)
     on_entry = RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save if record else None
     journal = UnitJournal(state_folder() / "journals", on_entry)
@@ -127,8 +132,28 @@ def _run_unit(
         context=context,
         journal=journal,
         listen=listen,
-        unverified_images=unverified_images,
+        interpretation=interpretation,
         journal_name=bench.journal_name,
         simulated=bench.simulated,
     )
     return unit.run().exit_status
+
+
+def _refuse_to_overwrite(target: Path) -> None:
+    """Raise Refused where `--record` names a file that is no record: the recipe for one. An older record may go."""
+    if not target.exists() or target.is_dir() or _is_record(target):
+        return
+    raise Refused(
+        Code.FILE_EXISTS,
+        f"--record {target}: the file is there already and is no record of dfurun",
+        consequence="nothing was overwritten, and nothing was sent to any board",
+        hint="another name, or a folder",
+    )
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        found = json_format.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "record" in found and "run" in found

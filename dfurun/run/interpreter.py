@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from dfurun import __version__
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, StepFailed
+from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
-from dfurun.run.journal import UnitJournal
+from dfurun.run.journal import UnitJournal, cause_of_protection
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
     BoardFound,
@@ -46,8 +47,8 @@ class Unit:
     context: Context
     journal: UnitJournal
     listen: Callable[[Event], None]
-    unverified_images: tuple[str, ...]
-    journal_name: Callable[[str], str]
+    interpretation: Interpretation
+    journal_name: Callable[[str], str | None]
     simulated: bool
 
     def run(self) -> UnitFinished:
@@ -68,12 +69,6 @@ class Unit:
                     Code.INTERRUPTED,
                     "stopped by Ctrl-C in the middle of an operation",
                     consequence="the board's state is unknown; running again is safe",
-                )
-            except OSError as error:
-                failure = StepFailed(
-                    Code.FILE_UNWRITABLE,
-                    f"the journal or the record cannot be written: {error}",
-                    consequence="nothing that would have been journaled was sent",
                 )
             finally:
                 context.connection.close()
@@ -124,6 +119,7 @@ class Unit:
             if step.destructive:
                 self._preflight(self.recipe.steps[index:])
             result = self._execute(step)
+            context.check_deadline()
         except (DfurunError, KeyboardInterrupt) as error:
             code = error.code if isinstance(error, DfurunError) else Code.INTERRUPTED
             self._step_finished(index, step, Result(Outcome.FAILED, str(error)), context.clock.now() - began, code)
@@ -132,9 +128,13 @@ class Unit:
 
     def _preflight(self, steps: Sequence[Step]) -> None:
         """Judge what needs the board's own bytes before the first destructive transfer."""
-        if self.context.connection.is_open:
-            for step in steps:
-                step.preflight(self.context)
+        context = self.context
+        if not context.connection.is_open:
+            return
+        readable = not context.is_protected() and not context.session.description.is_user_dfu
+        forecast = context.option_forecast() if readable else None
+        for step in steps:
+            forecast = step.preflight(context, forecast)
 
     def _execute(self, step: Step) -> Result:
         """Execute a step; a verify that finds a difference has those pages of the image's write redone, twice at most."""
@@ -154,6 +154,8 @@ class Unit:
         """Return the last write of the image before its verify, or None."""
         if not isinstance(verify, Verify):
             return None
+        if self.interpretation.boards[verify.head.index].write_of(verify.image) is None:
+            return None  # erased again since: what is missing is meant to be
         earlier = self.recipe.steps[: verify.head.index]
         writes = [s for s in earlier if isinstance(s, Write) and s.image.name == verify.image.name]
         return writes[-1] if writes else None
@@ -170,15 +172,20 @@ class Unit:
         self.listen(event)
         if isinstance(event, BoardFound):
             self.journal.write("board", **dataclasses.asdict(event))
-            before = self.journal.bind(self.journal_name(event.port))
-            if before is not None:
-                self._tell_unfinished(str(before), may_have_protected=before.may_have_protected)
+            name = self.journal_name(event.port)
+            if name is not None:
+                self._bind(name)
 
-    def _tell_unfinished(self, what: str, *, may_have_protected: bool) -> None:
-        protected = self.context.is_protected()
-        if protected and may_have_protected:
-            what += ": that is probably why the chip is protected (erased option bytes read as RDP level 1)"
-        self.listen(Notice(what, Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+    def _bind(self, name: str) -> None:
+        """Take the port's journal, and tell what it knows of runs that did not end."""
+        cause = cause_of_protection(self.journal.path_of(name))
+        before = self.journal.bind(name)
+        if before is not None:
+            self.listen(Notice(str(before), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+        if self.context.is_protected():
+            words = cause or "protected, cause unknown"
+            self.context.cause_of_protection = f"{words}; "
+            self.listen(Notice(words))
 
     def _finish(self, failure: DfurunError | None, duration_s: float) -> UnitFinished:
         context, anomalies = self.context, self.context.connection.anomalies
@@ -190,20 +197,24 @@ class Unit:
                     "a USB 2.0 hub between host and board often helps (AN2606 table 42)",
                 )
             )
+        if failure is None and context.power_cycle_needed:
+            words = "option bytes are stored, and come into force at the next power-on"
+            self._emit(Notice(words, Code.POWER_CYCLE_NEEDED, "power-cycle the board before it is used or shipped"))
         status = failure.exit_status if failure else ExitStatus.DONE
         finished = UnitFinished(
             exit_status=int(status),
             outcome=OUTCOMES.get(status, "failed") if failure else PASSED,
-            verified=failure is None and not self.unverified_images,
+            verified=failure is None and not self.interpretation.unverified_images,
             code=failure.code if failure else None,
             message=failure.message if failure else "",
-            consequence=failure.consequence if failure else "",
+            consequence=context.consequence(failure.consequence) if failure else "",
             hint=failure.hint if failure else "",
             evidence=failure.evidence if failure else (),
             duration_s=duration_s,
             anomalies=anomalies.counts,
             transfers=context.connection.transfers,
             pages_redone=context.pages_redone,
+            power_cycle_needed=failure is None and context.power_cycle_needed,
         )
         self._journal_end(finished)
         self._emit(finished)
@@ -223,6 +234,7 @@ class Unit:
                 anomalies=dict(finished.anomalies),
                 transfers=finished.transfers,
                 pages_redone=finished.pages_redone,
+                power_cycle_needed=finished.power_cycle_needed,
             )
-        except OSError as problem:
-            self._emit(Notice(f"the end of the run could not be journaled: {problem}"))
+        except StepFailed as problem:
+            self._emit(Notice(f"the end of the run is not in the journal: {problem.message}", problem.code))

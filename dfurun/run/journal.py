@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from dfurun.errors import Code, StepFailed
 
 Entry = Mapping[str, Any]
 STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
@@ -38,11 +41,6 @@ class UnfinishedRun:
     last_entry: str
     step: str | None
 
-    @property
-    def may_have_protected(self) -> bool:
-        """Whether it was writing option bytes: erased ones read as RDP level 1 (RM0091)."""
-        return self.last_entry in ("option-bytes", "read-unprotect")
-
     def __str__(self) -> str:
         where = f", in step {self.step}" if self.step else ""
         return f"the run of {self.recipe} that began at {self.started} did not end{where}"
@@ -67,11 +65,11 @@ class UnitJournal:
         return self._run_id
 
     def write(self, entry: str, **details: Any) -> None:
-        """Append an entry: a killed process leaves it behind, a power cut perhaps not. Raise OSError where that fails."""
+        """Append an entry: a killed process leaves it behind, a power cut perhaps not. Raise StepFailed where that fails."""
         self._add(entry, details, durable=False)
 
     def before_destruction(self, entry: str, **details: Any) -> None:
-        """Append an entry and have all of them on the disk when this returns. Raise OSError where that fails."""
+        """Append an entry and have all of them on the disk when this returns. Raise StepFailed where that fails."""
         self._add(entry, details, durable=True)
 
     def _add(self, entry: str, details: Mapping[str, Any], *, durable: bool) -> None:
@@ -83,20 +81,26 @@ class UnitJournal:
         }
         self.entries.append(line)
         if self._path is not None:
-            _append(self._path, [line], durable=durable)
+            with _reported(self._path):
+                _append(self._path, [line], durable=durable)
         if self._on_entry:
             self._on_entry(self.entries)
 
     def bind(self, port: str) -> UnfinishedRun | None:
         """Take the port's file, and write down what was kept; return the run before where it did not end."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{port}.jsonl"
-        before = unfinished_run(path)
-        if path.exists() and path.stat().st_size > KEPT_BYTES:
-            path.replace(path.with_suffix(".old.jsonl"))
-        self._path = path
-        _append(path, self.entries, durable=True)
+        path = self.path_of(port)
+        with _reported(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            before = unfinished_run(path)
+            if path.exists() and path.stat().st_size > KEPT_BYTES:
+                path.replace(_put_aside(path))
+            self._path = path
+            _append(path, self.entries, durable=True)
         return before
+
+    def path_of(self, port: str) -> Path:
+        """Return where the journal of this port is."""
+        return self._folder / f"{port}.jsonl"
 
 
 def read_journal(path: Path) -> list[Entry]:
@@ -126,6 +130,45 @@ def unfinished_run(path: Path) -> UnfinishedRun | None:
     recipe = run[0].get("recipe")
     name = recipe.get("name") if isinstance(recipe, dict) else None
     return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step)
+
+
+def cause_of_protection(path: Path) -> str | None:
+    """Return in words which run's option-byte write was probably interrupted, where the port's journal tells of one.
+
+    Erased option bytes read as RDP level 1 (RM0091 section 4). A write whose step ended well, or a board that was seen open
+    after it, explains nothing any more.
+    """
+    steps = ("set-option-bytes", "unprotect")
+    entries = read_journal(_put_aside(path)) + read_journal(path)
+    for index in range(len(entries) - 1, -1, -1):
+        entry = entries[index]
+        match entry["entry"]:
+            case "board" if entry.get("protection") == "not protected":
+                return None
+            case "step" if entry.get("step") in steps and entry.get("outcome") in ("changed", "ok"):
+                return None
+            case "option-bytes" | "read-unprotect":
+                return f"probably interrupted by the run of {entry.get('time')}, which was writing option bytes"
+    return None
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Turn a journal that cannot be written into a failure of the unit: nothing is destroyed without its entry."""
+    try:
+        yield
+    except OSError as error:
+        raise StepFailed(
+            Code.FILE_UNWRITABLE,
+            f"the journal {path} cannot be written: {error.strerror or error}",
+            consequence="nothing was sent that would have been journaled",
+            hint=f"{STATE_FOLDER_VARIABLE} names another folder for it",
+        ) from None
+
+
+def _put_aside(path: Path) -> Path:
+    """Return where a journal goes when it has grown large."""
+    return path.with_suffix(".old.jsonl")
 
 
 def _is_torn(path: Path) -> bool:

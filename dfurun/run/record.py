@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dfurun.errors import Code, StepFailed
 from dfurun.run.journal import Entry
 from dfurun.steps.files import replace_file
 
 RECORD_VERSION = 1
 COPIED_FROM_START = ("tool", "recipe", "chip", "images", "simulated")
-COPIED_FROM_END = ("transfers", "anomalies", "pages_redone", "verified", "duration_s")
+COPIED_FROM_END = ("transfers", "anomalies", "pages_redone", "verified", "power_cycle_needed", "duration_s")
 
 
 def record_of(entries: Sequence[Entry]) -> dict[str, Any]:
@@ -48,10 +49,18 @@ class RecordFile:
         self._is_folder = is_folder or target.is_dir()
 
     def save(self, entries: Sequence[Entry]) -> None:
-        """Replace the record by that of the entries so far. Raise OSError."""
+        """Replace the record by that of the entries so far. Raise StepFailed where that fails."""
         record = record_of(entries)
-        text = json.dumps(record, indent=2) + "\n"
-        replace_file(self._path(record), text.encode())
+        path = self._path(record)
+        try:
+            replace_file(path, (json.dumps(record, indent=2) + "\n").encode())
+        except OSError as error:
+            raise StepFailed(
+                Code.FILE_UNWRITABLE,
+                f"the record {path} cannot be written: {error.strerror or error}",
+                consequence="nothing was sent that would have been recorded",
+                hint="another --record",
+            ) from None
 
     def _path(self, record: dict[str, Any]) -> Path:
         if not self._is_folder:

@@ -50,7 +50,7 @@ class CheckOptionBytes(Step):
             raise StepFailed(
                 Code.OPTION_BYTES_DIFFER,
                 "; ".join(wrong),
-                consequence="nothing was changed by this step",
+                consequence="nothing was changed",
                 hint="`set-option-bytes` sets them",
             )
         return Result(Outcome.OK, ", ".join(f"{n} {layout.fields[n].show(v)}" for n, v in self.fields.items()))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from dfurun.dfuse.identity import read_identity
+from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.link import DeviceDescription
-from dfurun.errors import Code, DfurunError, Finding, LinkUnreliable, Refused
+from dfurun.errors import Code, Finding, Refused
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import BoardFound, Outcome
@@ -33,7 +33,7 @@ class Connect(Step):
 
     def execute(self, context: Context) -> Result:
         """Open the board and tell who it is."""
-        timeout_s = self.head.timeout_s if self.head.timeout_s is not None else DEFAULT_TIMEOUT_S
+        timeout_s = self.head.timeout_or(DEFAULT_TIMEOUT_S)
         session = context.connection.open(timeout_s, on_missing=lambda: self._tell_waiting(context, timeout_s))
         context.forget()
         check_layout(context, session.description)
@@ -72,7 +72,12 @@ def check_layout(context: Context, description: DeviceDescription) -> None:
 
 
 def check_identity(context: Context) -> None:
-    """Learn who the board is and hold it against the recipe; what does not fit is read once more before it is refused."""
+    """Learn who the board is and hold it against the recipe; what does not fit is read once more before it is refused.
+
+    A protected chip tells nothing, and takes nothing either: it is held against the recipe when `unprotect` has opened it.
+    """
+    if context.is_protected():
+        return
     learn_identity(context)
     try:
         context.expect.check(context.identity)
@@ -82,15 +87,12 @@ def check_identity(context: Context) -> None:
 
 
 def learn_identity(context: Context) -> None:
-    """Read who the board is; a protected one tells nothing, nor does a DFU program in user flash."""
-    if context.is_protected() or context.session.description.is_user_dfu:
-        return
-    try:
+    """Read who the board is; of a DFU program in user flash only the size of its layout is known."""
+    description = context.session.description
+    if not description.is_user_dfu:
         context.identity = read_identity(context.session, context.chip)
-    except LinkUnreliable:
-        raise
-    except DfurunError as error:
-        context.notice(f"bootloader id, unique id and flash size cannot be read: {error.message}")
+    elif description.flash_layout is not None:
+        context.identity = BoardIdentity(flash_size_bytes=description.flash_layout.size_bytes)
 
 
 def emit_board(context: Context) -> None:

@@ -13,9 +13,10 @@ from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.protection import Protection, Verdict
 from dfurun.dfuse.session import Session
-from dfurun.errors import Code, LinkUnreliable, Refused, StepFailed
+from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress
 from dfurun.steps.expect import Expect
+from dfurun.steps.forecast import OptionForecast
 from dfurun.units import AddressRange, format_duration
 from dfurun.usb.connection import Connection
 
@@ -66,8 +67,10 @@ class Context:
     step_deadline: float | None = None
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
+    begun: list[str] = field(default_factory=list)
+    cause_of_protection: str = ""
     _protection: Protection | None = None
-    _option_bytes: bytes | None = None
+    _option_bytes: OptionForecast | None = None
 
     @property
     def session(self) -> Session:
@@ -80,9 +83,24 @@ class Context:
         return str(self.connection.port or "?")
 
     def forget(self) -> None:
-        """Drop what was known of the board's option bytes and protection: it was reset, or they were written."""
+        """Drop what was known of the board's option bytes and protection: it was connected anew, or power-cycled."""
         self._protection = None
         self._option_bytes = None
+
+    def begin_destruction(self, entry: str, what: str, **details: Any) -> None:
+        """Journal what will be destroyed or changed next, and remember it in words: `erase all flash`."""
+        self.journal.before_destruction(entry, **details)
+        self.begun.append(what)
+
+    def consequence(self, stated: str) -> str:
+        """Return what a failure means for the board, after all that this run has begun.
+
+        A step may say `nothing was written` of itself; of a board on which the run has done something it is not true.
+        """
+        if not self.begun:
+            return stated
+        so_far = f"so far this run has begun to {', '.join(self.begun)}"
+        return so_far if not stated or stated.startswith("nothing") else f"{so_far}; {stated}"
 
     def notice(self, message: str, *, code: Code | None = None, hint: str = "") -> None:
         """Tell people something that is not a failure."""
@@ -94,7 +112,7 @@ class Context:
         def tell(done: int) -> None:
             self.emit(Progress(self.step_index, activity, offset + done, total))
             self.checkpoint()
-            self._check_deadline()
+            self.check_deadline()
 
         return tell
 
@@ -103,7 +121,8 @@ class Context:
         self.step_index = index
         self.step_deadline = None if timeout_s is None else self.clock.now() + timeout_s
 
-    def _check_deadline(self) -> None:
+    def check_deadline(self) -> None:
+        """Raise StepFailed where the step's own timeout has passed."""
         if self.step_deadline is not None and self.clock.now() > self.step_deadline:
             raise StepFailed(
                 Code.STEP_TIMEOUT,
@@ -139,15 +158,30 @@ class Context:
                 Code.PROTECTED,
                 f"{what}: the chip is read-protected (RDP level 1)",
                 consequence="nothing was written; all flash is as it was",
-                hint="recipes/f072-unprotect.yaml shows the `unprotect` step that opens it and erases all of its flash",
+                hint=self.cause_of_protection + "an `unprotect` step opens it, and erases all of its flash",
                 evidence=self.protection().evidence,
             )
 
     def option_bytes(self) -> bytes:
         """Return the raw option bytes as they are stored; they are kept until something changes them."""
+        return self.option_forecast().stored
+
+    def option_forecast(self) -> OptionForecast:
+        """Return the option bytes as they are stored and as they may be in force."""
         if self._option_bytes is None:
-            self._option_bytes = self.read_stable(self.chip.option_bytes.extent)
+            self._option_bytes = OptionForecast.settled(self.read_stable(self.chip.option_bytes.extent))
         return self._option_bytes
+
+    def option_bytes_written(self, raw: bytes) -> bytes:
+        """Read back after `raw` was written and the board was reset; return what is stored now."""
+        before = self.option_forecast()
+        self._option_bytes = before.written(self.read_stable(self.chip.option_bytes.extent))
+        return self._option_bytes.stored
+
+    @property
+    def power_cycle_needed(self) -> bool:
+        """Whether option bytes are stored that are perhaps not in force."""
+        return self._option_bytes is not None and not self._option_bytes.is_settled
 
     def read_stable(self, extent: AddressRange) -> bytes:
         """Read until two reads in a row agree: what is written back later must not hold an upload's error.
@@ -168,10 +202,11 @@ class Context:
             evidence=self.connection.anomalies.evidence,
         )
 
-    def require_writable(self, what: str, extents: list[AddressRange]) -> None:
+    def require_writable(self, what: str, extents: list[AddressRange], forecast: OptionForecast | None) -> None:
         """Raise Refused where the device's layout or its write protection covers a part of `extents`.
 
         The ROM acknowledges writes to write-protected sectors and does nothing (AN3156 table 4), so it is asked before.
+        `forecast` are the option bytes at that time, None where they cannot be known.
         """
         layout = self.session.description.flash_layout
         closed = [s.extent for s in layout.segments if not s.writable] if layout else []
@@ -183,16 +218,15 @@ class Context:
                     consequence="nothing was written",
                     hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
                 )
-        if self.is_protected() or self.session.description.is_user_dfu:
+        if forecast is None:
             return
-        protected = self.chip.option_bytes.write_protected(self.option_bytes(), self.chip.flash.extent)
-        for sector in protected:
+        for sector in forecast.write_protected(self.chip.option_bytes, self.chip.flash.extent):
             if any(extent.overlaps(sector) for extent in extents):
                 raise Refused(
                     Code.WRITE_PROTECTED,
                     f"{what}: {sector} is write-protected",
                     consequence="nothing was written; the ROM would have acknowledged and ignored it",
-                    hint="clear it with set-option-bytes: {fields: {WRP0: 0xFF, ...}} and a power cycle, before",
+                    hint="before it, clear the WRP field with `set-option-bytes` and `wait-for-power-cycle: {boot0: 1}`",
                 )
 
     def require_rom(self, what: str) -> None:
@@ -209,15 +243,20 @@ class Context:
         """Wait until the board has left and is back at its port; raise LinkUnreliable where it does not come back."""
         timeout_s = self.chip.usb.reconnect_timeout_s
         self.connection.wait_for_departure(timeout_s)
-        if self.connection.wait_for_return(timeout_s) is None:
-            raise LinkUnreliable(
-                Code.NOT_BACK,
-                f"{what}, and the board is not back at port {self.port} after {format_duration(timeout_s)}",
-                consequence=f"{what}, not read back",
-                hint="hold BOOT0 high, power-cycle the board and run again",
-                evidence=self.connection.anomalies.evidence,
-            )
-        self.forget()
+        why = f"not back at port {self.port} after {format_duration(timeout_s)}"
+        try:
+            if self.connection.wait_for_return(timeout_s) is not None:
+                self._protection = None
+                return
+        except AccessDenied as error:
+            why = f"back and cannot be opened: {error.message}"
+        raise LinkUnreliable(
+            Code.NOT_BACK,
+            f"{what}, and the board is {why}",
+            consequence=f"{what}, not read back",
+            hint="hold BOOT0 high, power-cycle the board and run again",
+            evidence=self.connection.anomalies.evidence,
+        )
 
     def power_cycle(self, *, boot0: int, timeout_s: float) -> None:
         """Have the board power-cycled, and wait for it: back in DFU with BOOT0 high, gone for good with BOOT0 low.
@@ -240,9 +279,9 @@ class Context:
             if not self.connection.stays_away(APPLICATION_PROOF_S):
                 raise StepFailed(
                     Code.STILL_IN_DFU,
-                    "with BOOT0 low the board still starts its bootloader",
-                    consequence="the application does not start",
-                    hint="`dfurun info` tells why; recipes/f072-repair-boot.yaml puts the boot option bytes right",
+                    "with BOOT0 low the board is in DFU mode again",
+                    consequence="its bootloader starts, or an application that is a DFU program itself",
+                    hint="`dfurun info` tells why; `set-option-bytes: {from: factory}` puts boot option bytes right",
                 )
             return
         if self.connection.wait_for_return(timeout_s) is None:
@@ -264,6 +303,6 @@ class Context:
             raise Refused(
                 Code.EXPECTATION,
                 f"another board is at port {self.port} now: its unique id is {found}, before it was {known}",
-                consequence="nothing was sent to it; the first board has done the steps before this one",
+                consequence="nothing was sent to it",
                 hint="run the recipe again with the board that is meant",
             )

@@ -12,6 +12,7 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashing import blank_pages, erase_pages, pages_of
+from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import parse_pages, parse_range
 
@@ -71,13 +72,16 @@ class Erase(Step):
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Erase the pages of the abstract board."""
+        findings = self.needs_open_flash(board)
+        findings += self.needs_writable(board, [board.chip.flash.page(page) for page in self.pages])
         for page in self.pages:
             board = board.with_erased(range(page, page + 1))
-        return board, self.needs_open_flash(board)
+        return board, findings
 
-    def preflight(self, context: Context) -> None:
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a page is write-protected, or holds the DFU program itself."""
-        context.require_writable("erase", [context.chip.flash.page(page) for page in self.pages])
+        context.require_writable("erase", [context.chip.flash.page(page) for page in self.pages], forecast)
+        return forecast
 
     def execute(self, context: Context) -> Result:
         """Erase page by page."""
@@ -87,7 +91,7 @@ class Erase(Step):
             pages = [page for page, blank in blank_pages(context, pages).items() if not blank]
         if not pages:
             return Result(Outcome.OK, f"{_count(len(self.pages))} blank already")
-        context.journal.before_destruction("erase", pages=pages)
+        context.begin_destruction("erase", f"erase {_count(len(pages))}", pages=pages)
         erase_pages(context, pages)
         return Result(Outcome.CHANGED, f"{_count(len(pages))} erased")
 

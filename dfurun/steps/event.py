@@ -106,7 +106,8 @@ class StepFinished:
 class UnitFinished:
     """A unit's run ended. `code` and `message` are those of the failure, where there is one.
 
-    `verified` says whether everything that the recipe writes was read back by it.
+    `verified` says whether everything that the recipe writes was read back by it, `power_cycle_needed` whether option bytes
+    were written that are perhaps not in force yet.
     """
 
     exit_status: int
@@ -121,6 +122,7 @@ class UnitFinished:
     anomalies: Mapping[str, int]
     transfers: int
     pages_redone: int
+    power_cycle_needed: bool = False
 
 
 Event = (

@@ -30,20 +30,21 @@ class Expect:
         )
 
     def check(self, board: BoardIdentity) -> None:
-        """Raise Refused where what the board told is not what is expected; what it could not tell passes."""
+        """Raise Refused where what the board told is not what is expected, or where it told nothing of it."""
         wanted, found = self.flash_size_bytes, board.flash_size_bytes
-        if None not in (wanted, found) and wanted != found:
-            raise _refused("a flash of " + format_size(wanted or 0), format_size(found or 0))
-        if None not in (self.bootloader_id, board.bootloader_id) and self.bootloader_id != board.bootloader_id:
-            raise _refused(f"bootloader id 0x{self.bootloader_id:02X}", f"0x{board.bootloader_id:02X}")
-        if self.unique_ids and board.unique_id is not None and board.unique_id not in self.unique_ids:
+        if wanted is not None and wanted != found:
+            raise _refused("a flash of " + format_size(wanted), None if found is None else format_size(found))
+        rom_id = board.bootloader_id
+        if self.bootloader_id is not None and self.bootloader_id != rom_id:
+            raise _refused(f"bootloader id 0x{self.bootloader_id:02X}", None if rom_id is None else f"0x{rom_id:02X}")
+        if self.unique_ids and board.unique_id not in self.unique_ids:
             raise _refused("one of the listed unique ids", board.unique_id)
 
 
-def _refused(wanted: str, found: str) -> Refused:
+def _refused(wanted: str, found: str | None) -> Refused:
     return Refused(
         Code.EXPECTATION,
-        f"the recipe expects {wanted}, the board has {found}",
+        f"the recipe expects {wanted}, the board " + ("does not tell" if found is None else f"has {found}"),
         consequence="nothing was written",
         hint="is this the right recipe for this board? `dfurun info` shows what is attached",
     )

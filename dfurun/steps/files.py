@@ -21,7 +21,7 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
             raise Refused(
                 Code.FILE_EXISTS,
                 f"{path} is there already and holds something else",
-                consequence="the file was kept, the board was only read",
+                consequence="nothing was overwritten",
                 hint="move it away, or overwrite it with --force",
             )
         replace_file(path, data)
@@ -29,7 +29,7 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
         raise StepFailed(
             Code.FILE_UNWRITABLE,
             f"{path} cannot be written: {error.strerror or error}",
-            consequence="the board was only read",
+            consequence="nothing was saved",
         ) from None
     return True
 

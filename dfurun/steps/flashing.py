@@ -99,6 +99,7 @@ def settle(context: Context, memory: MemoryImage) -> None:
         if redo == REDO_LIMIT:
             break
         contents = {page: _wanted(context, memory, page) for page in wrong}
+        context.journal.before_destruction("rewrite", pages=wrong)
         for page, content in contents.items():
             context.pages_redone += 1
             context.session.erase_page(flash.page(page).start)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from dfurun.errors import Code, Finding, StepFailed
+from dfurun.errors import Code, Finding, Refused, StepFailed
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
@@ -15,6 +15,7 @@ from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, parse_address
 
 DEPARTURE_TIMEOUT_S = 5.0
+BACK_FACTOR = 3  # times the shortest time in which a ROM is back on the bus
 VECTOR_ALIGNMENT_BYTES = 4  # a vector table is words; cores with VTOR want more, and check it themselves
 
 
@@ -52,12 +53,17 @@ class LeaveDfu(Step):
 
     def execute(self, context: Context) -> Result:
         """Set the address (a protected chip refuses that and starts its flash anyway), leave, and watch the bus."""
-        entry = None if context.is_protected() else self.entry
-        if entry is not None:
+        proof_s, entry = 0.0, None
+        if context.is_protected():
+            self._require_start_of_flash(context)
+            # What is there cannot be read: where it is no application, the ROM resets and is back (AN2662 4.5.5).
+            proof_s = BACK_FACTOR * context.chip.usb.connect_minimum_s
+        else:
+            entry = self.entry
             self._require_application(context)
         context.journal.write("leave-dfu")
         context.session.leave(entry)
-        if not context.connection.wait_for_departure(DEPARTURE_TIMEOUT_S) or not context.connection.stays_away(0):
+        if not context.connection.wait_for_departure(DEPARTURE_TIMEOUT_S) or not context.connection.stays_away(proof_s):
             raise StepFailed(
                 Code.STILL_IN_DFU,
                 f"the board is still in its bootloader at port {context.port}",
@@ -65,6 +71,17 @@ class LeaveDfu(Step):
                 hint="set BOOT0 low and power-cycle the board",
             )
         return Result(Outcome.CHANGED, f"started what is at {format_address(self.entry)}")
+
+    def _require_start_of_flash(self, context: Context) -> None:
+        """Refuse another address on a protected chip: it takes none, and starts its flash from the beginning."""
+        start = context.chip.flash.extent.start
+        if self.entry != start:
+            raise Refused(
+                Code.PROTECTED,
+                f"leave-dfu: a read-protected chip can only be left for {format_address(start)}",
+                consequence="nothing was sent",
+                hint="leave without `address`",
+            )
 
     def _require_application(self, context: Context) -> None:
         """Refuse to leave for what cannot run: the ROM would reset, or the core would hang off the bus (AN2662 4.5.5)."""

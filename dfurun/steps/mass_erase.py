@@ -10,6 +10,7 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashing import erase_pages
+from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Result, Step
 from dfurun.units import format_size
 
@@ -23,17 +24,19 @@ class MassErase(Step):
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Erase all pages of the abstract board."""
-        return board.with_all_erased(), self.needs_open_flash(board)
+        findings = self.needs_open_flash(board) + self.needs_writable(board, [board.chip.flash.extent])
+        return board.with_all_erased(), findings
 
-    def preflight(self, context: Context) -> None:
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a part of the flash is write-protected, or is the DFU program itself."""
-        context.require_writable("mass-erase", [context.chip.flash.extent])
+        context.require_writable("mass-erase", [context.chip.flash.extent], forecast)
+        return forecast
 
     def execute(self, context: Context) -> Result:
         """Erase at once, or page by page where the chip's ROM has no mass erase."""
         context.require_readable("mass-erase")
         flash = context.chip.flash
-        context.journal.before_destruction("mass-erase")
+        context.begin_destruction("mass-erase", "erase all flash")
         if context.chip.rom.mass_erase:
             context.session.mass_erase()
         else:

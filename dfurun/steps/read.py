@@ -18,7 +18,7 @@ from dfurun.units import AddressRange, format_size, parse_range
 
 @dataclass(frozen=True, slots=True)
 class Read(Step):
-    """`file` is relative to the working directory and never leaves it."""
+    """`file` is relative to the working directory."""
 
     keyword: ClassVar[str] = "read"
     extent: AddressRange
@@ -52,6 +52,8 @@ class Read(Step):
 
     def execute(self, context: Context) -> Result:
         """Read and save; a file that is there already is kept, unless it is the same."""
+        if self.extent == context.chip.option_bytes.extent:
+            context.require_rom("read of option bytes")
         context.require_readable("read")
         data = context.session.read(self.extent, context.progress("read", self.extent.size_bytes))
         path = context.output_folder / Path(self.file)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from dfurun.chips import Chip, FieldValue, Guard, OptionLayout
+from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
 from dfurun.chips.option_bytes import matches
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, StepFailed
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import OptionBytesPlanned, Outcome
+from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.option_fields import parse_fields
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
@@ -61,12 +62,14 @@ class SetOptionBytes(Step):
         """What the recipe alone says is for ever."""
         return next((guard.means for guard in self._named_guards() if guard.irreversible), None)
 
-    def preflight(self, context: Context) -> None:
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Judge the guards on the board's own bytes, before anything destructive."""
         context.require_rom(self.keyword)
-        if not context.is_protected():
-            before = context.option_bytes()
-            self._check_guards(context, before, self._target(before))
+        if forecast is None:
+            return None
+        after = self._target(forecast.stored)
+        self._check_guards(context, forecast.stored, after)
+        return forecast.written(after)
 
     def execute(self, context: Context) -> Result:
         """Read, change, check, show, write once, follow the reset, read back."""
@@ -86,19 +89,24 @@ class SetOptionBytes(Step):
         context.emit(OptionBytesPlanned(self.head.index, before, after, changes))
         if before == after:
             return Result(Outcome.OK, "already as named")
-        context.journal.before_destruction("option-bytes", before=before.hex(), after=after.hex())
+        context.begin_destruction("option-bytes", "write option bytes", before=before.hex(), after=after.hex())
         context.session.write_option_bytes(after)
         return self._read_back(context, after, changes)
 
     def _read_back(self, context: Context, after: bytes, changes: tuple[str, ...]) -> Result:
         layout = self.chip.option_bytes
-        done = ", ".join(changes) or "complements put right"
-        level = layout.decode(after)["RDP"]
+        done = ", ".join(changes) or "erased bytes programmed"
+        fields = layout.decode(after)
+        level = fields["RDP"]
         try:
             context.reopen_after_reset("option bytes written")
         except LinkUnreliable as error:
-            if error.code is Code.NOT_BACK and level == PERMANENT_LEVEL:
+            if error.code is not Code.NOT_BACK:
+                raise
+            if level == PERMANENT_LEVEL:
                 return Result(Outcome.CHANGED, f"{done}; not back, as RDP level 2 has it")
+            if self.chip.starts(fields, boot0=1) is not BootTarget.SYSTEM_MEMORY:
+                return Result(Outcome.CHANGED, f"{done}; not back, as these bytes do not start the bootloader")
             raise
         if context.is_protected():
             if level != OPEN_LEVEL:
@@ -110,7 +118,7 @@ class SetOptionBytes(Step):
                 hint="`unprotect` opens it and erases all of its flash",
                 evidence=context.protection().evidence,
             )
-        found = context.option_bytes()
+        found = context.option_bytes_written(after)
         if layout.effective(found) != layout.effective(after):
             raise StepFailed(
                 Code.OPTION_BYTES_DIFFER,
@@ -121,8 +129,22 @@ class SetOptionBytes(Step):
         return Result(Outcome.CHANGED, done)
 
     def _target(self, before: bytes) -> bytes:
+        """Return the bytes to write; raise Refused where that would give unnamed, spoiled bytes a value nobody chose."""
         layout = self.chip.option_bytes
-        return layout.encode(layout.factory if self.from_factory else before, self.fields)
+        if self.from_factory:
+            return layout.encode(layout.factory, self.fields)
+        named = {layout.fields[name].byte for name in self.fields if layout.fields[name].is_whole_byte}
+        spoiled = [offset for offset in layout.spoiled(before) if offset not in named]
+        if spoiled:
+            holders = [name for name, field in layout.fields.items() if field.byte in spoiled]
+            raise Refused(
+                Code.OPTION_BYTES_SPOILED,
+                f"the complement does not fit at +{spoiled[0]} ({', '.join(holders)}): the chip takes that byte as 0xFF, "
+                f"stored is 0x{before[spoiled[0]]:02X}",
+                consequence="nothing was written",
+                hint="say what it should be: name all of its fields' byte, or use `from: factory`",
+            )
+        return layout.encode(before, self.fields)
 
     def _known_after(self) -> Mapping[str, FieldValue]:
         """Return the fields whose value after this step the recipe alone tells."""

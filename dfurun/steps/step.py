@@ -13,7 +13,8 @@ from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
-from dfurun.units import parse_duration
+from dfurun.steps.forecast import OptionForecast
+from dfurun.units import AddressRange, parse_duration
 
 PROTECTS_WHAT_FOLLOWS = "protects-what-follows"
 
@@ -60,6 +61,10 @@ class Head:
         timeout = body.get("timeout")
         return cls(index, path, body.get("id"), body.get("name"), parse_duration(timeout) if timeout else None)
 
+    def timeout_or(self, default_s: float) -> float:
+        """Return the recipe's timeout, or `default_s` where it gives none; 0s does not wait at all."""
+        return default_s if self.timeout_s is None else self.timeout_s
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -94,8 +99,13 @@ class Step(ABC):
     def execute(self, context: Context) -> Result:
         """Do it on the board; raise DfurunError where it fails."""
 
-    def preflight(self, context: Context) -> None:
-        """Refuse, from what the board says, before the first destructive transfer of the run. Raise Refused."""
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
+        """Refuse, from what the board says, before anything destructive. Raise Refused.
+
+        `forecast` are the option bytes when the step's turn comes, None where they cannot be known; return them as the step
+        leaves them.
+        """
+        return forecast
 
     @property
     def irreversible(self) -> str | None:
@@ -148,6 +158,21 @@ class Step(ABC):
                 )
             )
         return findings
+
+    def needs_writable(self, board: AbstractBoard, extents: Sequence[AddressRange], *keys: str | int) -> list[Finding]:
+        """Return a finding where an earlier step of the recipe write-protects a part of `extents`."""
+        covered = next((p for p in board.write_protected for e in extents if p.overlaps(e)), None)
+        if covered is None or board.write_protected_by is None or PROTECTS_WHAT_FOLLOWS in board.allow:
+            return []
+        return [
+            self.finding(
+                Code.GUARD,
+                f"the recipe write-protects {covered} before this {self.keyword}",
+                *keys,
+                hint=f"protect last, or write `allow: [{PROTECTS_WHAT_FOLLOWS}]`",
+                related=(Related(board.write_protected_by, "protected here"),),
+            )
+        ]
 
 
 def did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:

@@ -32,17 +32,18 @@ class Unprotect(Step):
             return Result(Outcome.OK, "not protected, nothing was sent")
         evidence = context.protection().evidence
         context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
-        context.journal.before_destruction("read-unprotect", evidence=list(evidence))
+        words = "send Read Unprotect, which erases all flash"
+        context.begin_destruction("read-unprotect", words, evidence=list(evidence))
         context.session.read_unprotect()
         self._follow_reset(context)
         if not context.connection.is_open or context.is_protected():
             # RM0091 section 4: an F0 loads its option bytes at power-on, not at the ROM's reset.
-            context.power_cycle(boot0=1, timeout_s=self.head.timeout_s or POWER_CYCLE_TIMEOUT_S)
+            context.power_cycle(boot0=1, timeout_s=self.head.timeout_or(POWER_CYCLE_TIMEOUT_S))
         if context.is_protected():
             raise StepFailed(
                 Code.STILL_PROTECTED,
                 "the chip is still read-protected after Read Unprotect and a power cycle",
-                consequence="its flash is erased or as it was; nothing else was changed",
+                consequence="whether its flash was erased cannot be read",
                 hint="take all power from the board, USB and debugger included, for some seconds, and run again",
                 evidence=context.protection().evidence,
             )

@@ -10,6 +10,7 @@ from dfurun.errors import Code, Finding
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
 
 
@@ -34,8 +35,12 @@ class WaitForPowerCycle(Step):
             findings.append(self.finding(Code.STEP_ORDER, message, hint="make `connect` the first step"))
         return replace(board, presence=Presence.CONNECTED if self.boot0 else Presence.LEFT), findings
 
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
+        """Load what is stored."""
+        return forecast.power_cycled() if forecast else None
+
     def execute(self, context: Context) -> Result:
         """Ask, and watch the port."""
-        context.power_cycle(boot0=self.boot0, timeout_s=self.head.timeout_s or POWER_CYCLE_TIMEOUT_S)
-        words = "back in DFU with BOOT0 high" if self.boot0 else "BOOT0 low: it runs its application"
+        context.power_cycle(boot0=self.boot0, timeout_s=self.head.timeout_or(POWER_CYCLE_TIMEOUT_S))
+        words = "back in DFU with BOOT0 high" if self.boot0 else "with BOOT0 low, not in DFU mode any more"
         return Result(Outcome.OK, words)

@@ -12,7 +12,8 @@ from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashing import aligned, changed_pages, pages_of, rewrite, write_erased
-from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Result, Scope, Step
+from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
 
 
@@ -55,22 +56,24 @@ class Write(Step):
         if not self.only_changed:
             findings += self._not_erased(board)
         findings += self._overlaps(board, extents)
-        findings += self._protected_before(board, extents)
+        findings += self.needs_writable(board, extents, "image")
         kept = tuple(w for w in board.written if w.image.name != self.image.name)
         written = Written(self.path, self.image, extents)
         return replace(board, written=(*kept, written), verified=board.verified - {self.image.name}), findings
 
-    def preflight(self, context: Context) -> None:
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a page is write-protected, or holds the DFU program itself."""
         extents = [context.chip.flash.page(page) for page in pages_of(context.chip.flash, self.image.memory)]
-        context.require_writable("write", extents)
+        context.require_writable("write", extents, forecast)
+        return forecast
 
     def execute(self, context: Context) -> Result:
         """Program the image, the page of its vector table last."""
         context.require_readable("write")
         memory, size = self.image.memory, format_size(self.image.memory.size_bytes)
         if not self.only_changed:
-            context.journal.before_destruction("write", image=self.image.name, sha256=self.image.sha256)
+            image = self.image
+            context.begin_destruction("write", f"write {image.name}", image=image.name, sha256=image.sha256)
             write_erased(context, memory)
             return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
         changed = changed_pages(context, memory)
@@ -117,21 +120,6 @@ class Write(Step):
                     )
                 )
         return findings
-
-    def _protected_before(self, board: AbstractBoard, extents: tuple[AddressRange, ...]) -> list[Finding]:
-        covered = next((p for p in board.write_protected for e in extents if p.overlaps(e)), None)
-        if covered is None or PROTECTS_WHAT_FOLLOWS in board.allow:
-            return []
-        related = (Related(board.write_protected_by, "protected here"),) if board.write_protected_by else ()
-        return [
-            self.finding(
-                Code.GUARD,
-                f"the recipe write-protects {covered} before it writes it",
-                "image",
-                hint=f"protect last, or write `allow: [{PROTECTS_WHAT_FOLLOWS}]`",
-                related=related,
-            )
-        ]
 
 
 def _pages(context: Context, image: ImageFile) -> int:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfurun.chips import BootTarget, FieldValue, load_chip
-from dfurun.chips.option_bytes import names
 from dfurun.units import AddressRange
 
 CHIP = load_chip("stm32f072xb")
@@ -107,7 +106,7 @@ def test_naming_nothing_changes_nothing() -> None:
 def test_the_thread_s_user_byte_is_repaired_by_name_and_the_rest_kept() -> None:
     broken = raw(b2=0x77, b4=0x12, b8=0xFE)
     assert LAYOUT.encode(broken, {"BOOT_SEL": 1, "nBOOT0": 1}) == raw(b4=0x12, b8=0xFE)
-    assert names(LAYOUT.cleared_reserved(broken)) == "nBOOT0, BOOT_SEL"
+    assert [field.name for field in LAYOUT.cleared_reserved(broken)] == ["nBOOT0", "BOOT_SEL"]
 
 
 def test_a_level_is_written_by_its_own_code() -> None:

@@ -99,6 +99,18 @@ def test_bits_that_lock_nothing_more_are_left_alone(dfurun: Dfurun, tmp_path: Pa
     assert stored.hex() == "aa557788" + "12edff00" + "ff00" * 4
 
 
+def test_option_bytes_that_did_not_take_are_a_failure(
+    dfurun: Dfurun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ROM that acknowledges the write, and neither does it nor resets: only the read-back shows it."""
+    monkeypatch.setattr("dfurun.dfuse.session.Session.write_option_bytes", lambda session, raw: None)
+    recipe = write_recipe(tmp_path, "steps:", "  - connect", "  - set-option-bytes: {fields: {DATA0: 0x12}}")
+    done = dfurun(recipe, "--sim", *VIRTUAL)
+    assert (done.exit, done.codes) == (1, {"option-bytes-differ"})
+    assert "read back as AA55 FF00 FF00 FF00" in done.err
+    assert "written were AA55 FF00 12ED FF00" in done.err
+
+
 def _with_guard(when: dict[str, int]):  # type: ignore[no-untyped-def]
     from dataclasses import replace
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Dfurun
@@ -228,3 +229,60 @@ def test_ctrl_c_while_writing_waits_for_the_block(
     assert '"outcome": "interrupted"' in (tmp_path / "record.json").read_text()
     assert '"exit": 130' in (tmp_path / "record.json").read_text()
     assert dfurun(recipes / "f072-release.yaml", *flash).exit == 0
+
+
+def test_a_board_that_a_dead_run_has_protected_is_told_so_until_it_is_open(
+    dfurun: Dfurun, recipes: Path, tmp_path: Path
+) -> None:
+    """Power lost inside an option-byte write: erased bytes read as RDP level 1, and only the journal knows why."""
+    state = tmp_path / "board.json"
+    make_board(state, level=0, option_bytes=BOOT_BITS_CLEARED)
+    flash = ["--sim-state", str(state), "--sim-clock", "virtual"]
+    options = tmp_path / "options.yaml"
+    options.write_text(
+        "dfurun: 1\nname: options\nchip: stm32f072xb\nsteps:\n  - connect\n  - set-option-bytes: {from: factory}\n"
+    )
+    program = (
+        "import os, sys; from dfurun.dfuse.session import Session; from dfurun.cli.main import run\n"
+        "Session.write_option_bytes = lambda *parts: os._exit(9)\n"
+        "run(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, str(options), *flash]
+    assert subprocess.run(command, check=False, cwd=ROOT).returncode == 9
+    assert dfurun("sim", "set-option-bytes", state, "--raw", "FF" * 16).exit == 0
+    for _ in range(2):
+        done = dfurun(options, *flash)
+        assert (done.exit, "protected" in done.codes) == (6, True)
+        assert "probably interrupted by the run of" in done.err
+    assert dfurun(recipes / "f072-unprotect.yaml", *flash).exit == 0
+    dfurun("sim", "protect", state, 1)
+    done = dfurun(options, *flash)
+    assert "protected, cause unknown" in done.err
+
+
+def test_what_will_be_destroyed_is_in_the_journal_before_it_is_sent(
+    dfurun: Dfurun, recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each destructive command, the port's journal on the disk names it already."""
+    state = tmp_path / "board.json"
+    make_board(state, level=1, option_bytes=FACTORY)
+    carry, missing = SimulatedBoard.control, []
+    wanted = {b"\x92": "read-unprotect", b"\x41": "mass-erase"}
+
+    def look(board: SimulatedBoard, setup: Any, data: bytes = b"") -> bytes:
+        entry = wanted.get(data) or ("option-bytes" if len(data) == 16 else "write" if len(data) > 16 else None)
+        if entry is not None:
+            journals = "".join(path.read_text() for path in (tmp_path / "state" / "journals").iterdir())
+            if f'"entry": "{entry}"' not in journals:
+                missing.append(entry)
+        return carry(board, setup, data)
+
+    monkeypatch.setattr(SimulatedBoard, "control", look)
+    text = (recipes / "f072-release.yaml").read_text().replace("nBOOT0: 1,", "nBOOT0: 1, DATA0: 0x12,")
+    for name in ("f072-blinky.hex",):
+        (tmp_path / "firmware").mkdir()
+        (tmp_path / "firmware" / name).write_bytes((recipes / "firmware" / name).read_bytes())
+    (tmp_path / "recipe.yaml").write_text(text)
+    done = dfurun(tmp_path / "recipe.yaml", "--sim-state", state, "--sim-clock", "virtual")
+    assert done.exit == 0, done.err
+    assert missing == []

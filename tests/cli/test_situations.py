@@ -130,7 +130,8 @@ SITUATIONS = [
         shipped="f072-release.yaml", options=fault("stays"),
     ),
     Situation(
-        "a board that starts its bootloader with BOOT0 low", 1, "still-in-dfu", ("with BOOT0 low the board still starts",),
+        "a board that starts its bootloader with BOOT0 low", 1, "still-in-dfu",
+        ("with BOOT0 low the board is in DFU mode again",),
         steps=("wait-for-power-cycle: {boot0: 0}",), arrange=(("set-option-bytes", "USER=0x77"),),
     ),
     Situation(
@@ -160,6 +161,87 @@ SITUATIONS = [
     Situation(
         "a reserved bit that reads 0", 0, "reserved-bit-cleared", ("BOOT_SEL reads 0 and must stay 1",),
         steps=("set-option-bytes: {fields: {DATA0: 0x12}}",), arrange=(("set-option-bytes", "BOOT_SEL=0", "nBOOT0=0"),),
+    ),
+    Situation(
+        "a DFU program that does not tell who it is", 6, "expectation", ("bootloader id 0xA1, the board does not tell",),
+        steps=("erase: {pages: 20-30}",), top=("expect: {bootloader-id: 0xA1}",), arrange=(("new", "--user-dfu", "--force"),),
+    ),
+    Situation(
+        "another board than expected shows after unprotect", 6, "expectation",
+        ("bootloader id 0xA2, the board has 0xA1", "so far this run has begun to send Read Unprotect, which erases all flash"),
+        steps=("unprotect",), top=("expect: {bootloader-id: 0xA2}",), arrange=(("protect", "1"),),
+    ),
+    Situation(
+        "write protection that the recipe clears first", 0, "", ("WRP0 0xFE -> 0xFF", "PASS"),
+        steps=(
+            "set-option-bytes: {fields: {WRP0: 0xFF}}", "wait-for-power-cycle: {boot0: 1}", "mass-erase", FLASH,
+            "verify: {image: application}",
+        ),
+        arrange=(("set-option-bytes", "WRP0=0xFE"),),
+    ),
+    Situation(
+        "write protection that is cleared and still in force", 6, "write-protected", ("wait-for-power-cycle: {boot0: 1}",),
+        steps=("set-option-bytes: {fields: {WRP0: 0xFF}}", "mass-erase"), arrange=(("set-option-bytes", "WRP0=0xFE"),),
+    ),
+    Situation(
+        "a protected chip is left for another address", 6, "protected", ("can only be left for 0x08000000",),
+        steps=("leave-dfu: {address: 0x08004000}",), arrange=(("protect", "1"),),
+    ),
+    Situation(
+        "a protected chip without an application", 1, "still-in-dfu", ("still in its bootloader",),
+        steps=("leave-dfu",), arrange=(("protect", "1"),),
+    ),
+    Situation(
+        "protection that is stored and not in force", 0, "power-cycle-needed", ("at the next power-on", "PASS"),
+        shipped="f072-protect.yaml",
+    ),
+    Situation(
+        "option bytes written, and the board cannot be opened again", 7, "not-back",
+        ("back and cannot be opened", "so far this run has begun to write option bytes"),
+        steps=("set-option-bytes: {fields: {DATA0: 0x12}}",), options=fault("no-permission:skip=1,count=always"),
+    ),
+    Situation(
+        "a backup that comes too late", 6, "file-exists", ("so far this run has begun to erase all flash, write application",),
+        steps=("mass-erase", FLASH, 'read: {range: "0x08000000+2K", file: backup.bin}'), files={"backup.bin": "else"},
+    ),
+    Situation(
+        "reading after the recipe has protected the chip", 6, "protected",
+        ("so far this run has begun to erase all flash, write application, write option bytes",),
+        steps=("mass-erase", FLASH, "set-option-bytes: {fields: {RDP: level-1}}", "verify: {image: application}"),
+        top=("allow: [protects-what-follows]",), arrange=(("new", "--option-reload", "reset", "--force"),),
+    ),
+    Situation(
+        "option bytes of a DFU program in user flash", 6, "not-a-rom", ("so far this run has begun to erase 11 pages",),
+        steps=("erase: {pages: 20-30}", "check-option-bytes: {fields: {DATA0: 0xFF}}"),
+        arrange=(("new", "--user-dfu", "--force"),),
+    ),
+    Situation(
+        "a backup of option bytes from a DFU program in user flash", 6, "not-a-rom", ("hold BOOT0 high",),
+        steps=('read: {range: "0x1FFFF800+16", file: option-bytes.bin}',), arrange=(("new", "--user-dfu", "--force"),),
+    ),
+    Situation(
+        "damaged option bytes that nobody named", 6, "option-bytes-spoiled", ("does not fit at +4 (DATA0)", "stored is 0x12"),
+        steps=("set-option-bytes: {fields: {DATA1: 0x34}}",),
+        arrange=(("set-option-bytes", "--raw", "AA55FF0012FFFF00FF00FF00FF00FF00"),),
+    ),
+    Situation(
+        "damaged option bytes that the recipe names", 0, "", ("DATA0 0xFF -> 0x34",),
+        steps=("set-option-bytes: {fields: {DATA0: 0x34}}",),
+        arrange=(("set-option-bytes", "--raw", "AA55FF0012FFFF00FF00FF00FF00FF00"),),
+    ),
+    Situation(
+        "option bytes that do not start the bootloader any more", 0, "",
+        ("not back, as these bytes do not start the bootloader",),
+        steps=("set-option-bytes: {fields: {nBOOT1: 0}}",), top=("allow: [bootloader-hidden]",),
+        arrange=(("new", "--option-reload", "reset", "--force"),),
+    ),
+    Situation(
+        "a step that was done and too late", 1, "step-timeout", ("did not end within its timeout",),
+        steps=("mass-erase: {timeout: 1ms}",),
+    ),
+    Situation(
+        "no time at all for the power cycle", 7, "no-power-cycle", ("within 0 ms",),
+        steps=("wait-for-power-cycle: {boot0: 1, timeout: 0s}",), options=("--sim-operator", "absent"),
     ),
     Situation(
         "a link that had to be asked again", 0, "unreliable-answers", ("had to be repeated", "PASS"),

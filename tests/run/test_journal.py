@@ -12,8 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfurun.errors import StepFailed
 from dfurun.run import journal
-from dfurun.run.journal import UnfinishedRun, UnitJournal, read_journal, state_folder, unfinished_run
+from dfurun.run.journal import (
+    UnfinishedRun,
+    UnitJournal,
+    cause_of_protection,
+    read_journal,
+    state_folder,
+    unfinished_run,
+)
 
 RECIPE = {"path": "recipes/f072-release.yaml", "name": "F072 release", "sha256": "0" * 64}
 
@@ -96,7 +104,7 @@ def test_a_disk_that_fails_is_an_error_before_anything_destructive(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(StepFailed, match=r"1-2\.jsonl cannot be written: Input/output error"):
         unit.before_destruction("mass-erase")
 
 
@@ -126,16 +134,40 @@ def test_a_run_that_did_not_end_is_told_with_its_recipe_and_step(tmp_path: Path)
     assert before is not None
     assert str(before) == f"the run of F072 release that began at {before.started} did not end, in step mass-erase"
     assert before.last_entry == "mass-erase"
-    assert not before.may_have_protected
 
 
 @pytest.mark.parametrize("entry", ["option-bytes", "read-unprotect"])
-def test_a_run_that_ended_inside_an_option_byte_write_may_have_protected_the_chip(tmp_path: Path, entry: str) -> None:
+def test_a_run_that_ended_inside_an_option_byte_write_is_the_probable_cause_of_protection(
+    tmp_path: Path, entry: str
+) -> None:
     first, _ = started(tmp_path)
     first.before_destruction(entry)
-    _, before = started(tmp_path)
-    assert before is not None
-    assert before.may_have_protected
+    path = tmp_path / "1-2.jsonl"
+    words = cause_of_protection(path)
+    assert words is not None
+    assert words.startswith("probably interrupted by the run of 20")
+    second, _ = started(tmp_path)
+    second.write("board", protection="read-protected")
+    second.write("end", outcome="refused")
+    assert cause_of_protection(path) == words, "a run that only looked does not forget it"
+
+
+@pytest.mark.parametrize(
+    ("entry", "details"),
+    [
+        ("step", {"step": "set-option-bytes", "outcome": "changed"}),
+        ("step", {"step": "unprotect", "outcome": "changed"}),
+        ("board", {"protection": "not protected"}),
+    ],
+)
+def test_what_ended_well_or_was_seen_open_explains_no_protection(
+    tmp_path: Path, entry: str, details: dict[str, str]
+) -> None:
+    first, _ = started(tmp_path)
+    first.before_destruction("option-bytes")
+    first.write(entry, **details)
+    assert cause_of_protection(tmp_path / "1-2.jsonl") is None
+    assert cause_of_protection(tmp_path / "absent.jsonl") is None
 
 
 def test_only_the_last_run_counts(tmp_path: Path) -> None:
@@ -207,7 +239,7 @@ def test_an_unfinished_run_is_told_even_where_its_journal_is_put_aside(
     monkeypatch.setattr(journal, "KEPT_BYTES", 100)
     _, before = started(tmp_path)
     assert before is not None
-    assert before.may_have_protected
+    assert cause_of_protection(tmp_path / "1-2.jsonl") is not None
 
 
 def test_journals_are_in_the_folder_that_the_environment_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

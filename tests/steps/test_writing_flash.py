@@ -172,3 +172,29 @@ def test_without_verify_the_result_says_so(tmp_path: Path, steps: tuple[str, ...
     image = MemoryImage.of([Piece(FLASH.start, bytes(100))])
     finished, _ = run_on(board_with(b""), write_recipe(tmp_path, image, *steps), tmp_path)
     assert (finished.exit_status, finished.verified) == (0, False)
+
+
+def test_a_corrupt_read_in_verify_rewrites_nothing(tmp_path: Path) -> None:
+    """What differs is read once more: an upload can be corrupt as well."""
+    image = MemoryImage.of([Piece(FLASH.start, b"\x00\x40\x00\x20" + bytes(range(200)) * 20)])
+    board = board_with(image.overlay(FLASH, b"\xff" * FLASH.size_bytes), "corrupt-upload:skip=5")
+    recipe = write_recipe(tmp_path, image, "verify: {image: image}")
+    finished, messages = run_on(board, recipe, tmp_path)
+    assert finished.exit_status == 0, messages
+    assert (finished.pages_redone, sum(board.flash.erase_counts)) == (0, 0)
+
+
+def test_a_doubtful_page_is_put_right_before_the_vector_table_is_written(tmp_path: Path) -> None:
+    """While another page may be wrong, the image must not boot."""
+    image = MemoryImage.of([Piece(FLASH.start, b"\x00\x40\x00\x20" + bytes(range(200)) * 30)])
+    board = board_with(b"\x00" * FLASH.size_bytes, "lost-program", "lost-reply:request=GETSTATUS,skip=22")
+    recipe = write_recipe(tmp_path, image, "write: {image: image, mode: changed}", "verify: {image: image}")
+    finished, messages = run_on(board, recipe, tmp_path)
+    assert finished.exit_status == 0, messages
+    assert finished.pages_redone == 1
+    blocks = [
+        entry.data for entry in board.trace if entry.setup.name == "DNLOAD" and entry.setup.value >= 2 and entry.data
+    ]
+    assert blocks[-1][:4] == b"\x00\x40\x00\x20"
+    expected = image.overlay(FLASH, bytes(FLASH.size_bytes))
+    assert bytes(board.flash.contents)[: 3 * PAGE] == expected[: 3 * PAGE]

@@ -1,0 +1,43 @@
+"""What option bytes a board has, or will have when the steps ahead are done: as stored, and as they may be in force.
+
+An STM32F0 loads its option bytes at power-on, and perhaps at its ROM's reset (RM0091 section 4; docs/hardware.md). Until a
+power cycle both the bytes before a change and the bytes after it may be what the chip obeys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfurun.chips import OptionLayout
+from dfurun.units import AddressRange
+
+
+@dataclass(frozen=True, slots=True)
+class OptionForecast:
+    """Raw option bytes: what is stored, and every image that may be in force."""
+
+    stored: bytes
+    in_force: frozenset[bytes]
+
+    @classmethod
+    def settled(cls, stored: bytes) -> OptionForecast:
+        """Return the forecast of a board that has loaded what it stores."""
+        return cls(stored, frozenset({stored}))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is stored is in force for certain."""
+        return self.in_force == {self.stored}
+
+    def written(self, raw: bytes) -> OptionForecast:
+        """Return the forecast after these bytes were written."""
+        return OptionForecast(raw, self.in_force | {raw})
+
+    def power_cycled(self) -> OptionForecast:
+        """Return the forecast after a power cycle."""
+        return OptionForecast.settled(self.stored)
+
+    def write_protected(self, layout: OptionLayout, flash: AddressRange) -> list[AddressRange]:
+        """Return the sectors that may be write-protected."""
+        images = self.in_force | {self.stored}
+        return sorted({sector for raw in images for sector in layout.write_protected(raw, flash)})
