@@ -163,8 +163,10 @@ def test_devices_says_how_to_enter_dfu_where_there_is_none(dfurun: Dfurun) -> No
     dfurun("sim", "new", "board.json")
     dfurun("sim", "power-cycle", "board.json", "--boot0", "0")
     done = dfurun("devices", "--sim-state", "board.json")
-    assert (done.exit, done.out) == (0, "")
+    assert (done.exit, done.out) == (4, "")
+    assert "no board in DFU mode is on the bus" in done.err
     assert "hold BOOT0 high" in done.err
+    assert dfurun("devices", "--sim-state", "board.json", "--json").lines[-1] == {"event": "result", "exit": 4}
 
 
 def test_info_tells_everything_of_a_board(dfurun: Dfurun) -> None:
@@ -238,8 +240,45 @@ def test_a_bug_exits_9_and_asks_for_a_report(dfurun: Dfurun, monkeypatch: pytest
 def test_quiet_shows_failures_and_the_verdict(dfurun: Dfurun, recipes: Path) -> None:
     done = dfurun(recipes / "f072-release.yaml", "--sim", *VIRTUAL, "--quiet")
     assert done.exit == 0
-    assert "PASS" in done.err
-    assert "mass-erase" not in done.err
+    (verdict,) = done.err.splitlines()
+    assert verdict.startswith("PASS in ")
+
+
+def test_quiet_still_asks_the_operator_and_keeps_notes_to_itself(dfurun: Dfurun, tmp_path: Path) -> None:
+    (tmp_path / "unpinned.bin").write_bytes(b"\x01\x02")
+    (tmp_path / "ask.yaml").write_text(
+        "dfurun: 1\nname: x\nchip: stm32f072xb\nimages: {a: {file: unpinned.bin, address: 0x08000000}}\n"
+        "steps: [connect, wait-for-power-cycle: {boot0: 1}]\n"
+    )
+    fault = ("--sim-fault", "stall:request=GETSTATUS")
+    done = dfurun("ask.yaml", "--sim", *VIRTUAL, "-q", *fault)
+    assert done.exit == 0, done.err
+    operator, _, verdict = done.err.splitlines()
+    assert "set BOOT0 HIGH and power-cycle it" in operator
+    assert "anomaly" in verdict
+    assert "note[unreliable-answers]" in dfurun("ask.yaml", "--sim", *VIRTUAL, *fault).err
+
+
+@pytest.mark.parametrize("content", ["", "dfurun: 1\n", "[]", '{"run": 1}', "\xff"])
+def test_a_record_overwrites_nothing_but_a_record(dfurun: Dfurun, recipes: Path, tmp_path: Path, content: str) -> None:
+    target = tmp_path / "there.json"
+    target.write_text(content, encoding="latin-1")
+    dfurun("sim", "new", "board.json")
+    before = (tmp_path / "board.json").read_bytes()
+    run = (recipes / "f072-release.yaml", "--sim-state", "board.json", *VIRTUAL, "--record")
+    done = dfurun(*run, target)
+    assert (done.exit, done.codes) == (6, {"file-exists"})
+    assert "is no record of dfurun" in done.err
+    assert target.read_text(encoding="latin-1") == content
+    assert (tmp_path / "board.json").read_bytes() == before, "nothing was sent"
+
+
+def test_a_record_replaces_an_older_one(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    run = (recipes / "f072-release.yaml", "--sim", *VIRTUAL, "--record", "record.json")
+    assert dfurun(*run).exit == 0
+    first = (tmp_path / "record.json").read_bytes()
+    assert dfurun(*run).exit == 0
+    assert (tmp_path / "record.json").read_bytes() != first
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a closed pipe is an OSError of another kind there")
