@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import json as json_format
 import os
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +28,6 @@ from dfurun.cli.options import (
     SimState,
 )
 from dfurun.cli.output import Output
-from dfurun.errors import Code, Refused
 from dfurun.errors import Code, Refused
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
@@ -113,8 +111,6 @@ def _run_unit(
 
     if record:
         _refuse_to_overwrite(Path(record))
-    if record:
-        _refuse_to_overwrite(Path(record))
     listen = output.listener(UNIT)
     on_entry = RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save if record else None
     journal = UnitJournal(state_folder() / "journals", on_entry)
@@ -141,26 +137,6 @@ def _run_unit(
         simulated=bench.simulated,
     )
     return unit.run().exit_status
-
-
-def _refuse_to_overwrite(target: Path) -> None:
-    """Raise Refused where `--record` names a file that is no record: the recipe for one. An older record may go."""
-    if not target.exists() or target.is_dir() or _is_record(target):
-        return
-    raise Refused(
-        Code.FILE_EXISTS,
-        f"--record {target}: the file is there already and is no record of dfurun",
-        consequence="nothing was overwritten, and nothing was sent to any board",
-        hint="another name, or a folder",
-    )
-
-
-def _is_record(path: Path) -> bool:
-    try:
-        found = json_format.loads(path.read_bytes()) if path.is_file() else None
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and "record" in found and "run" in found
 
 
 def _refuse_to_overwrite(target: Path) -> None:
