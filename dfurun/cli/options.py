@@ -65,7 +65,9 @@ SimReload = Annotated[
     typer.Option("--sim-option-reload", help="When written option bytes come into force.", rich_help_panel=SIM),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the verdict.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only failures, what to do by hand, the verdict.", rich_help_panel=OUTPUT)
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput
+from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput, Severity
 from dfurun.report.json_lines import JsonReporter
 from dfurun.steps.event import Event, UnitFinished
 
@@ -43,7 +43,7 @@ class Output:
         return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
 
     def quieten(self) -> None:
-        """Show only failures and verdicts from now on."""
+        """Show only failures, what an operator must do, and verdicts from now on."""
         self._quiet = True
 
     def listener(self, unit: str) -> Callable[[Event], None]:
@@ -64,7 +64,10 @@ class Output:
         if self.as_json:
             for finding in findings:
                 self._json.write(finding_object(finding))
-        elif findings:
+            return
+        if self._quiet and not product:
+            findings = [finding for finding in findings if finding.severity is Severity.ERROR]
+        if findings:
             print_findings(findings, self.product if product else self.messages)
 
     def write(self, body: dict[str, Any]) -> None:

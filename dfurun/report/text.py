@@ -49,6 +49,8 @@ class TextReporter:
         if not isinstance(event, Progress):
             self._end_bar()
         match event:
+            case UnitStarted() | BoardFound() | Notice() if self._verbosity < 0:
+                pass
             case UnitStarted():
                 self._line(f"{event.recipe}: {len(event.steps)} steps for {event.chip}", style="bold")
             case BoardFound():
