@@ -9,7 +9,7 @@ import typer
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.options import BoardOptions, Json, Sim, SimClock, SimFault, SimState
 from dfurun.cli.output import Output
-from dfurun.errors import DfurunError
+from dfurun.errors import DfurunError, ExitStatus
 from dfurun.report.words import printable
 from dfurun.usb.hints import ENTER_DFU
 
@@ -47,7 +47,7 @@ def devices_command(
         output.write({"event": "device", **asdict(board)})
     if not output.as_json:
         _print(output, found)
-    return 0
+    return ExitStatus.DONE if found else ExitStatus.NO_DEVICE
 
 
 def listed(bench: Bench) -> list[Listed]:
