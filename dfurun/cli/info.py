@@ -32,7 +32,7 @@ from dfurun.dfuse.protection import Protection, Verdict
 from dfurun.errors import Code, LinkUnreliable
 
 LOOK_TIMEOUT_S = 1.0
-REPAIR_HINT = "recipes/f072-repair-boot.yaml puts the boot option bytes right"
+REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
 
 
 @dataclass(frozen=True, slots=True)

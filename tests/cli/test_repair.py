@@ -29,7 +29,7 @@ def test_a_board_with_user_0x77_is_told_and_put_right(dfurun: Dfurun, recipes: P
     told = dfurun("info", "--sim-state", board, *VIRTUAL)
     assert told.exit == 0
     assert "this board always boots into the bootloader, whatever BOOT0 says" in told.out
-    assert "recipes/f072-repair-boot.yaml" in told.out
+    assert "a recipe with `set-option-bytes: {from: factory}` puts" in told.out
     assert "AA55 7788 FF00" in told.out
     told = dfurun("info", "--sim-state", board, *VIRTUAL, "--json")
     assert told.lines[1]["always_boots_bootloader"] is True
