@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.cli.failures import UsageFailure, sim_state_failure
-from dfurun.cli.options import BoardOptions, SimClock, SimOperator
+from dfurun.cli.options import BoardOptions, Reload, SimClock, SimOperator
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.steps.context import Operator
 from dfurun.steps.step import did_you_mean
@@ -26,14 +26,17 @@ DEFAULT_SIM_CHIP = "stm32f072xb"
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where boards are looked for, how time passes, who is there, and how a port's journal is called."""
+    """Where boards are looked for, how time passes, who is there, and how a port's journal is called.
+
+    A board that ends with this process has none: `journal_name` returns None.
+    """
 
     bus: Bus
     clock: Clock
     operator: Operator
     selector: Selector
     simulated: bool
-    journal_name: Callable[[str], str]
+    journal_name: Callable[[str], str | None]
 
 
 class HumanOperator:
@@ -72,7 +75,7 @@ def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
         operator=SimulatedOperator(boards) if options.sim_operator is SimOperator.PRESENT else HumanOperator(),
         selector=selector,
         simulated=True,
-        journal_name=lambda port: f"sim-{_digest(options)}-{port}",
+        journal_name=partial(_simulated_journal, options),
     )
 
 
@@ -100,6 +103,7 @@ def _real(options: BoardOptions, selector: Selector) -> Bench:
             ("--sim-chip", options.sim_chip),
             ("--sim-clock", options.sim_clock is not SimClock.REAL),
             ("--sim-operator", options.sim_operator is not SimOperator.PRESENT),
+            ("--sim-option-reload", options.sim_reload is not None),
         )
         if given
     ]
@@ -116,11 +120,12 @@ def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
 
 def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[SimulatedBoard]:
     from dfurun.simulator import SimulatedBoard, parse_fault
+    from dfurun.simulator.board import OptionReload
 
     wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(DEFAULT_SIM_CHIP)
 
     def new(port: int) -> SimulatedBoard:
-        return SimulatedBoard(wanted, clock, port=(port,), option_reload=options.sim_reload.value)
+        return SimulatedBoard(wanted, clock, port=(port,), option_reload=(options.sim_reload or Reload.POWER_ON).value)
 
     try:
         faults = [parse_fault(text) for text in options.sim_faults]
@@ -131,9 +136,13 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
         board.faults.extend(faults)
         return [board]
     boards = [open_state(path, clock, partial(new, port)) for port, path in enumerate(options.sim_states, 1)]
-    for port, board in enumerate(boards, 1):
+    for port, (board, path) in enumerate(zip(boards, options.sim_states, strict=True), 1):
+        if options.sim_chip and board.chip.name != wanted.name:
+            raise UsageFailure(f"--sim-chip {wanted.name}, and {path} holds a board with {board.chip.name}")
         if len(boards) > 1:
             board.port = (port,)
+        if options.sim_reload:
+            board.option_reload = OptionReload(options.sim_reload.value)
         board.faults.extend(faults)
     return boards
 
@@ -160,8 +169,9 @@ def _port(text: str | None) -> PortPath | None:
         raise UsageFailure(f"--port: {error}", "`dfurun devices` lists the ports") from None
 
 
-def _digest(options: BoardOptions) -> str:
-    """Return what tells one simulated bench's journals from another's."""
+def _simulated_journal(options: BoardOptions, port: str) -> str | None:
+    """Return the name of a simulated port's journal, which the state files tell from those of other benches."""
     if not options.sim_states:
-        return "ephemeral"
-    return sha256("\n".join(str(path.resolve()) for path in options.sim_states).encode()).hexdigest()[:12]
+        return None
+    files = "\n".join(str(path.resolve()) for path in options.sim_states)
+    return f"sim-{sha256(files.encode()).hexdigest()[:12]}-{port}"

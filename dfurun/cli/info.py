@@ -14,7 +14,6 @@ from dfurun.cli.options import (
     BoardOptions,
     Json,
     Port,
-    Reload,
     Serial,
     Sim,
     SimChip,
@@ -75,7 +74,7 @@ def info_command(
     sim_state: SimState = None,
     sim_clock: SimClockOption = SimClock.REAL,
     sim_fault: SimFault = None,
-    sim_option_reload: SimReload = Reload.POWER_ON,
+    sim_option_reload: SimReload = None,
 ) -> int:
     """Tell what is attached: layout, option bytes by name, protection and its evidence, what boots."""
     output: Output = context.obj

@@ -43,7 +43,9 @@ Serial = Annotated[
 Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated board, no hardware.", rich_help_panel=SIM)]
 SimChip = Annotated[
     str | None,
-    typer.Option("--sim-chip", help="The simulated board's chip; the recipe's by default.", rich_help_panel=SIM),
+    typer.Option(
+        "--sim-chip", help="The simulated board's chip; that of its file, else of the recipe.", rich_help_panel=SIM
+    ),
 ]
 SimState = Annotated[
     list[Path] | None,
@@ -61,8 +63,12 @@ SimOperatorOption = Annotated[
     typer.Option("--sim-operator", help="Whether somebody power-cycles the board when asked.", rich_help_panel=SIM),
 ]
 SimReload = Annotated[
-    Reload,
-    typer.Option("--sim-option-reload", help="When written option bytes come into force.", rich_help_panel=SIM),
+    Reload | None,
+    typer.Option(
+        "--sim-option-reload",
+        help="When written option bytes come into force; as the state file has it, else power-on.",
+        rich_help_panel=SIM,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[
@@ -82,7 +88,7 @@ class BoardOptions:
     sim_clock: SimClock = SimClock.REAL
     sim_faults: tuple[str, ...] = ()
     sim_operator: SimOperator = SimOperator.PRESENT
-    sim_reload: Reload = Reload.POWER_ON
+    sim_reload: Reload | None = None
 
     @property
     def simulated(self) -> bool:

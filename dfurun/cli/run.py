@@ -15,7 +15,6 @@ from dfurun.cli.options import (
     Json,
     Port,
     Quiet,
-    Reload,
     Serial,
     Sim,
     SimChip,
@@ -58,7 +57,7 @@ def run_command(
     sim_clock: SimClockOption = SimClock.REAL,
     sim_fault: SimFault = None,
     sim_operator: SimOperatorOption = SimOperator.PRESENT,
-    sim_option_reload: SimReload = Reload.POWER_ON,
+    sim_option_reload: SimReload = None,
 ) -> int:
     """Run a recipe on a board."""
     from dfurun.plan import compile_recipe

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from command_line import Dfurun
 
 from dfurun import __version__
+from dfurun.chips import load_chip
 from dfurun.cli import main
+from dfurun.cli.bench import set_up
+from dfurun.cli.failures import UsageFailure
+from dfurun.cli.options import BoardOptions
+from dfurun.clock import VirtualClock
+from dfurun.simulator import StateFile
 
 ROOT = Path(__file__).parents[2]
 VIRTUAL = ("--sim-clock", "virtual")
@@ -75,6 +83,9 @@ def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
         (["sim", "set-option-bytes", "board.json", "--raw", "AA55"], "2 bytes, the chip has 16"),
         (["sim", "set-option-bytes", "board.json"], "nothing to set"),
         (["sim", "set-option-bytes", "board.json", "nBOOT1"], "'nBOOT1' is not NAME=VALUE"),
+        (["sim", "set-option-bytes", "board.json", "USER=0x1FF"], "USER is 0x00 to 0xFF, not 0x1FF"),
+        (["sim", "set-option-bytes", "board.json", "USER=all"], "USER is 0x00 to 0xFF, not 'all'"),
+        (["info", "--sim-option-reload", "power-on"], "--sim-option-reload without a simulated board"),
         (["sim", "load", "board.json", "absent.hex"], "absent.hex"),
         (["sim", "dump", "board.json", "absent/flash.bin"], "No such file or directory"),
     ],
@@ -133,6 +144,45 @@ def test_sim_show_and_dump_tell_what_no_bootloader_would(dfurun: Dfurun, tmp_pat
     assert dfurun("sim", "dump", "board.json", "flash.bin").exit == 0
     firmware = (recipes / "firmware" / "f072-blinky.bin").read_bytes()
     assert (tmp_path / "flash.bin").read_bytes() == firmware.ljust(128 * 1024, b"\xff")
+
+
+def test_sim_show_tells_what_a_power_on_would_change(dfurun: Dfurun) -> None:
+    """A complement that does not fit loads as 0xFF: stored and in force differ by it, and no power-on changes that."""
+    dfurun("sim", "new", "board.json")
+    spoiled = "AA55FF00" + "12FF" + "FF00" * 5
+    shown = dfurun("sim", "set-option-bytes", "board.json", "--raw", spoiled)
+    assert "AA55 FF00 12FF" in shown.out
+    assert "until the next power-on" not in shown.out
+
+
+def test_sim_option_reload_holds_for_a_board_that_is_there(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    done = dfurun("info", "--sim-state", "board.json", *VIRTUAL, "--sim-option-reload", "reset")
+    assert done.exit == 0, done.err
+    assert StateFile(tmp_path / "board.json").load(VirtualClock()).option_reload == "reset"
+    assert dfurun("info", "--sim-state", "board.json", *VIRTUAL).exit == 0
+    assert StateFile(tmp_path / "board.json").load(VirtualClock()).option_reload == "reset"
+
+
+def test_a_state_file_has_its_own_chip(dfurun: Dfurun, tmp_path: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    same = (*VIRTUAL, "--sim-chip", "STM32F072xB")
+    assert dfurun("info", "--sim-state", "board.json", *same).exit == 0
+    other = replace(load_chip("stm32f072xb"), name="stm32f072x8")
+    options = BoardOptions(sim_states=(tmp_path / "board.json",), sim_chip="stm32f072x8")
+    with patch("dfurun.cli.bench.chip_called", lambda name: other), pytest.raises(UsageFailure) as caught:
+        set_up(options)
+    assert "--sim-chip stm32f072x8, and" in caught.value.message
+    assert "holds a board with stm32f072xb" in caught.value.message
+
+
+def test_a_board_without_a_file_has_no_journal(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
+    """Runs that go on at the same time would take each other's entries for their own."""
+    assert set_up(BoardOptions(sim=True)).journal_name("1-1") is None
+    for _ in range(2):
+        done = dfurun(recipes / "f072-release.yaml", "--sim", *VIRTUAL)
+        assert done.exit == 0, done.err
+    assert not list(tmp_path.rglob("*ephemeral*"))
 
 
 def test_two_boards_are_told_apart_by_their_ports(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
