@@ -14,7 +14,7 @@ from dfurun.cli.output import Output
 from dfurun.clock import VirtualClock
 
 if TYPE_CHECKING:
-    from dfurun.chips import Chip, FieldValue
+    from dfurun.chips import Chip, FieldValue, OptionLayout
     from dfurun.simulator import SimulatedBoard
 
 SETTLE_S = 5.0  # long enough for a board to be back on the bus, and for what it was doing to end
@@ -166,14 +166,23 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
             raise ValueError(f"{word!r} is not NAME=VALUE")
         value: FieldValue = int(text, 0) if text[:1].isdigit() else text
         if name == "USER":
-            offset = layout.fields["nBOOT1"].byte
-            bits = [field for field in layout.fields.values() if field.byte == offset]
-            fields |= {field.name: (int(value) & field.mask) >> field.bit for field in bits}
+            fields |= _user_fields(layout, value)
         elif name in layout.fields:
             fields[name] = value
         else:
             raise ValueError(f"{name!r} is not a field; known: USER, {', '.join(layout.fields)}")
     return layout.encode(stored, fields)
+
+
+def _user_fields(layout: OptionLayout, value: FieldValue) -> dict[str, FieldValue]:
+    """Return the fields of the user byte, which is the one that single bits share."""
+    if not isinstance(value, int) or not 0 <= value <= 0xFF:
+        shown = f"0x{value:X}" if isinstance(value, int) else repr(value)
+        raise ValueError(f"USER is 0x00 to 0xFF, not {shown}")
+    offsets = {field.byte for field in layout.fields.values() if field.width == 1}
+    if len(offsets) != 1:
+        raise ValueError("this chip has no single byte USER: name the fields")
+    return {field.name: (value & field.mask) >> field.bit for field in layout.fields.values() if field.byte in offsets}
 
 
 def _show(output: Output, board: SimulatedBoard, file: Path) -> None:
