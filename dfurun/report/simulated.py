@@ -51,7 +51,7 @@ def print_simulated(console: Console, board: SimulatedBoard) -> None:
     line("wear", f"{told['erases']} page erases, at most {told['most_erases_of_a_page']} of one page")
     line("transfers", str(sum(told["transfers"].values())))
     options = board.option_bytes
-    if options.stored != options.in_force:
+    if board.chip.option_bytes.effective(options.stored) != options.in_force:  # complements and all, as it will load
         line("in force", format_hex(options.in_force, group=2) + " until the next power-on")
     line("option bytes", format_hex(options.stored, group=2))
     layout = board.chip.option_bytes
