@@ -151,6 +151,12 @@ class Context:
         """Whether the chip is proven read-protected."""
         return self.protection().verdict is Verdict.PROTECTED
 
+    def is_protected_again(self) -> bool:
+        """Reach the verdict once more, from fresh attempts: what hangs on it is not decided by one."""
+        if self.is_protected():
+            self._protection = None
+        return self.is_protected()
+
     def require_readable(self, what: str) -> None:
         """Raise Refused where the chip is proven read-protected."""
         if self.is_protected():

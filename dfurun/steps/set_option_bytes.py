@@ -108,9 +108,9 @@ class SetOptionBytes(Step):
             if self.chip.starts(fields, boot0=1) is not BootTarget.SYSTEM_MEMORY:
                 return Result(Outcome.CHANGED, f"{done}; not back, as these bytes do not start the bootloader")
             raise
-        if context.is_protected():
-            if level != OPEN_LEVEL:
-                return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")
+        if context.is_protected() and level != OPEN_LEVEL:
+            return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")
+        if context.is_protected_again():
             raise StepFailed(
                 Code.OPTION_BYTES_DIFFER,
                 "the chip is read-protected after option bytes with RDP level 0 were written",

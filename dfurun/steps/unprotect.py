@@ -54,8 +54,7 @@ class Unprotect(Step):
         """Reach the verdict once more, from fresh attempts: that of `connect` alone erases nothing."""
         if not context.is_protected():
             return False
-        context.forget()
-        if context.is_protected():
+        if context.is_protected_again():
             return True
         context.notice("the chip seemed read-protected to `connect`, and is not: the link is unreliable")
         check_identity(context)
