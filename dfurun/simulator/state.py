@@ -7,6 +7,7 @@ board: what was to happen in 20 ms happens 20 ms after it is loaded. The trace a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -76,9 +77,13 @@ class StateFile:
         """Replace the file by one that holds the board as it is now; a reader sees the old or the new, never a part."""
         board.settle()
         text = json.dumps(self._document(board), indent=1, ensure_ascii=False)
-        temporary = self.path.with_name(self.path.name + ".new")
-        temporary.write_bytes(f"{text}\n".encode())
-        temporary.replace(self.path)
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")  # two processes may save at once
+        try:
+            temporary.write_bytes(f"{text}\n".encode())
+            temporary.replace(self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def _document(self, board: SimulatedBoard) -> dict[str, Any]:
         memory, situation, now_s = board.memory, board.situation, board.clock.now()

@@ -328,3 +328,33 @@ def test_a_board_that_is_reloaded_after_every_transfer_behaves_as_one_that_is_no
         reloaded = next_process(path)
     assert straight.board.flash.contents == reloaded.board.flash.contents
     assert straight.registers.state is reloaded.registers.state
+
+
+def test_two_processes_may_save_at_the_same_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one saves between the first one's writing and its putting in place."""
+    board = saved(path).board
+    replace = Path.replace
+
+    def overtaken(temporary: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        monkeypatch.setattr("os.getpid", lambda: 4711)
+        StateFile(path).save(board)
+        return replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", overtaken)
+    StateFile(path).save(board)
+    assert [file.name for file in path.parent.iterdir()] == ["board.json"]
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = saved(path).board
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "in use")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(PermissionError):
+        StateFile(path).save(board)
+    assert [file.name for file in path.parent.iterdir()] == ["board.json"]
+    assert path.read_bytes() == before
