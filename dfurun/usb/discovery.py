@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dfurun.dfuse.protocol import DFU_INTERFACE_CLASS, DFU_INTERFACE_SUBCLASS, DFU_MODE_PROTOCOL
-from dfurun.errors import Code, DeviceNotFound
+from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
 from dfurun.usb import hints
 from dfurun.usb.port import PortPath
 
@@ -47,11 +47,19 @@ class Bus:
         self._ids = ids
 
     def candidates(self) -> list[Candidate]:
-        """Return the devices in DFU mode whose ids the chip data knows, by port."""
+        """Return the devices in DFU mode whose ids the chip data knows, by port; raise LinkUnreliable where that fails."""
         import usb.core
 
-        found = usb.core.find(find_all=True, backend=self._backend, custom_match=self._fits)
-        return sorted((_candidate(device) for device in found or ()), key=lambda c: (c.port, c.address))
+        try:
+            found = usb.core.find(find_all=True, backend=self._backend, custom_match=self._fits)
+            return sorted((_candidate(device) for device in found or ()), key=lambda c: (c.port, c.address))
+        except usb.core.USBError as error:  # from reading the list, which is lazy, too
+            raise LinkUnreliable(
+                Code.LINK_UNRELIABLE,
+                f"the bus cannot be listed: {error.strerror or error}",
+                consequence="nothing was sent",
+                hint="replug the board, or run again",
+            ) from None
 
     def at(self, port: PortPath) -> Candidate | None:
         """Return what is at this port now."""
@@ -75,7 +83,7 @@ def serial_number(candidate: Candidate) -> str:
     """Return the device's serial number, empty where it cannot be read."""
     from dfurun.usb.strings import read_string
 
-    return read_string(candidate.device, candidate.device.iSerialNumber)
+    return read_string(candidate.device, candidate.device.iSerialNumber) or ""
 
 
 def _candidate(device: Any) -> Candidate:

@@ -160,10 +160,15 @@ class PyusbLink:
             vendor_id=candidate.vendor_id,
             product_id=candidate.product_id,
             release=candidate.release,
-            product=read_string(self._device, self._device.iProduct),
-            serial=read_string(self._device, self._device.iSerialNumber),
+            product=read_string(self._device, self._device.iProduct) or "",
+            serial=read_string(self._device, self._device.iSerialNumber) or "",
             functional=functional,
-            alternates=tuple(
-                AlternateSetting(i.bAlternateSetting, read_string(self._device, i.iInterface)) for i in settings
-            ),
+            alternates=tuple(self._alternate_setting(setting) for setting in settings),
         )
+
+    def _alternate_setting(self, setting: Any) -> AlternateSetting:
+        """Return an alternate setting with its name, which is the memory layout: one that cannot be read is not empty."""
+        name = read_string(self._device, setting.iInterface)
+        if name is None:
+            raise Garbled(f"the name of alternate setting {setting.bAlternateSetting} cannot be read")
+        return AlternateSetting(setting.bAlternateSetting, name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.clock import Clock
+from dfurun.dfuse.anomalies import Anomalies
+from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.layout import parse_layout
 from dfurun.dfuse.link import DeviceDescription, LinkError
 from dfurun.errors import Code, LinkUnreliable, Refused
@@ -21,10 +23,12 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
     """
     candidate = bus.select(selector)
     description = None
+    anomalies = Anomalies()
     for _ in range(ATTEMPTS):
         try:
             link = PyusbLink(candidate, clock)
-        except LinkError:
+        except LinkError as error:
+            anomalies.note(f"open: {error.label}", str(error))
             clock.sleep(PAUSE_S)
             continue
         description = link.description
@@ -32,7 +36,13 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
         break
     if description is None:
         message = f"the board at {candidate.port} is on the bus and does not answer"
-        raise LinkUnreliable(Code.LINK_UNRELIABLE, message, consequence="nothing was changed on it")
+        raise LinkUnreliable(
+            Code.LINK_UNRELIABLE,
+            message,
+            consequence="nothing was changed on it",
+            hint=HUB_ADVICE,
+            evidence=anomalies.evidence,
+        )
     fitting = chips_like(description)
     if len(fitting) == 1:
         return fitting[0]

@@ -12,8 +12,8 @@ _TIMEOUT_MS = 1000
 _ATTEMPTS = 4
 
 
-def read_string(device: Any, index: int) -> str:
-    """Return string descriptor `index`, empty where there is none or it cannot be read; never raises USBError."""
+def read_string(device: Any, index: int) -> str | None:
+    """Return string descriptor `index`, empty where there is none, None where it cannot be read; never raises USBError."""
     import usb.core
 
     if not index:
@@ -28,7 +28,7 @@ def read_string(device: Any, index: int) -> str:
         except usb.core.USBError:
             continue
         return decode_string(raw)
-    return ""
+    return None
 
 
 def decode_string(raw: bytes) -> str:

@@ -259,6 +259,16 @@ def test_info_calls_an_unreliable_link_by_its_name(dfurun: Dfurun) -> None:
     assert "not because it is protected" in done.err
 
 
+def test_a_layout_that_cannot_be_read_is_an_unreliable_link_and_no_unknown_chip(dfurun: Dfurun, recipes: Path) -> None:
+    fault = ("--sim", *VIRTUAL, "--sim-fault", "stall:count=always")
+    for words in (["info"], [recipes / "f072-release.yaml"]):
+        done = dfurun(*words, *fault)
+        assert (done.exit, done.codes) == (7, {"link-unreliable"})
+        assert "is on the bus and does not answer" in done.err
+        assert "the name of alternate setting 0 cannot be read" in done.err
+    assert dfurun("devices", *fault[:1], *fault[3:]).out == "1-1       0483:df11  does not answer: I/O error\n"
+
+
 def test_info_names_a_user_flash_dfu(dfurun: Dfurun) -> None:
     dfurun("sim", "new", "board.json", "--user-dfu")
     done = dfurun("info", "--sim-state", "board.json", *VIRTUAL)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import usb.core
 
 from dfurun.chips import load_chip
 from dfurun.clock import VirtualClock
-from dfurun.errors import Code, DeviceNotFound
+from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
 from dfurun.simulator import SimulatedBackend, SimulatedBoard
 from dfurun.usb.discovery import Bus, Selector, serial_number
 from dfurun.usb.port import PortPath
@@ -114,3 +115,16 @@ def test_what_is_at_a_port_is_found_and_what_is_not_is_none(clock: VirtualClock)
     assert found.port == PortPath(1, (2,))
     assert bus.at(PortPath(1, (1,))) is None
     assert bus.at(PortPath(2, (2,))) is None
+
+
+@pytest.mark.parametrize("method", ["enumerate_devices", "get_device_descriptor"])
+def test_a_bus_that_cannot_be_listed_is_an_unreliable_link(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise usb.core.USBError("Input/Output Error", -1, 5)
+
+    monkeypatch.setattr(SimulatedBackend, method, fail)
+    with pytest.raises(LinkUnreliable, match=r"^the bus cannot be listed: Input/Output Error$") as caught:
+        bus_of(SimulatedBoard(CHIP, clock)).select(Selector())
+    assert caught.value.exit_status == 7
