@@ -36,7 +36,10 @@ REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot o
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is known of one board. `option_bytes` is None where they could not be read."""
+    """All that is known of one board. `option_bytes` is None where they could not be read.
+
+    `cause_of_protection` is None for a board that is not protected.
+    """
 
     port: str
     chip: Chip
@@ -45,6 +48,7 @@ class Report:
     commands: tuple[int, ...]
     protection: Protection
     option_bytes: bytes | None
+    cause_of_protection: str | None
     anomalies: dict[str, int]
 
     @property
@@ -120,10 +124,22 @@ def look(bench: Bench, chip: Chip | None) -> Report:
             commands=commands,
             protection=protection,
             option_bytes=option_bytes,
+            cause_of_protection=_cause(bench, str(connection.port))
+            if protection.verdict is Verdict.PROTECTED
+            else None,
             anomalies=connection.anomalies.counts,
         )
     finally:
         connection.close()
+
+
+def _cause(bench: Bench, port: str) -> str:
+    """Return what the port's journal knows of how the board came to be protected."""
+    from dfurun.run.journal import cause_of_protection, state_folder
+
+    name = bench.journal_name(port)
+    known = None if name is None else cause_of_protection(state_folder() / "journals" / f"{name}.jsonl")
+    return known or "cause unknown"
 
 
 def as_object(report: Report) -> dict[str, Any]:
@@ -148,7 +164,11 @@ def as_object(report: Report) -> dict[str, Any]:
         "unique_id": identity.unique_id,
         "flash_size": identity.flash_size_bytes,
         "commands": list(report.commands),
-        "protection": {"verdict": report.protection.verdict.name.lower(), "evidence": report.protection.evidence},
+        "protection": {
+            "verdict": report.protection.verdict.name.lower(),
+            "cause": report.cause_of_protection,
+            "evidence": report.protection.evidence,
+        },
         "option_bytes": None if raw is None else {"raw": raw.hex(), "fields": report.chip.option_bytes.decode(raw)},
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
         "always_boots_bootloader": report.always_boots_bootloader,
@@ -167,6 +187,7 @@ def _print(output: Output, report: Report) -> None:
         identity=report.identity,
         commands=report.commands,
         protection=report.protection,
+        cause_of_protection=report.cause_of_protection,
         option_bytes=report.option_bytes,
         boots=report.boots,
     )

@@ -32,6 +32,7 @@ def print_board(
     identity: BoardIdentity,
     commands: tuple[int, ...],
     protection: Protection,
+    cause_of_protection: str | None,
     option_bytes: bytes | None,
     boots: Mapping[int, BootTarget],
 ) -> None:
@@ -57,6 +58,8 @@ def print_board(
     for number, alternate in enumerate(description.alternates):
         line("memory" if number == 0 else "", alternate.name)
     line("protection", protection.verdict.value)
+    if cause_of_protection:
+        line("", cause_of_protection)
     for answer in protection.evidence:
         line("", answer)
     if option_bytes is not None:

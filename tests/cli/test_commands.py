@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -251,6 +252,25 @@ def test_info_shows_the_evidence_of_protection(dfurun: Dfurun) -> None:
     assert done.out.count("dfuERROR, errVENDOR") == 3
     assert "Get Commands: answered" in done.out
     assert "option bytes" not in done.out
+    assert "\n                cause unknown\n" in done.out
+    told = dfurun("info", "--sim-state", "board.json", *VIRTUAL, "--json").lines[1]["protection"]
+    assert (told["verdict"], told["cause"]) == ("protected", "cause unknown")
+    open_board = dfurun("info", "--sim", *VIRTUAL, "--json").lines[1]["protection"]
+    assert open_board == {"verdict": "unprotected", "cause": None, "evidence": open_board["evidence"]}
+
+
+def test_info_tells_of_the_run_that_probably_protected_the_board(dfurun: Dfurun, tmp_path: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    dfurun("sim", "protect", "board.json", "1")
+    state = tmp_path / "board.json"
+    name = set_up(BoardOptions(sim_states=(state,))).journal_name("1-1")
+    journal = tmp_path / "state" / "journals" / f"{name}.jsonl"
+    journal.parent.mkdir(parents=True)
+    entry = {"time": "2026-01-02T03:04:05.000+00:00", "run": "a", "entry": "option-bytes", "before": "", "after": ""}
+    journal.write_text(json.dumps(entry) + "\n")
+    words = "probably interrupted by the run of 2026-01-02T03:04:05.000+00:00"
+    assert words in dfurun("info", "--sim-state", state, *VIRTUAL).out
+    assert words in dfurun("info", "--sim-state", state, *VIRTUAL, "--json").lines[1]["protection"]["cause"]
 
 
 def test_info_calls_an_unreliable_link_by_its_name(dfurun: Dfurun) -> None:
