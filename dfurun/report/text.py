@@ -133,7 +133,10 @@ class TextReporter:
         if event.pages_redone:
             words += f", {count(event.pages_redone, 'page', 'pages')} redone"
         if event.code is None:
-            verdict = "PASS" if event.verified else "PASS (written, not verified)"
+            reserves = [] if event.verified else ["written, not verified"]
+            if event.power_cycle_needed:
+                reserves.append("option bytes come into force at the next power-on")
+            verdict = f"PASS ({'; '.join(reserves)})" if reserves else "PASS"
             self._line(f"{verdict} in {format_duration(event.duration_s)} ({words})", style="bold green")
         else:
             self._line(
