@@ -28,8 +28,8 @@ class Compiled:
 def compile_recipe(path: Path, *, allow_outside: bool = False) -> Compiled:
     """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong."""
     loaded = load_recipe(path, allow_outside=allow_outside)
-    if loaded.recipe is None:
+    if loaded.draft is None:
         return Compiled(None, None, loaded.findings)
-    interpretation = interpret(loaded.recipe)
+    interpretation = interpret(loaded.draft)
     findings = loaded.source.attach((*loaded.findings, *interpretation.findings))
     return Compiled(loaded.recipe, interpretation, findings)

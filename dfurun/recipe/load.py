@@ -53,13 +53,13 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
     loader = _Loader(path, document, allow_outside=allow_outside)
     parts = loader.load()
     findings = source.attach(loader.findings)
-    if parts is None or any(finding.severity is Severity.ERROR for finding in findings):
+    if parts is None:
         return Loaded(source, None, findings)
-    values = document.value
+    values = {key: value for key, value in document.value.items() if loader.is_sound((key,))}
     supply = values.get("supply")
-    recipe = Recipe(
+    draft = Recipe(
         path=path,
-        name=values["name"],
+        name=values.get("name", path.stem),
         sha256=sha256,
         chip=parts.chip,
         images=parts.images,
@@ -68,7 +68,9 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
         steps=parts.steps,
         supply_v=None if supply is None else float(supply.removesuffix("V")),
     )
-    return Loaded(source, recipe, findings)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        return Loaded(source, None, findings, draft if parts.can_be_judged else None)
+    return Loaded(source, draft, findings, draft)
 
 
 def repository_of(recipe: Path) -> Path:
@@ -95,6 +97,7 @@ class _Parts:
     chip: Chip
     images: Mapping[str, ImageFile]
     steps: tuple[Step, ...]
+    can_be_judged: bool  # what the rules of the steps go by was read whole
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class _Loader:
     allow_outside: bool = field(kw_only=True)
     findings: list[Finding] = field(default_factory=list)
     bad: set[RecipePath] = field(default_factory=set)  # paths at or under which something is wrong
+    step_errors: list[Finding] = field(default_factory=list)  # what was found while the steps were parsed
 
     def load(self) -> _Parts | None:
         self._check_shape()
@@ -122,7 +126,7 @@ class _Loader:
         self._check_allow(values, chip)
         steps = self._parse_steps(values, chip, images)
         loaded = {name: image for name, image in images.items() if image is not None}
-        return _Parts(chip, loaded, steps)
+        return _Parts(chip, loaded, steps, self._can_be_judged(values, steps))
 
     # Shape -------------------------------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class _Loader:
             return True
         return path in self.document.incomplete  # it lacks something, or is empty
 
-    def _is_sound(self, path: RecipePath) -> bool:
+    def is_sound(self, path: RecipePath) -> bool:
         """Say whether the value at `path` has the shape that the schema promises, all the way down."""
         return path not in self.bad
 
@@ -164,7 +168,7 @@ class _Loader:
     # Version, chip, guards ---------------------------------------------------------------------------------------
 
     def _check_version(self, values: Mapping[str, Any]) -> None:
-        if "requires" not in values or not self._is_sound(("requires",)):
+        if "requires" not in values or not self.is_sound(("requires",)):
             return
         wanted = values["requires"].removeprefix(">=").strip()
         if _numbers(__version__) < _numbers(wanted):
@@ -172,7 +176,7 @@ class _Loader:
             self._report(Code.VERSION_TOO_OLD, message, ("requires",), hint="upgrade dfurun")
 
     def _load_chip(self, values: Mapping[str, Any]) -> Chip | None:
-        if "chip" not in values or not self._is_sound(("chip",)):
+        if "chip" not in values or not self.is_sound(("chip",)):
             return None
         name = values["chip"]
         if name not in chip_names():
@@ -187,7 +191,7 @@ class _Loader:
         known = [guard.name for guard in chip.guards] + [PROTECTS_WHAT_FOLLOWS]
         for index, name in enumerate(values["allow"]):
             path = ("allow", index)
-            if self._is_sound(path) and name not in known:
+            if self.is_sound(path) and name not in known:
                 hint = did_you_mean(name, known)
                 self._report(Code.UNKNOWN_GUARD, f"{chip.name} has no guard `{name}`", path, hint=hint)
 
@@ -200,7 +204,7 @@ class _Loader:
         images: dict[str, ImageFile | None] = {}
         for name, entry in entries.items():
             path = ("images", name)
-            images[name] = self._load_image(name, entry, path) if self._is_sound(path) else None
+            images[name] = self._load_image(name, entry, path) if self.is_sound(path) else None
         return images
 
     def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath) -> ImageFile | None:
@@ -234,11 +238,11 @@ class _Loader:
 
     def _check_use(self, values: Mapping[str, Any]) -> None:
         entries, steps = values.get("images"), values.get("steps")
-        if not isinstance(entries, dict) or not isinstance(steps, list) or not self._is_sound(("steps",)):
+        if not isinstance(entries, dict) or not isinstance(steps, list) or not self.is_sound(("steps",)):
             return
         used = {body.get("image") for _, _, body in _bodies(steps)}
         for name in entries:
-            if name not in used and self._is_sound(("images", name)):
+            if name not in used and self.is_sound(("images", name)):
                 self._report(Code.UNUSED_IMAGE, f"no step uses image `{name}`", ("images", name), on_key=True)
 
     # Steps -------------------------------------------------------------------------------------------------------
@@ -248,7 +252,7 @@ class _Loader:
         first: dict[str, RecipePath] = {}
         for index, keyword, body in _bodies(steps if isinstance(steps, list) else []):
             path = ("steps", index, keyword, "id")
-            if "id" not in body or not self._is_sound(path):
+            if "id" not in body or not self.is_sound(path):
                 continue
             if body["id"] in first:
                 related = (Related(first[body["id"]], "first here"),)
@@ -266,12 +270,27 @@ class _Loader:
         scope = Scope(chip, images, allowed)
         steps: list[Step] = []
         for index, step in enumerate(values["steps"]):
-            if self._is_sound(("steps", index)):
+            if self.is_sound(("steps", index)):
                 steps += self._parse_step(index, step, scope)
         # An image under a name that could not be read is perhaps the one that a step means
-        images_are_known = self._is_sound(("images",))
+        images_are_known = self.is_sound(("images",))
         self.findings += [f for f in scope.findings if images_are_known or f.code is not Code.UNKNOWN_IMAGE]
+        self.step_errors = [f for f in scope.findings if f.severity is Severity.ERROR]
         return tuple(steps)
+
+    def _can_be_judged(self, values: Mapping[str, Any], steps: Sequence[Step]) -> bool:
+        """Say whether every step was parsed, and every guard that is allowed: else the rules would report consequences."""
+        if not (self.is_sound(("steps",)) and self.is_sound(("allow",))):
+            return False
+        if len(steps) != len(values.get("steps", ())) or not steps:
+            return False
+        errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
+        if any(finding.path[:1] == ("allow",) or finding in self.step_errors for finding in errors):
+            return False
+        unread_key = () in self.document.incomplete or any(
+            finding.code is Code.UNKNOWN_KEY and len(finding.path) == 1 for finding in errors
+        )
+        return "allow" in values or not unread_key  # a key that could not be read is perhaps `allow`
 
     def _parse_step(self, index: int, step: str | Mapping[str, Any], scope: Scope) -> Sequence[Step]:
         from dfurun.steps.registry import STEPS

@@ -31,11 +31,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came of loading: the recipe, or None where an error was found, and all findings in the order of the text."""
+    """What came of loading: the recipe, or None where an error was found, and all findings in the order of the text.
+
+    `draft` is for the rules of the steps, never to be run: it is there where the steps are sound, whatever else is wrong.
+    """
 
     source: Source
     recipe: Recipe | None
     findings: tuple[Finding, ...]
+    draft: Recipe | None = None
 
     @property
     def has_errors(self) -> bool:
