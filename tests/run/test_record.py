@@ -118,7 +118,14 @@ def test_a_run_that_did_not_pass_tells_why(
 
 
 def test_evidence_and_counts_of_a_bad_link_are_told(dfurun: Dfurun, recipes: Path, record: Path) -> None:
-    dfurun(recipes / "f072-release.yaml", *SIMULATED, "--sim-fault", "stall:count=always", "--record", record)
+    dfurun(
+        recipes / "f072-release.yaml",
+        *SIMULATED,
+        "--sim-fault",
+        "stall:request=GETSTATE,count=always",
+        "--record",
+        record,
+    )
     told = read(record)
     assert told["anomalies"]["GETSTATE STALL"] > 3
     assert "GETSTATE STALL (Pipe error)" in told["error"]["evidence"]
@@ -156,9 +163,10 @@ def test_a_run_killed_after_any_entry_leaves_a_record_that_says_interrupted(
     dfurun: Dfurun, recipes: Path, tmp_path: Path
 ) -> None:
     for recipe in ("f072-release.yaml", "f072-protect.yaml"):
-        dfurun(recipes / recipe, *SIMULATED)
-    (path,) = (tmp_path / "state" / "journals").glob("*.jsonl")
-    entries = read_journal(path)
+        dfurun(recipes / recipe, "--sim-state", tmp_path / f"{recipe}.json", "--sim-clock", "virtual")
+    paths = list((tmp_path / "state" / "journals").glob("*.jsonl"))
+    assert len(paths) == 2
+    entries = [entry for path in paths for entry in read_journal(path)]
     for run_id in {entry["run"] for entry in entries}:
         run = [entry for entry in entries if entry["run"] == run_id]
         assert run[-1]["entry"] == "end"
