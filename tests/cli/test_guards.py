@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench import run_on
 from command_line import Dfurun
 
-from dfurun.chips import load_chip
+from dfurun.chips import Chip, Guard, load_chip
 from dfurun.clock import VirtualClock
 from dfurun.simulator import SimulatedBoard, StateFile
 
@@ -111,11 +112,7 @@ def test_option_bytes_that_did_not_take_are_a_failure(
     assert "written were AA55 FF00 12ED FF00" in done.err
 
 
-def _with_guard(when: dict[str, int]):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    from dfurun.chips import Guard
-
+def _with_guard(when: dict[str, int]) -> Chip:
     return replace(
         CHIP, guards=(Guard("boots-for-ever", when, False, "the board would start its bootloader for ever"),)
     )
