@@ -15,4 +15,6 @@ TYPES: tuple[type[Exception], ...] = tuple(
 def translate(error: Exception) -> UsageFailure:
     """Return the usage failure for one of typer's."""
     words = getattr(error, "format_message", lambda: str(error))()
-    return UsageFailure(words.rstrip("."), "`dfurun --help` lists the commands, `dfurun COMMAND --help` its options")
+    return UsageFailure(
+        words.rstrip(".") or "no command", "`dfurun --help` lists the commands, `dfurun COMMAND --help` its options"
+    )

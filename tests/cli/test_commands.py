@@ -63,6 +63,14 @@ def test_a_file_without_a_suffix_is_a_recipe(tmp_path: Path, monkeypatch: pytest
     assert main.with_run(["release"]) == ["run", "release"]
 
 
+@pytest.mark.parametrize("arguments", [[], ["sim"]])
+def test_without_a_command_the_help_is_shown_and_the_usage_is_wrong(dfurun: Dfurun, arguments: list[str]) -> None:
+    done = dfurun(*arguments)
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert "Usage: dfurun" in done.out
+    assert "error[usage]: no command" in done.err
+
+
 def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
     done = dfurun("chekc")
     assert (done.exit, done.codes) == (2, {"usage"})
