@@ -11,7 +11,7 @@ from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, StepFailed
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
-from dfurun.run.journal import UnitJournal, cause_of_protection
+from dfurun.run.journal import UnitJournal, cause_of_protection, waits_for_power_cycle
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
     BoardFound,
@@ -178,10 +178,19 @@ class Unit:
 
     def _bind(self, name: str) -> None:
         """Take the port's journal, and tell what it knows of runs that did not end."""
-        cause = cause_of_protection(self.journal.path_of(name))
+        path = self.journal.path_of(name)
+        cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
         before = self.journal.bind(name)
         if before is not None:
             self.listen(Notice(str(before), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+        if waits and not self.context.is_protected():
+            self.listen(
+                Notice(
+                    "the last run at this port left option bytes that come into force at the next power-on",
+                    Code.POWER_CYCLE_NEEDED,
+                    "where the board has had none since, write protection may still be in force, and `verify` shows it",
+                )
+            )
         if self.context.is_protected():
             words = cause or "protected, cause unknown"
             self.context.cause_of_protection = f"{words}; "

@@ -147,9 +147,20 @@ def cause_of_protection(path: Path) -> str | None:
                 return None
             case "step" if entry.get("step") in steps and entry.get("outcome") in ("changed", "ok"):
                 return None
-            case "option-bytes" | "read-unprotect":
+            case "read-unprotect":
+                return f"Read Unprotect was sent at {entry.get('time')}; it takes a power cycle to come into force"
+            case "option-bytes":
+                run = [later for later in entries[index:] if later.get("run") == entry.get("run")]
+                if run[-1]["entry"] == "end":
+                    return f"the run of {entry.get('time')} wrote option bytes and did not read them back"
                 return f"probably interrupted by the run of {entry.get('time')}, which was writing option bytes"
     return None
+
+
+def waits_for_power_cycle(path: Path) -> bool:
+    """Say whether the port's last run left option bytes that come into force at the next power-on."""
+    ends = [entry for entry in read_journal(path) if entry["entry"] == "end"]
+    return bool(ends) and ends[-1].get("power_cycle_needed") is True
 
 
 @contextmanager

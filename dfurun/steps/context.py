@@ -294,7 +294,7 @@ class Context:
             raise LinkUnreliable(
                 Code.NO_POWER_CYCLE,
                 f"the board did not come back in DFU mode within {format_duration(timeout_s)}",
-                consequence="its state is as it was before the power cycle",
+                consequence="nothing was sent to it since its power was cycled",
                 hint=f"{request}, and run again",
             )
         self._require_same_board()

@@ -101,12 +101,12 @@ class SetOptionBytes(Step):
         try:
             context.reopen_after_reset("option bytes written")
         except LinkUnreliable as error:
-            if error.code is not Code.NOT_BACK:
-                raise
-            if level == PERMANENT_LEVEL:
-                return Result(Outcome.CHANGED, f"{done}; not back, as RDP level 2 has it")
-            if self.chip.starts(fields, boot0=1) is not BootTarget.SYSTEM_MEMORY:
-                return Result(Outcome.CHANGED, f"{done}; not back, as these bytes do not start the bootloader")
+            hidden = level == PERMANENT_LEVEL or self.chip.starts(fields, boot0=1) is not BootTarget.SYSTEM_MEMORY
+            if error.code is Code.NOT_BACK and hidden:
+                # A reset into such bytes and a cable that came out look the same: this is no success.
+                error.hint = (
+                    "the new bytes do not start the bootloader again, so only the board's own behaviour can tell"
+                )
             raise
         if context.is_protected() and level != OPEN_LEVEL:
             return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")

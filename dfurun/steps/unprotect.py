@@ -39,7 +39,7 @@ class Unprotect(Step):
         if not context.connection.is_open or context.is_protected():
             # RM0091 section 4: an F0 loads its option bytes at power-on, not at the ROM's reset.
             context.power_cycle(boot0=1, timeout_s=self.head.timeout_or(POWER_CYCLE_TIMEOUT_S))
-        if context.is_protected():
+        if context.is_protected_again():
             raise StepFailed(
                 Code.STILL_PROTECTED,
                 "the chip is still read-protected after Read Unprotect and a power cycle",

@@ -86,9 +86,8 @@ class Write(Step):
 
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
-        context.journal.before_destruction(
-            "rewrite", image=self.image.name, sha256=self.image.sha256, pages=list(pages)
-        )
+        image, words = self.image, f"rewrite pages of {self.image.name}"
+        context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=list(pages))
         rewrite(context, self.image.memory, pages)
 
     def _not_erased(self, board: AbstractBoard) -> list[Finding]:

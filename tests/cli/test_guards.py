@@ -56,8 +56,8 @@ def test_level_2_needs_the_recipe_and_the_command_line(dfurun: Dfurun, tmp_path:
     assert (done.exit, done.codes) == (6, {"irreversible"})
     assert board.read_bytes() == before
     done = dfurun(recipe, "--sim-state", board, *VIRTUAL, "--allow-irreversible")
-    assert done.exit == 0, done.err
-    assert "not back, as RDP level 2 has it" in done.err
+    assert (done.exit, "not-back" in done.codes) == (7, True), "a lost cable looks the same: this is no success"
+    assert "the new bytes do not start the bootloader again" in done.err
     assert "RDP level 2 in force" in dfurun("sim", "show", board).out
 
 

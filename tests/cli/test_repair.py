@@ -113,3 +113,27 @@ def test_protect_ends_at_level_1_with_the_application_running(dfurun: Dfurun, re
         assert "read-protected" in told.out
         refused = dfurun(recipes / "f072-protect.yaml", "--sim-state", board, *VIRTUAL)
         assert (refused.exit, refused.codes) == (6, {"protected"})
+
+
+def test_a_board_whose_option_bytes_wait_is_named_by_the_next_run(
+    dfurun: Dfurun, recipes: Path, tmp_path: Path
+) -> None:
+    """What is stored reads like what is in force: only the port's journal knows of the power cycle that is due."""
+    dfurun("sim", "new", "board.json")
+    options = "dfurun: 1\nname: options\nchip: stm32f072xb\nsteps:\n  - connect\n"
+    (tmp_path / "a.yaml").write_text(options + "  - set-option-bytes: {fields: {DATA0: 0x12}}\n")
+    (tmp_path / "b.yaml").write_text(options + "  - mass-erase\n")
+    assert "power-cycle-needed" in dfurun("a.yaml", "--sim-state", "board.json", *VIRTUAL).codes
+    done = dfurun("b.yaml", "--sim-state", "board.json", *VIRTUAL)
+    assert "the last run at this port left option bytes that come into force at the next power-on" in done.err
+    assert "power-cycle-needed" not in dfurun("b.yaml", "--sim-state", "board.json", *VIRTUAL).codes
+
+
+def test_read_unprotect_that_waits_for_its_power_cycle_is_named(dfurun: Dfurun, recipes: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    dfurun("sim", "protect", "board.json", 1)
+    flash = ("--sim-state", "board.json", *VIRTUAL)
+    assert dfurun(recipes / "f072-unprotect.yaml", *flash, "--sim-operator", "absent").exit == 7
+    done = dfurun(recipes / "f072-unprotect.yaml", *flash)
+    assert "it takes a power cycle to come into force" in done.err
+    assert "interrupted" not in done.err

@@ -230,10 +230,24 @@ SITUATIONS = [
         arrange=(("set-option-bytes", "--raw", "AA55FF0012FFFF00FF00FF00FF00FF00"),),
     ),
     Situation(
-        "option bytes that do not start the bootloader any more", 0, "",
-        ("not back, as these bytes do not start the bootloader",),
+        "option bytes that do not start the bootloader any more", 7, "not-back",
+        ("the new bytes do not start the bootloader again", "so far this run has begun to write option bytes"),
         steps=("set-option-bytes: {fields: {nBOOT1: 0}}",), top=("allow: [bootloader-hidden]",),
         arrange=(("new", "--option-reload", "reset", "--force"),),
+    ),
+    Situation(
+        "a check after pages were rewritten", 1, "option-bytes-differ", ("so far this run has begun to rewrite pages of app",),
+        steps=("write: {image: application, mode: changed}", "check-option-bytes: {fields: {WRP0: 0xFE}}"),
+    ),
+    Situation(
+        "a bootloader that a power cycle has hidden", 7, "no-power-cycle",
+        ("so far this run has begun to write option bytes",),
+        steps=("set-option-bytes: {fields: {nBOOT1: 0}}", "wait-for-power-cycle: {boot0: 1}"),
+        top=("allow: [bootloader-hidden]",),
+    ),
+    Situation(
+        "a false errVENDOR after Read Unprotect", 0, "unreliable-answers", ("PASS",),
+        shipped="f072-release.yaml", arrange=(("protect", "1"),), options=fault("false-errvendor:count=3"),
     ),
     Situation(
         "a step that was done and too late", 1, "step-timeout", ("did not end within its timeout",),

@@ -145,7 +145,9 @@ def test_a_run_that_ended_inside_an_option_byte_write_is_the_probable_cause_of_p
     path = tmp_path / "1-2.jsonl"
     words = cause_of_protection(path)
     assert words is not None
-    assert words.startswith("probably interrupted by the run of 20")
+    assert words.startswith(
+        "probably interrupted by the run of 20" if entry == "option-bytes" else "Read Unprotect was sent"
+    )
     second, _ = started(tmp_path)
     second.write("board", protection="read-protected")
     second.write("end", outcome="refused")
