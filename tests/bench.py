@@ -66,7 +66,6 @@ def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[Unit
         emit=listen,
         output_folder=folder,
         expect=recipe.expect,
-        allow=recipe.allow,
     )
     assert compiled.interpretation is not None
     unit = Unit(recipe, context, journal, listen, compiled.interpretation, lambda port: port, True)

@@ -28,7 +28,6 @@ from dfurun.cli.output import Output
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection, Verdict
-from dfurun.errors import Code, LinkUnreliable
 
 LOOK_TIMEOUT_S = 1.0
 REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
@@ -90,14 +89,7 @@ def info_command(
     output.write({"event": "board", **as_object(report)})
     if not output.as_json:
         _print(output, report)
-    if report.protection.verdict is Verdict.UNDETERMINED:
-        raise LinkUnreliable(
-            Code.LINK_UNRELIABLE,
-            "the board cannot be read, and not because it is protected: the link is unreliable",
-            consequence="nothing was changed",
-            hint="try another USB port or a USB 2.0 hub (AN2606 table 42)",
-            evidence=report.protection.evidence,
-        )
+    report.protection.require_verdict()
     return 0
 
 
@@ -115,7 +107,7 @@ def look(bench: Bench, chip: Chip | None) -> Report:
         identity, option_bytes = BoardIdentity(), None
         if protection.verdict is Verdict.UNPROTECTED and not session.description.is_user_dfu:
             identity = read_identity(session, chip)
-            option_bytes = session.read(chip.option_bytes.extent)
+            option_bytes = session.read_stable(chip.option_bytes.extent)
         return Report(
             port=str(connection.port),
             chip=chip,
@@ -135,10 +127,10 @@ def look(bench: Bench, chip: Chip | None) -> Report:
 
 def _cause(bench: Bench, port: str) -> str:
     """Return what the port's journal knows of how the board came to be protected."""
-    from dfurun.run.journal import cause_of_protection, state_folder
+    from dfurun.run.journal import cause_of_protection, journal_path, journals_folder
 
     name = bench.journal_name(port)
-    known = None if name is None else cause_of_protection(state_folder() / "journals" / f"{name}.jsonl")
+    known = None if name is None else cause_of_protection(journal_path(journals_folder(), name))
     return known or "cause unknown"
 
 

@@ -103,7 +103,7 @@ def _run_unit(
     record: str | None,
 ) -> int:
     from dfurun.run.interpreter import Unit
-    from dfurun.run.journal import UnitJournal, state_folder
+    from dfurun.run.journal import UnitJournal, journals_folder
     from dfurun.run.record import RecordFile
     from dfurun.steps.context import Context
     from dfurun.usb.connection import Connection
@@ -112,7 +112,7 @@ def _run_unit(
         _refuse_to_overwrite(Path(record))
     listen = output.listener(UNIT)
     on_entry = RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save if record else None
-    journal = UnitJournal(state_folder() / "journals", on_entry)
+    journal = UnitJournal(journals_folder(), on_entry)
     context = Context(
         chip=recipe.chip,
         clock=bench.clock,
@@ -122,7 +122,6 @@ def _run_unit(
         emit=listen,
         output_folder=Path.cwd(),
         expect=recipe.expect,
-        allow=recipe.allow,
         allow_irreversible=allow_irreversible,
         overwrite_files=overwrite_files,
     )

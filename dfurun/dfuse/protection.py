@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dfurun.chips import Chip
+from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.protocol import DfuState, DfuStatus, StatusReport
+from dfurun.errors import Code, LinkUnreliable
 from dfurun.units import format_address
 
 PROBE_LENGTH = 64
@@ -60,6 +62,17 @@ class Protection:
     verdict: Verdict
     answers: tuple[Answer, ...]
     commands_work: bool | None = None
+
+    def require_verdict(self) -> None:
+        """Raise LinkUnreliable where the evidence allows no verdict: an error is never taken for read protection."""
+        if self.verdict is Verdict.UNDETERMINED:
+            raise LinkUnreliable(
+                Code.LINK_UNRELIABLE,
+                "the board cannot be read, and not because it is protected: the link is unreliable",
+                consequence="nothing was written; an error is never taken for read protection",
+                hint=HUB_ADVICE,
+                evidence=self.evidence,
+            )
 
     @property
     def evidence(self) -> tuple[str, ...]:

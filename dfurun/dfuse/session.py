@@ -38,6 +38,7 @@ from dfurun.errors import AccessDenied, Code, DfurunError, LinkUnreliable, Refus
 from dfurun.units import AddressRange, format_address
 
 ATTEMPTS = 5
+STABLE_READS = 4
 DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
@@ -144,6 +145,19 @@ class Session:
                 if on_progress:
                     on_progress(len(data))
             return bytes(data)
+
+    def read_stable(self, extent: AddressRange) -> bytes:
+        """Read until two reads in a row agree: for what is acted upon or written back, so that no upload's error is.
+
+        Raises Refused and LinkUnreliable like `read`, and LinkUnreliable where two reads never agree.
+        """
+        before = self.read(extent)
+        for _ in range(STABLE_READS):
+            again = self.read(extent)
+            if again == before:
+                return before
+            before = again
+        raise self._channel.unreliable(f"{extent} reads differently every time")
 
     # Erasing and writing flash ----------------------------------------------------------------------------------------
 

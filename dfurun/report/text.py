@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from dfurun.errors import DfurunError
 from dfurun.report.words import count, printable
@@ -32,7 +32,6 @@ OUTCOME_STYLES = {
     Outcome.FAILED: "bold red",
 }
 NAME_WIDTH = 22
-BOOT0_LEVELS = {0: "LOW", 1: "HIGH"}
 
 
 class TextReporter:
@@ -69,6 +68,8 @@ class TextReporter:
                 self._step(event)
             case UnitFinished():
                 self._finish(event)
+            case _:
+                assert_never(event)
 
     def error(self, error: DfurunError) -> None:
         """Render a failure outside of a unit's run."""
@@ -117,7 +118,7 @@ class TextReporter:
             self._line(f"    {event.hint}")
 
     def _ask(self, event: OperatorAsked) -> None:
-        level = BOOT0_LEVELS[event.boot0]
+        level = "HIGH" if event.boot0 else "LOW"
         self._line(
             f"  >>> board at {event.port}: set BOOT0 {level} and power-cycle it (all power off and on);\n"
             f"      waiting {format_duration(event.timeout_s)}",

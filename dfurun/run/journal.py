@@ -32,6 +32,16 @@ def state_folder() -> Path:
     return user_state_path("dfurun", appauthor=False)
 
 
+def journals_folder() -> Path:
+    """Return the folder of this user's journals."""
+    return state_folder() / "journals"
+
+
+def journal_path(folder: Path, name: str) -> Path:
+    """Return where in `folder` the journal of this name is; a real port's is called like the port."""
+    return folder / f"{name}.jsonl"
+
+
 @dataclass(frozen=True, slots=True)
 class UnfinishedRun:
     """The last run at a port, where it did not end: when it began, which recipe, and its last entry."""
@@ -100,7 +110,7 @@ class UnitJournal:
 
     def path_of(self, port: str) -> Path:
         """Return where the journal of this port is."""
-        return self._folder / f"{port}.jsonl"
+        return journal_path(self._folder, port)
 
 
 def read_journal(path: Path) -> list[Entry]:

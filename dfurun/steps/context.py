@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 from dfurun.chips import Chip
 from dfurun.clock import Clock
-from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.protection import Protection, Verdict
-from dfurun.dfuse.session import Session
+from dfurun.dfuse.session import Departure, Session
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress
 from dfurun.steps.expect import Expect
@@ -21,9 +20,8 @@ from dfurun.units import AddressRange, format_duration
 from dfurun.usb.connection import Connection
 
 POWER_CYCLE_TIMEOUT_S = 120.0
-STABLE_READS = 4
+STAYED_GRACE_S = 1.0  # for a board that still answered, and may leave all the same
 APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs something else
-LEVELS = {0: "low", 1: "high"}
 
 
 def _nothing() -> None:
@@ -59,7 +57,6 @@ class Context:
     emit: Callable[[Event], None]
     output_folder: Path
     expect: Expect
-    allow: frozenset[str]
     allow_irreversible: bool = False
     overwrite_files: bool = False
     checkpoint: Callable[[], None] = _nothing
@@ -136,14 +133,7 @@ class Context:
         """Return the verdict on read protection; raise LinkUnreliable where the evidence allows none."""
         if self._protection is None:
             found = self.session.protection()
-            if found.verdict is Verdict.UNDETERMINED:
-                raise LinkUnreliable(
-                    Code.LINK_UNRELIABLE,
-                    "the board cannot be read, and not because it is protected: the link is unreliable",
-                    consequence="nothing was written; an error is never taken for read protection",
-                    hint="try another USB port or a USB 2.0 hub (AN2606 table 42), then run again",
-                    evidence=found.evidence,
-                )
+            found.require_verdict()
             self._protection = found
         return self._protection
 
@@ -175,38 +165,19 @@ class Context:
     def option_forecast(self) -> OptionForecast:
         """Return the option bytes as they are stored and as they may be in force."""
         if self._option_bytes is None:
-            self._option_bytes = OptionForecast.settled(self.read_stable(self.chip.option_bytes.extent))
+            self._option_bytes = OptionForecast.settled(self.session.read_stable(self.chip.option_bytes.extent))
         return self._option_bytes
 
     def option_bytes_written(self, raw: bytes) -> bytes:
         """Read back after `raw` was written and the board was reset; return what is stored now."""
         before = self.option_forecast()
-        self._option_bytes = before.written(self.read_stable(self.chip.option_bytes.extent))
+        self._option_bytes = before.written(self.session.read_stable(self.chip.option_bytes.extent))
         return self._option_bytes.stored
 
     @property
     def power_cycle_needed(self) -> bool:
         """Whether option bytes are stored that are perhaps not in force."""
         return self._option_bytes is not None and not self._option_bytes.is_settled
-
-    def read_stable(self, extent: AddressRange) -> bytes:
-        """Read until two reads in a row agree: what is written back later must not hold an upload's error.
-
-        Raises LinkUnreliable where they never do.
-        """
-        before = self.session.read(extent)
-        for _ in range(STABLE_READS):
-            again = self.session.read(extent)
-            if again == before:
-                return before
-            before = again
-        raise LinkUnreliable(
-            Code.LINK_UNRELIABLE,
-            f"{extent} reads differently every time",
-            consequence="what is there was not changed, because it cannot be told",
-            hint=HUB_ADVICE,
-            evidence=self.connection.anomalies.evidence,
-        )
 
     def require_writable(self, what: str, extents: list[AddressRange], forecast: OptionForecast | None) -> None:
         """Raise Refused where the device's layout or its write protection covers a part of `extents`.
@@ -245,24 +216,16 @@ class Context:
                 hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
             )
 
-    def reopen_after_reset(self, what: str) -> None:
-        """Wait until the board has left and is back at its port; raise LinkUnreliable where it does not come back."""
+    def follow_reset(self, departure: Departure) -> str | None:
+        """Wait until the board has left and is open again at its port; return why it is not, None where it is."""
         timeout_s = self.chip.usb.reconnect_timeout_s
-        self.connection.wait_for_departure(timeout_s)
-        why = f"not back at port {self.port} after {format_duration(timeout_s)}"
+        self.connection.wait_for_departure(timeout_s if departure is Departure.LEFT else STAYED_GRACE_S)
+        self._protection = None
         try:
-            if self.connection.wait_for_return(timeout_s) is not None:
-                self._protection = None
-                return
+            back = self.connection.wait_for_return(timeout_s) is not None
         except AccessDenied as error:
-            why = f"back and cannot be opened: {error.message}"
-        raise LinkUnreliable(
-            Code.NOT_BACK,
-            f"{what}, and the board is {why}",
-            consequence=f"{what}, not read back",
-            hint="hold BOOT0 high, power-cycle the board and run again",
-            evidence=self.connection.anomalies.evidence,
-        )
+            return f"back and cannot be opened: {error.message}"
+        return None if back else f"not back at port {self.port} after {format_duration(timeout_s)}"
 
     def power_cycle(self, *, boot0: int, timeout_s: float) -> None:
         """Have the board power-cycled, and wait for it: back in DFU with BOOT0 high, gone for good with BOOT0 low.
@@ -272,7 +235,7 @@ class Context:
         self.connection.close()
         self.emit(OperatorAsked(self.port, boot0, timeout_s))
         self.operator.ask(port=self.port, boot0=boot0, timeout_s=timeout_s)
-        request = f"power-cycle the board at port {self.port} with BOOT0 {LEVELS[boot0]}"
+        request = f"power-cycle the board at port {self.port} with BOOT0 {'high' if boot0 else 'low'}"
         if not self.connection.wait_for_departure(timeout_s):
             raise LinkUnreliable(
                 Code.NO_POWER_CYCLE,

@@ -20,7 +20,7 @@ REDO_LIMIT = 2
 def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:
     """Return the image's pieces widened to the ROM's alignment with the erased value (AN2606 table 7).
 
-    Raises ValueError where widened pieces overlap; the pieces of one image never do.
+    Pieces that touch or overlap once they are widened are one.
     """
     unit = flash.write_alignment_bytes
     extents: list[AddressRange] = []
@@ -110,7 +110,7 @@ def settle(context: Context, memory: MemoryImage) -> None:
         "the page at "
         + format_address(flash.page(wrong[0]).start)
         + f" is still wrong after {REDO_LIMIT} more attempts",
-        consequence="the flash holds a part of the image, without its vector table: it does not boot",
+        consequence="the flash holds a part of the image, and must not be used like this",
         hint="another USB port or a USB 2.0 hub, then run again; a page that stays wrong is worn out",
         evidence=context.connection.anomalies.evidence,
     )
@@ -126,7 +126,7 @@ def _wanted(context: Context, memory: MemoryImage, page: int) -> bytes:
     extent = context.chip.flash.page(page)
     if sum(len(piece.data) for piece in memory.within(extent)) == extent.size_bytes:
         return memory.overlay(extent, bytes(extent.size_bytes))
-    return memory.overlay(extent, context.read_stable(extent))
+    return memory.overlay(extent, context.session.read_stable(extent))
 
 
 def _write_page(context: Context, page: int, content: bytes, total: int, done: int) -> None:

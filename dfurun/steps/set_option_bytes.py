@@ -90,24 +90,29 @@ class SetOptionBytes(Step):
         if before == after:
             return Result(Outcome.OK, "already as named")
         context.begin_destruction("option-bytes", "write option bytes", before=before.hex(), after=after.hex())
-        context.session.write_option_bytes(after)
-        return self._read_back(context, after, changes)
+        departure = context.session.write_option_bytes(after)
+        why_not_back = context.follow_reset(departure)
+        if why_not_back is not None:
+            raise self._not_back(context, after, why_not_back)
+        return self._read_back(context, after, ", ".join(changes) or "erased bytes programmed")
 
-    def _read_back(self, context: Context, after: bytes, changes: tuple[str, ...]) -> Result:
+    def _not_back(self, context: Context, after: bytes, why: str) -> LinkUnreliable:
+        """Return the failure of a board that is not back; bytes that hide the bootloader look like a lost cable."""
+        fields = self.chip.option_bytes.decode(after)
+        hidden = fields["RDP"] == PERMANENT_LEVEL or self.chip.starts(fields, boot0=1) is not BootTarget.SYSTEM_MEMORY
+        return LinkUnreliable(
+            Code.NOT_BACK,
+            f"option bytes written, and the board is {why}",
+            consequence="option bytes written, not read back",
+            hint="the new bytes do not start the bootloader again, so only the board's own behaviour can tell"
+            if hidden
+            else "hold BOOT0 high, power-cycle the board and run again",
+            evidence=context.connection.anomalies.evidence,
+        )
+
+    def _read_back(self, context: Context, after: bytes, done: str) -> Result:
         layout = self.chip.option_bytes
-        done = ", ".join(changes) or "erased bytes programmed"
-        fields = layout.decode(after)
-        level = fields["RDP"]
-        try:
-            context.reopen_after_reset("option bytes written")
-        except LinkUnreliable as error:
-            hidden = level == PERMANENT_LEVEL or self.chip.starts(fields, boot0=1) is not BootTarget.SYSTEM_MEMORY
-            if error.code is Code.NOT_BACK and hidden:
-                # A reset into such bytes and a cable that came out look the same: this is no success.
-                error.hint = (
-                    "the new bytes do not start the bootloader again, so only the board's own behaviour can tell"
-                )
-            raise
+        level = layout.decode(after)["RDP"]
         if context.is_protected() and level != OPEN_LEVEL:
             return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")
         if context.is_protected_again():

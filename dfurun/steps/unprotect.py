@@ -34,9 +34,10 @@ class Unprotect(Step):
         context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
         words = "send Read Unprotect, which erases all flash"
         context.begin_destruction("read-unprotect", words, evidence=list(evidence))
-        context.session.read_unprotect()
-        self._follow_reset(context)
-        if not context.connection.is_open or context.is_protected():
+        departure = context.session.read_unprotect()
+        why_not_back = context.follow_reset(departure)
+        context.forget()
+        if why_not_back is not None or context.is_protected():
             # RM0091 section 4: an F0 loads its option bytes at power-on, not at the ROM's reset.
             context.power_cycle(boot0=1, timeout_s=self.head.timeout_or(POWER_CYCLE_TIMEOUT_S))
         if context.is_protected_again():
@@ -59,10 +60,3 @@ class Unprotect(Step):
         context.notice("the chip seemed read-protected to `connect`, and is not: the link is unreliable")
         check_identity(context)
         return False
-
-    def _follow_reset(self, context: Context) -> None:
-        """Wait for the board to leave and to come back; one that does not come back is asked for by the power cycle."""
-        timeout_s = context.chip.usb.reconnect_timeout_s
-        context.connection.wait_for_departure(timeout_s)
-        context.connection.wait_for_return(timeout_s)
-        context.forget()
