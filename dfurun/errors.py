@@ -42,9 +42,9 @@ class Severity(StrEnum):
 
 
 class Code(Enum):
-    """Everything dfurun can say is wrong: name, exit status, severity and one sentence of cause."""
+    """Everything dfurun can say is wrong: name, exit status, one sentence of cause, and a severity where it is no error."""
 
-    def __init__(self, label: str, exit_status: ExitStatus, severity: Severity, summary: str) -> None:
+    def __init__(self, label: str, exit_status: ExitStatus, summary: str, severity: Severity = Severity.ERROR) -> None:
         self.label = label
         self.exit_status = exit_status
         self.severity = severity
@@ -54,214 +54,116 @@ class Code(Enum):
         return self.label
 
     # Reading a recipe -------------------------------------------------------------------------------------------------
-    RECIPE_UNREADABLE = (
-        "recipe-unreadable",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "the recipe cannot be read as UTF-8 text",
-    )
-    RECIPE_TOO_LARGE = ("recipe-too-large", ExitStatus.INVALID, Severity.ERROR, "a recipe is at most 256 KiB")
-    YAML_SYNTAX = ("yaml-syntax", ExitStatus.INVALID, Severity.ERROR, "the text is not YAML")
-    YAML_TOO_DEEP = ("yaml-too-deep", ExitStatus.INVALID, Severity.ERROR, "a recipe nests at most 32 levels")
-    YAML_DUPLICATE_KEY = ("yaml-duplicate-key", ExitStatus.INVALID, Severity.ERROR, "a mapping has the same key twice")
-    YAML_KEY_NOT_TEXT = (
-        "yaml-key-not-text",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "a mapping has a key that is not text",
-    )
+    RECIPE_UNREADABLE = ("recipe-unreadable", ExitStatus.INVALID, "the recipe cannot be read as UTF-8 text")
+    RECIPE_TOO_LARGE = ("recipe-too-large", ExitStatus.INVALID, "a recipe is at most 256 KiB")
+    YAML_SYNTAX = ("yaml-syntax", ExitStatus.INVALID, "the text is not YAML")
+    YAML_TOO_DEEP = ("yaml-too-deep", ExitStatus.INVALID, "a recipe nests at most 32 levels")
+    YAML_DUPLICATE_KEY = ("yaml-duplicate-key", ExitStatus.INVALID, "a mapping has the same key twice")
+    YAML_KEY_NOT_TEXT = ("yaml-key-not-text", ExitStatus.INVALID, "a mapping has a key that is not text")
     YAML_FEATURE = (
         "yaml-feature",
         ExitStatus.INVALID,
-        Severity.ERROR,
         "tags, anchors, aliases, merge keys, directives and several documents are not part of a recipe",
     )
-    YAML_AMBIGUOUS = (
-        "yaml-ambiguous",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "a plain scalar that YAML 1.1 and 1.2 read differently",
-    )
-    UNKNOWN_KEY = ("unknown-key", ExitStatus.INVALID, Severity.ERROR, "a key that the recipe language does not have")
-    UNKNOWN_STEP = ("unknown-step", ExitStatus.INVALID, Severity.ERROR, "a step that the recipe language does not have")
-    MISSING_KEY = ("missing-key", ExitStatus.INVALID, Severity.ERROR, "a key that must be there is not")
-    WRONG_TYPE = ("wrong-type", ExitStatus.INVALID, Severity.ERROR, "a value of the wrong type")
-    BAD_VALUE = ("bad-value", ExitStatus.INVALID, Severity.ERROR, "a value outside what its key takes")
-    STEP_SHAPE = ("step-shape", ExitStatus.INVALID, Severity.ERROR, "a step is a name, or one key with a body")
-    VERSION_TOO_OLD = ("version-too-old", ExitStatus.INVALID, Severity.ERROR, "the recipe requires a newer dfurun")
-    UNKNOWN_CHIP = ("unknown-chip", ExitStatus.INVALID, Severity.ERROR, "a chip that the chip data does not have")
-    UNKNOWN_FIELD = (
-        "unknown-field",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "an option-byte field that the chip does not have",
-    )
-    UNKNOWN_IMAGE = (
-        "unknown-image",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "a step names an image that the recipe does not list",
-    )
-    UNKNOWN_GUARD = (
-        "unknown-guard",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "`allow` names a guard that the chip does not have",
-    )
-    UNUSED_IMAGE = ("unused-image", ExitStatus.INVALID, Severity.WARNING, "an image that no step uses")
+    YAML_AMBIGUOUS = ("yaml-ambiguous", ExitStatus.INVALID, "a plain scalar that YAML 1.1 and 1.2 read differently")
+    UNKNOWN_KEY = ("unknown-key", ExitStatus.INVALID, "a key that the recipe language does not have")
+    UNKNOWN_STEP = ("unknown-step", ExitStatus.INVALID, "a step that the recipe language does not have")
+    MISSING_KEY = ("missing-key", ExitStatus.INVALID, "a key that must be there is not")
+    WRONG_TYPE = ("wrong-type", ExitStatus.INVALID, "a value of the wrong type")
+    BAD_VALUE = ("bad-value", ExitStatus.INVALID, "a value outside what its key takes")
+    STEP_SHAPE = ("step-shape", ExitStatus.INVALID, "a step is a name, or one key with a body")
+    VERSION_TOO_OLD = ("version-too-old", ExitStatus.INVALID, "the recipe requires a newer dfurun")
+    UNKNOWN_CHIP = ("unknown-chip", ExitStatus.INVALID, "a chip that the chip data does not have")
+    UNKNOWN_FIELD = ("unknown-field", ExitStatus.INVALID, "an option-byte field that the chip does not have")
+    UNKNOWN_IMAGE = ("unknown-image", ExitStatus.INVALID, "a step names an image that the recipe does not list")
+    UNKNOWN_GUARD = ("unknown-guard", ExitStatus.INVALID, "`allow` names a guard that the chip does not have")
+    UNUSED_IMAGE = ("unused-image", ExitStatus.INVALID, "an image that no step uses", Severity.WARNING)
     UNPINNED_IMAGE = (
         "unpinned-image",
         ExitStatus.INVALID,
-        Severity.WARNING,
         "an image without a sha256: what is reviewed may not be what is flashed",
+        Severity.WARNING,
     )
 
     # Images -----------------------------------------------------------------------------------------------------------
-    IMAGE_MISSING = ("image-missing", ExitStatus.INVALID, Severity.ERROR, "an image file cannot be read")
+    IMAGE_MISSING = ("image-missing", ExitStatus.INVALID, "an image file cannot be read")
     IMAGE_OUTSIDE = (
         "image-outside",
         ExitStatus.INVALID,
-        Severity.ERROR,
         "a file outside the recipe's repository, without --allow-outside",
     )
-    IMAGE_INVALID = ("image-invalid", ExitStatus.INVALID, Severity.ERROR, "an image file is damaged")
-    IMAGE_EMPTY = ("image-empty", ExitStatus.INVALID, Severity.ERROR, "an image file holds no data")
-    IMAGE_ADDRESS = (
-        "image-address",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "a bin needs an address; a HEX brings its own",
-    )
-    PIN_MISMATCH = ("pin-mismatch", ExitStatus.REFUSED, Severity.ERROR, "an image file is not the one that was pinned")
+    IMAGE_INVALID = ("image-invalid", ExitStatus.INVALID, "an image file is damaged")
+    IMAGE_EMPTY = ("image-empty", ExitStatus.INVALID, "an image file holds no data")
+    IMAGE_ADDRESS = ("image-address", ExitStatus.INVALID, "a bin needs an address; a HEX brings its own")
+    PIN_MISMATCH = ("pin-mismatch", ExitStatus.REFUSED, "an image file is not the one that was pinned")
 
     # Rules of the steps -----------------------------------------------------------------------------------------------
-    STEP_ORDER = ("step-order", ExitStatus.INVALID, Severity.ERROR, "a step at a place where it cannot work")
-    NOT_ERASED = ("not-erased", ExitStatus.INVALID, Severity.ERROR, "a write to flash that no earlier step erased")
-    OUTSIDE_FLASH = (
-        "outside-flash",
-        ExitStatus.INVALID,
-        Severity.ERROR,
-        "an address outside the memory that the step works on",
-    )
-    OVERLAP = ("overlap", ExitStatus.INVALID, Severity.ERROR, "two writes to the same bytes")
-    MISALIGNED = ("misaligned", ExitStatus.INVALID, Severity.ERROR, "an address or a size that the ROM cannot take")
+    STEP_ORDER = ("step-order", ExitStatus.INVALID, "a step at a place where it cannot work")
+    NOT_ERASED = ("not-erased", ExitStatus.INVALID, "a write to flash that no earlier step erased")
+    OUTSIDE_FLASH = ("outside-flash", ExitStatus.INVALID, "an address outside the memory that the step works on")
+    OVERLAP = ("overlap", ExitStatus.INVALID, "two writes to the same bytes")
+    MISALIGNED = ("misaligned", ExitStatus.INVALID, "an address or a size that the ROM cannot take")
     VERIFY_UNWRITTEN = (
         "verify-unwritten",
         ExitStatus.INVALID,
-        Severity.WARNING,
         "a verify of an image that the recipe does not write",
+        Severity.WARNING,
     )
-    NOT_VERIFIED = ("not-verified", ExitStatus.INVALID, Severity.WARNING, "an image is written and never verified")
-    GUARD = (
-        "guard",
-        ExitStatus.REFUSED,
-        Severity.ERROR,
-        "a change of option bytes that locks the chip or hides what is on it",
-    )
+    NOT_VERIFIED = ("not-verified", ExitStatus.INVALID, "an image is written and never verified", Severity.WARNING)
+    GUARD = ("guard", ExitStatus.REFUSED, "a change of option bytes that locks the chip or hides what is on it")
 
     # The bus ----------------------------------------------------------------------------------------------------------
-    NO_DEVICE = ("no-device", ExitStatus.NO_DEVICE, Severity.ERROR, "no board in DFU mode is on the bus")
-    AMBIGUOUS_DEVICE = ("ambiguous-device", ExitStatus.NO_DEVICE, Severity.ERROR, "more than one board fits")
-    NO_PERMISSION = (
-        "no-permission",
-        ExitStatus.NO_ACCESS,
-        Severity.ERROR,
-        "the system does not let this user open the board",
-    )
-    NO_DRIVER = ("no-driver", ExitStatus.NO_ACCESS, Severity.ERROR, "the board's driver is not one that libusb can use")
-    DEVICE_BUSY = ("device-busy", ExitStatus.NO_ACCESS, Severity.ERROR, "another program has the board open")
-    NO_LIBUSB = ("no-libusb", ExitStatus.NO_ACCESS, Severity.ERROR, "no libusb on this computer")
+    NO_DEVICE = ("no-device", ExitStatus.NO_DEVICE, "no board in DFU mode is on the bus")
+    AMBIGUOUS_DEVICE = ("ambiguous-device", ExitStatus.NO_DEVICE, "more than one board fits")
+    NO_PERMISSION = ("no-permission", ExitStatus.NO_ACCESS, "the system does not let this user open the board")
+    NO_DRIVER = ("no-driver", ExitStatus.NO_ACCESS, "the board's driver is not one that libusb can use")
+    DEVICE_BUSY = ("device-busy", ExitStatus.NO_ACCESS, "another program has the board open")
+    NO_LIBUSB = ("no-libusb", ExitStatus.NO_ACCESS, "no libusb on this computer")
 
     # A run ------------------------------------------------------------------------------------------------------------
-    EXPECTATION = (
-        "expectation",
-        ExitStatus.REFUSED,
-        Severity.ERROR,
-        "the board is not the one that the recipe expects",
-    )
-    PROTECTED = (
-        "protected",
-        ExitStatus.REFUSED,
-        Severity.ERROR,
-        "the chip is read-protected, and the step needs it open",
-    )
-    WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, Severity.ERROR, "pages to be written are write-protected")
-    NOT_A_ROM = (
-        "not-a-rom",
-        ExitStatus.REFUSED,
-        Severity.ERROR,
-        "the device is a DFU program in user flash, not the ROM",
-    )
-    FILE_EXISTS = (
-        "file-exists",
-        ExitStatus.REFUSED,
-        Severity.ERROR,
-        "a file is there already and would be overwritten",
-    )
-    IRREVERSIBLE = (
-        "irreversible",
-        ExitStatus.REFUSED,
-        Severity.ERROR,
-        "an irreversible change without --allow-irreversible",
-    )
+    EXPECTATION = ("expectation", ExitStatus.REFUSED, "the board is not the one that the recipe expects")
+    PROTECTED = ("protected", ExitStatus.REFUSED, "the chip is read-protected, and the step needs it open")
+    WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, "pages to be written are write-protected")
+    NOT_A_ROM = ("not-a-rom", ExitStatus.REFUSED, "the device is a DFU program in user flash, not the ROM")
+    FILE_EXISTS = ("file-exists", ExitStatus.REFUSED, "a file is there already and would be overwritten")
+    IRREVERSIBLE = ("irreversible", ExitStatus.REFUSED, "an irreversible change without --allow-irreversible")
     OPTION_BYTES_SPOILED = (
         "option-bytes-spoiled",
         ExitStatus.REFUSED,
-        Severity.ERROR,
         "damaged option bytes that the recipe does not name",
     )
-    STEP_FAILED = ("step-failed", ExitStatus.FAILED, Severity.ERROR, "the board refused an operation")
-    STEP_TIMEOUT = ("step-timeout", ExitStatus.FAILED, Severity.ERROR, "a step did not end within its timeout")
-    VERIFY_MISMATCH = ("verify-mismatch", ExitStatus.FAILED, Severity.ERROR, "the flash does not hold the image")
-    OPTION_BYTES_DIFFER = (
-        "option-bytes-differ",
-        ExitStatus.FAILED,
-        Severity.ERROR,
-        "the option bytes are not as the recipe says",
-    )
-    STILL_PROTECTED = (
-        "still-protected",
-        ExitStatus.FAILED,
-        Severity.ERROR,
-        "the chip is still protected after unprotect",
-    )
-    NO_APPLICATION = (
-        "no-application",
-        ExitStatus.FAILED,
-        Severity.ERROR,
-        "what is in flash is no application to leave for",
-    )
-    STILL_IN_DFU = ("still-in-dfu", ExitStatus.FAILED, Severity.ERROR, "the board did not leave the bootloader")
-    FILE_UNWRITABLE = ("file-unwritable", ExitStatus.FAILED, Severity.ERROR, "a file cannot be written")
-    LINK_UNRELIABLE = (
-        "link-unreliable",
-        ExitStatus.LINK,
-        Severity.ERROR,
-        "the USB link lies more often than it can be asked again",
-    )
-    DEVICE_LOST = ("device-lost", ExitStatus.LINK, Severity.ERROR, "the board left the bus in the middle of a step")
-    NOT_BACK = ("not-back", ExitStatus.LINK, Severity.ERROR, "the board did not come back after a reset")
-    NO_POWER_CYCLE = ("no-power-cycle", ExitStatus.LINK, Severity.ERROR, "nobody power-cycled the board in time")
+    STEP_FAILED = ("step-failed", ExitStatus.FAILED, "the board refused an operation")
+    STEP_TIMEOUT = ("step-timeout", ExitStatus.FAILED, "a step did not end within its timeout")
+    VERIFY_MISMATCH = ("verify-mismatch", ExitStatus.FAILED, "the flash does not hold the image")
+    OPTION_BYTES_DIFFER = ("option-bytes-differ", ExitStatus.FAILED, "the option bytes are not as the recipe says")
+    STILL_PROTECTED = ("still-protected", ExitStatus.FAILED, "the chip is still protected after unprotect")
+    NO_APPLICATION = ("no-application", ExitStatus.FAILED, "what is in flash is no application to leave for")
+    STILL_IN_DFU = ("still-in-dfu", ExitStatus.FAILED, "the board did not leave the bootloader")
+    FILE_UNWRITABLE = ("file-unwritable", ExitStatus.FAILED, "a file cannot be written")
+    LINK_UNRELIABLE = ("link-unreliable", ExitStatus.LINK, "the USB link lies more often than it can be asked again")
+    DEVICE_LOST = ("device-lost", ExitStatus.LINK, "the board left the bus in the middle of a step")
+    NOT_BACK = ("not-back", ExitStatus.LINK, "the board did not come back after a reset")
+    NO_POWER_CYCLE = ("no-power-cycle", ExitStatus.LINK, "nobody power-cycled the board in time")
     RESERVED_BIT_CLEARED = (
         "reserved-bit-cleared",
         ExitStatus.DONE,
-        Severity.WARNING,
         "an option bit that must stay 1 reads 0",
+        Severity.WARNING,
     )
     POWER_CYCLE_NEEDED = (
         "power-cycle-needed",
         ExitStatus.DONE,
-        Severity.WARNING,
         "stored option bytes wait for a power-on",
+        Severity.WARNING,
     )
-    INTERRUPTED_RUN = ("interrupted-run", ExitStatus.DONE, Severity.WARNING, "the last run at this port did not end")
-    UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, Severity.WARNING, "transfers had to be repeated")
+    INTERRUPTED_RUN = ("interrupted-run", ExitStatus.DONE, "the last run at this port did not end", Severity.WARNING)
+    UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, "transfers had to be repeated", Severity.WARNING)
 
     # The command line -------------------------------------------------------------------------------------------------
-    USAGE = ("usage", ExitStatus.USAGE, Severity.ERROR, "the command line is not understood")
-    SIM_STATE = ("sim-state", ExitStatus.USAGE, Severity.ERROR, "a simulated board's state file cannot be used")
-    INTERRUPTED = ("interrupted", ExitStatus.INTERRUPTED, Severity.ERROR, "stopped by Ctrl-C at a safe boundary")
-    BUG = ("bug", ExitStatus.BUG, Severity.ERROR, "dfurun itself is wrong")
+    USAGE = ("usage", ExitStatus.USAGE, "the command line is not understood")
+    SIM_STATE = ("sim-state", ExitStatus.USAGE, "a simulated board's state file cannot be used")
+    INTERRUPTED = ("interrupted", ExitStatus.INTERRUPTED, "stopped by Ctrl-C at a safe boundary")
+    BUG = ("bug", ExitStatus.BUG, "dfurun itself is wrong")
 
 
 RecipePath = tuple[str | int, ...]
