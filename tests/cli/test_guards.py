@@ -111,6 +111,8 @@ def test_option_bytes_that_did_not_take_are_a_failure(
     assert (done.exit, done.codes) == (1, {"option-bytes-differ"})
     assert "read back as AA55 FF00 FF00 FF00" in done.err
     assert "written were AA55 FF00 12ED FF00" in done.err
+    result = dfurun(recipe, "--sim", *VIRTUAL, "--json").lines[-2]
+    assert result["duration_s"] < 2, "a board that still answers is not waited for as for one that has left"
 
 
 def _with_guard(when: dict[str, int]) -> Chip:

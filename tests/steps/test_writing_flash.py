@@ -14,7 +14,10 @@ from intelhex import IntelHex
 from dfurun.chips import load_chip
 from dfurun.clock import VirtualClock
 from dfurun.image import MemoryImage, Piece
-from dfurun.simulator import SimulatedBoard, parse_fault
+from dfurun.simulator import Fault, SimulatedBoard, parse_fault
+from dfurun.simulator.fault import Moment
+from dfurun.simulator.operation import Action, Operation
+from dfurun.simulator.transfer import NoAnswer
 from dfurun.steps.flashing import aligned
 
 CHIP = load_chip("stm32f072xb")
@@ -174,27 +177,66 @@ def test_without_verify_the_result_says_so(tmp_path: Path, steps: tuple[str, ...
     assert (finished.exit_status, finished.verified) == (0, False)
 
 
+class CorruptSecondBlock(Fault):
+    """One bit of the second whole block that is uploaded arrives wrong: `changed` has read the first one."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def after(self, moment: Moment, answer: bytes) -> bytes:
+        if moment.setup.name != "UPLOAD" or moment.setup.length != PAGE:
+            return answer
+        self.seen += 1
+        return bytes([answer[0] ^ 1]) + answer[1:] if self.seen == 2 else answer
+
+
+class LoseBlockAndStatus(Fault):
+    """The first block of data is acknowledged and not programmed, and the GETSTATUS that executed it is not answered."""
+
+    def __init__(self) -> None:
+        self.armed = self.done = self.lost = False
+
+    def loses(self, operation: Operation) -> bool:
+        was_lost, self.lost = self.lost, self.lost or operation.action is Action.PROGRAM
+        return not was_lost and self.lost
+
+    def after(self, moment: Moment, answer: bytes) -> bytes:
+        if moment.setup.name == "DNLOAD" and moment.setup.value >= 2:
+            self.armed = not self.done
+        elif moment.setup.name == "GETSTATUS" and self.armed:
+            self.armed, self.done = False, True
+            raise NoAnswer
+        return answer
+
+
 def test_a_corrupt_read_in_verify_rewrites_nothing(tmp_path: Path) -> None:
     """What differs is read once more: an upload can be corrupt as well."""
     image = MemoryImage.of([Piece(FLASH.start, b"\x00\x40\x00\x20" + bytes(range(200)) * 20)])
-    board = board_with(image.overlay(FLASH, b"\xff" * FLASH.size_bytes), "corrupt-upload:skip=5")
-    recipe = write_recipe(tmp_path, image, "verify: {image: image}")
+    board = board_with(image.overlay(FLASH, b"\xff" * FLASH.size_bytes))
+    fault = CorruptSecondBlock()
+    board.faults.append(fault)
+    recipe = write_recipe(tmp_path, image, "write: {image: image, mode: changed}", "verify: {image: image}")
     finished, messages = run_on(board, recipe, tmp_path)
+    assert fault.seen >= 3, "the corrupt block was read again"
     assert finished.exit_status == 0, messages
     assert (finished.pages_redone, sum(board.flash.erase_counts)) == (0, 0)
 
 
-def test_a_doubtful_page_is_put_right_before_the_vector_table_is_written(tmp_path: Path) -> None:
-    """While another page may be wrong, the image must not boot."""
+@pytest.mark.parametrize("mode", ["all", "changed"])
+def test_a_doubtful_page_is_put_right_before_the_vector_table_is_written(tmp_path: Path, mode: str) -> None:
+    """While another page may be wrong, the image must not boot; and the redo is journaled before it is sent."""
     image = MemoryImage.of([Piece(FLASH.start, b"\x00\x40\x00\x20" + bytes(range(200)) * 30)])
-    board = board_with(b"\x00" * FLASH.size_bytes, "lost-program", "lost-reply:request=GETSTATUS,skip=22")
-    recipe = write_recipe(tmp_path, image, "write: {image: image, mode: changed}", "verify: {image: image}")
-    finished, messages = run_on(board, recipe, tmp_path)
+    board = board_with(b"\x00" * FLASH.size_bytes)
+    board.faults.append(LoseBlockAndStatus())
+    steps = ["erase: {image: image}", f"write: {{image: image, mode: {mode}}}", "verify: {image: image}"]
+    finished, messages = run_on(board, write_recipe(tmp_path, image, *steps), tmp_path)
     assert finished.exit_status == 0, messages
+    assert not any("writing again" in message for message in messages), "put right by the write, not by the verify"
     assert finished.pages_redone == 1
     blocks = [
         entry.data for entry in board.trace if entry.setup.name == "DNLOAD" and entry.setup.value >= 2 and entry.data
     ]
     assert blocks[-1][:4] == b"\x00\x40\x00\x20"
-    expected = image.overlay(FLASH, bytes(FLASH.size_bytes))
-    assert bytes(board.flash.contents)[: 3 * PAGE] == expected[: 3 * PAGE]
+    assert bytes(board.flash.contents)[: 3 * PAGE] == image.overlay(FLASH, b"\xff" * FLASH.size_bytes)[: 3 * PAGE]
+    journal = (tmp_path / "journals" / "1-1.jsonl").read_text()
+    assert '"entry": "rewrite", "pages": [1]' in journal
