@@ -1,11 +1,14 @@
 """Waiting for a stored command to end: how often to ask, when an answer is not believed, when to give up.
 
-The first wait is what the ROM reports. After it, and until the datasheet's maximum has passed, the ROM is asked again at the
-reported interval. A dfuDNBUSY that is answered when even the maximum has passed is *stale*: the ROM missed a packet and
-repeats itself (AN2606 table 42, dfu-util ticket #78), and the state machine moves only with a GETSTATUS that is really
-served. From then on the session probes after 1 to 2 ms, for long operations a little later. A probe that is stalled proves
-that the ROM is at work, so the rest is waited out; where such a probe latches dfuERROR, probing ends, the operation counts as
-doubtful, and the link is given as many more polls as a ROM needs that serves one in ten.
+The first wait is what the ROM reports; the budget counts from its end, however long the ROM has made it. After it, and until
+the datasheet's maximum has passed, the ROM is asked again at the reported interval. A ROM that latches dfuERROR when it is
+asked as soon as it said has reported too short a time: from then on the session waits for the datasheet's maximum.
+
+A dfuDNBUSY that is answered when even the maximum has passed is *stale*: the ROM missed a packet and repeats itself (AN2606
+table 42, dfu-util ticket #78), and the state machine moves only with a GETSTATUS that is really served. From then on the
+session probes after 1 to 2 ms, for long operations a little later. A probe that is stalled proves that the ROM is at work, so
+the rest is waited out; where such a probe latches dfuERROR, probing ends, the operation counts as doubtful, and the link is
+given as many more polls as a ROM needs that serves one in ten.
 
 # Ref: DFU 1.1 section 6.1.2 (bwPollTimeout); AN2606 rev 70 table 42; openmv#1508.
 """
@@ -52,6 +55,7 @@ class Trust:
 
     stale: bool = False
     probing_hurts: bool = False
+    reports_too_short: bool = False
 
     @property
     def probes(self) -> bool:
@@ -91,16 +95,18 @@ class Waiter:
     def _wait(self, operation: Operation, report: StatusReport) -> Ending:
         clock, trust = self._clock, self.trust
         begun = last_busy = clock.now()
-        interval = max(min(report.poll_timeout_s, operation.maximum_s), SHORTEST_INTERVAL_S)
+        reported_s = max(report.poll_timeout_s, operation.maximum_s if trust.reports_too_short else 0.0)
+        interval = max(min(reported_s, operation.maximum_s), SHORTEST_INTERVAL_S)
         probe_s, unanswered_s = FIRST_PROBE_S, 0.0
-        probing, stalled = trust.probes, False
-        pause = min(report.poll_timeout_s, operation.budget_s)
+        probing, stalled, too_short = trust.probes, False, False
+        pause = min(reported_s, operation.budget_s)
         if probing:
             pause, probe_s = probe_s, _next_probe_s(probe_s, operation)
+        counted_from = begun + pause
         while True:
             clock.sleep(pause)
             budget_s = self._budget_s(operation, interval)
-            if clock.now() - begun - unanswered_s > budget_s:
+            if clock.now() - counted_from - unanswered_s > budget_s:
                 raise self._channel.unreliable(f"{operation.name}: no end after {budget_s:.1f} s")
             asked = clock.now()
             try:
@@ -108,6 +114,7 @@ class Waiter:
             except Stalled as error:
                 self._channel.note(Request.GETSTATUS, error)
                 stalled = True
+                too_short |= not probing and asked - last_busy < operation.maximum_s
                 pause = max(operation.maximum_s - (clock.now() - last_busy), interval)
                 continue
             except Transient as error:
@@ -120,6 +127,9 @@ class Waiter:
                     return Ending.CLEAN
                 case DfuState.ERROR if stalled and report.status is DfuStatus.ERR_STALLEDPKT:
                     trust.probing_hurts |= probing
+                    if too_short and not trust.reports_too_short:
+                        trust.reports_too_short = True
+                        self._channel.anomalies.note("bwPollTimeout too short", operation.name)
                     clock.sleep(operation.maximum_s - (clock.now() - last_busy))
                     self._channel.to_idle()
                     return Ending.DOUBTFUL

@@ -79,6 +79,22 @@ def test_a_reported_wait_of_four_hours_is_cut_to_the_budget(wait: Wait) -> None:
     assert wait.polls_ms == [0, 1000]
 
 
+@pytest.mark.parametrize("answers", [[busy(40)], [STALL], [TimedOut("timed out")], [Garbled("I/O error")]], ids=str)
+def test_after_a_first_wait_of_the_whole_budget_the_rom_still_has_all_of_it_to_answer(
+    wait: Wait, answers: list[Answer]
+) -> None:
+    """A ROM that reports hours was given up without a poll: on a real clock, no sleep ends within the time it was for."""
+    wait.bench.clock.sleep(0.1)  # sums of floating-point seconds are not exact either
+    assert wait.finish(busy(0xFF_FFFF), *answers * 5, done()) is Ending.CLEAN
+    assert wait.polls_ms[:2] == [0, 1000]
+
+
+def test_a_rom_that_reported_hours_is_given_up_all_the_same(wait: Wait) -> None:
+    with pytest.raises(LinkUnreliable, match=r"no end after 1\.0 s"):
+        wait.finish(busy(0xFF_FFFF), *[STALL] * 2000)
+    assert 2.0 <= wait.bench.clock.now() <= 2.1
+
+
 def test_the_command_is_executed_once(wait: Wait) -> None:
     wait.finish(busy(40), busy(40), STALL, TimedOut("timed out"), done())
     assert wait.bench.link.executed == [(0, erase_page_payload(FLASH))]
@@ -167,6 +183,39 @@ def test_without_probing_an_early_poll_that_latches_dfuerror_changes_no_trust(wa
     assert wait.finish(busy(10), STALL, TOO_EARLY) is Ending.DOUBTFUL
     assert not wait.waiter.trust.probing_hurts
     assert [sent.request for sent in wait.bench.link.requests(CLRSTATUS)] == [CLRSTATUS]
+
+
+@pytest.mark.parametrize("reported_ms", [0, 1, 39])
+def test_a_reported_time_at_which_asking_latches_dfuerror_is_believed_once(wait: Wait, reported_ms: int) -> None:
+    """Some L4 report too short a time and stall (dfu-util); the F072 may latch an error (openmv#1508)."""
+    assert wait.finish(busy(reported_ms), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert wait.waiter.trust.reports_too_short
+    assert wait.bench.anomalies.counts["bwPollTimeout too short"] == 1
+    assert wait.finish(busy(reported_ms), busy(reported_ms), done()) is Ending.CLEAN
+    assert wait.polls_ms[:2] == [0, 40]
+
+
+def test_a_longer_reported_time_is_still_waited_for_where_one_was_too_short(wait: Wait) -> None:
+    wait.waiter.trust.reports_too_short = True
+    assert wait.finish(busy(62), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 62]
+
+
+def test_an_early_poll_that_is_stalled_and_no_more_changes_no_trust(wait: Wait) -> None:
+    assert wait.finish(busy(1), STALL, done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 1, 40]
+    assert not wait.waiter.trust.reports_too_short
+
+
+def test_an_error_that_is_latched_after_the_datasheet_maximum_is_no_sign_of_a_short_report(wait: Wait) -> None:
+    assert wait.finish(busy(40), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert not wait.waiter.trust.reports_too_short
+
+
+def test_a_probe_that_latches_dfuerror_says_nothing_of_the_reported_time(wait: Wait) -> None:
+    wait.waiter.trust.stale = True
+    assert wait.finish(busy(40), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert not wait.waiter.trust.reports_too_short
 
 
 def test_the_rest_of_an_operation_is_waited_out_before_its_error_is_cleared(wait: Wait) -> None:
