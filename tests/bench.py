@@ -36,7 +36,7 @@ def flash_with_faults(
     )
     if protection:
         board.protect(protection)
-    board.faults.extend(parse_fault(fault) for fault in faults)
+    board.afflict(parse_fault(fault) for fault in faults)
     finished, messages = run_on(board, recipe_file, folder)
     return board, finished.exit_status, messages
 

@@ -10,8 +10,30 @@ from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
 from dfurun.units import AddressRange
 
 
+class Execution(StrEnum):
+    """What a ROM does when a GETSTATUS executes what is stored.
+
+    BACKGROUND: it starts the operation and answers dfuDNBUSY at once; it can be asked meanwhile (AN3156's figures). HELD:
+    the answer dfuDNBUSY is held, the host sees NAKs, until the operation has ended (ST's USB device library:
+    USBD_LL_DataInStage lets the DFU class erase or write, in EP0_TxReady, before it arms the status stage of the GETSTATUS).
+    INSIDE: dfuDNBUSY is answered at once, then the operation runs inside the interrupt that has served it, and nothing
+    else is answered before it ends (usbd-dfu, `poll`; the log of an F7 in fwupd#2696: dfuDNBUSY at once with 100 ms, the next
+    GETSTATUS answered 351 ms later). That a GETSTATUS outlasts 1 to 2 s, HELD or INSIDE, is in fwupd#1944 (F745), fwupd#6249
+    and EmuConfigurator#290.
+    """
+
+    BACKGROUND = "background"
+    HELD = "held"
+    INSIDE = "inside"
+
+
 class EarlyPoll(StrEnum):
-    """How a ROM answers a GETSTATUS that comes before its operation has ended."""
+    """How a ROM that can be asked meanwhile answers a GETSTATUS before its operation has ended.
+
+    BUSY: dfuDNBUSY again (betaflight-configurator#1972, an H743). STALL: refused, and nothing more (some L4 stall, and
+    dfu-util's dfuse.c asks three times more). STALL_ERROR: refused, with dfuERROR and errSTALLEDPKT latched (DFU 1.1, A.2.5;
+    usbd-dfu, `process`; openmv#1508 shows the stall of an F072).
+    """
 
     BUSY = "busy"
     STALL = "stall"
@@ -90,6 +112,7 @@ class Rom:
 
     commands: tuple[int, ...]
     mass_erase: bool
+    execution: Execution
     early_poll: EarlyPoll
     errata: tuple[str, ...]
 

@@ -13,6 +13,7 @@ from dfurun.chips.chip import (
     Chip,
     Duration,
     EarlyPoll,
+    Execution,
     Flash,
     Guard,
     Identity,
@@ -92,6 +93,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         rom=Rom(
             commands=tuple(rom["commands"]),
             mass_erase=rom["mass-erase"],
+            execution=Execution(rom["execution"]),
             early_poll=EarlyPoll(rom["early-poll"]),
             errata=tuple(rom["errata"]),
         ),

@@ -133,7 +133,7 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
         raise UsageFailure(str(error)) from None
     if not options.sim_states:
         board = new(1)
-        board.faults.extend(faults)
+        board.afflict(faults)
         return [board]
     boards = [open_state(path, clock, partial(new, port)) for port, path in enumerate(options.sim_states, 1)]
     for port, (board, path) in enumerate(zip(boards, options.sim_states, strict=True), 1):
@@ -143,7 +143,7 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
             board.port = (port,)
         if options.sim_reload:
             board.option_reload = OptionReload(options.sim_reload.value)
-        board.faults.extend(faults)
+        board.afflict(faults)
     return boards
 
 

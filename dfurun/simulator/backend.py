@@ -306,11 +306,10 @@ class SimulatedBackend(usb.backend.IBackend):  # type: ignore[misc]  # pyusb is 
 
 
 def _carry(board: SimulatedBoard, setup: Setup, data: bytes, *, timeout_ms: int) -> bytes:
+    """Carry a transfer; libusb takes a timeout of 0 for none."""
     try:
-        return board.control(setup, data)
+        return board.control(setup, data, timeout_s=timeout_ms / 1000 if timeout_ms else None)
     except TransferFailure as failure:
-        if isinstance(failure, NoAnswer):
-            board.clock.sleep(timeout_ms / 1000)
         return _fail(_OF_TRANSFER.get(type(failure), _PIPE))
 
 

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dfurun.chips import BootTarget, Chip, EarlyPoll, UsbIdentity
+from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution
 from dfurun.clock import Clock
-from dfurun.dfuse.protocol import Command, DfuStatus
+from dfurun.dfuse.protocol import DfuStatus
 from dfurun.simulator import wire
 from dfurun.simulator.commands import BlockAddressing, Download, RomModel
 from dfurun.simulator.device import UsbDevice
@@ -23,13 +23,14 @@ from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Operation
 from dfurun.simulator.option_bytes import OptionBytes
 from dfurun.simulator.rom import Bootloader, Registers
-from dfurun.simulator.transfer import Gone, Setup, TransferFailure
+from dfurun.simulator.transfer import Gone, NoAnswer, Setup, TraceEntry, TransferFailure
+from dfurun.simulator.user_dfu import USER_DFU_COMMANDS, user_dfu_identity, user_dfu_image
 
 DEFAULT_UNIQUE_ID = bytes.fromhex("2D0030000D50534237343120")
 DEFAULT_TRACE_LENGTH = 4096
 _MAXIMUM_USB_ADDRESS = 127
-_USER_DFU_TRANSFER_SIZE_BYTES = 1024
-_USER_DFU_COMMANDS = (Command.GET_COMMANDS, Command.SET_ADDRESS, Command.ERASE)
+_CLOCK_RESOLUTION_S = 1e-9  # sums of floating-point seconds are not exact
+_FOR_EVER = float("inf")
 
 
 class Running(StrEnum):
@@ -68,21 +69,6 @@ class Situation:
     connects_at_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
-    """One control transfer that the board has seen; `failure` names what the host met instead of an answer."""
-
-    at_s: float
-    setup: Setup
-    data: bytes
-    answer: bytes
-    failure: str | None
-
-    def __str__(self) -> str:
-        came = self.failure or (self.answer[:8].hex(" ") if self.answer else "ok")
-        return f"{self.at_s:10.6f}  {self.setup}  {self.data[:8].hex(' ')} -> {came}"
-
-
 class SimulatedBoard:
     """A board with one chip, a BOOT0 switch and a USB plug.
 
@@ -104,6 +90,7 @@ class SimulatedBoard:
         option_bytes: bytes | None = None,
         option_reload: OptionReload | str = OptionReload.POWER_ON,
         addressing: BlockAddressing = BlockAddressing.FIXED,
+        execution: Execution | None = None,
         early_poll: EarlyPoll | None = None,
         tolerates_stray_requests: bool = True,
         faults: Sequence[Fault] = (),
@@ -118,7 +105,7 @@ class SimulatedBoard:
         self.faults = list(faults)
         self.user_dfu = user_dfu
         self.memory = Memory(chip, unique_id)
-        self.memory.flash.replace(flash or (_user_dfu_image(chip) if user_dfu else b""))
+        self.memory.flash.replace(flash or (user_dfu_image(chip) if user_dfu else b""))
         if option_bytes is not None:
             self.memory.option_bytes.replace(option_bytes)
             self.memory.option_bytes.load()
@@ -130,6 +117,7 @@ class SimulatedBoard:
         self.model = RomModel(
             commands=chip.rom.commands,
             mass_erase=chip.rom.mass_erase,
+            execution=execution or chip.rom.execution,
             early_poll=early_poll or chip.rom.early_poll,
             transfer_size_bytes=chip.usb.transfer_size_bytes,
             addressing=addressing,
@@ -137,6 +125,7 @@ class SimulatedBoard:
         )
         self._bootloader: Bootloader | None = None
         self._device: UsbDevice | None = None
+        self._given_up_at_s = _FOR_EVER
         self._boot(connects_at_s=clock.now())
 
     # What there is to see --------------------------------------------------------------------------------------------
@@ -191,21 +180,27 @@ class SimulatedBoard:
 
     # What the bus does ------------------------------------------------------------------------------------------------
 
-    def control(self, setup: Setup, data: bytes = b"") -> bytes:
+    def control(self, setup: Setup, data: bytes = b"", *, timeout_s: float | None = None) -> bytes:
         """Carry one control transfer and return what the device answers; raise TransferFailure.
 
-        Takes the transfer's time on the board's clock.
+        Takes the transfer's time on the board's clock. A host that has no answer `timeout_s` after the transfer began gives
+        it up (NoAnswer), and the device goes on with what it does. Without a timeout it waits for as long as the device makes
+        it wait, and learns at once where no answer will ever come. The wire's own time is not held against the timeout.
         """
         at_s = self.clock.now()
-        self.clock.sleep(wire.until_device_acts_s(setup))
-        answer, failure = b"", None
+        self._given_up_at_s = _FOR_EVER if timeout_s is None else at_s + timeout_s
+        answer, failure, unanswered = b"", None, False
         try:
+            self.clock.sleep(wire.SETUP_S)
             answer = self._carry(Moment(setup, data, self))
         except TransferFailure as error:
-            failure = error.label
+            failure, unanswered = error.label, isinstance(error, NoAnswer)
             raise
         finally:
-            self.clock.sleep(wire.after_device_acts_s(setup, len(answer)))
+            if unanswered and timeout_s is not None:
+                self._sleep_until(self._given_up_at_s)
+            else:
+                self.clock.sleep(wire.after_device_acts_s(setup, len(answer)))
             self.trace.append(TraceEntry(at_s, setup, data, answer, failure))
             self.on_change()
         return answer
@@ -214,6 +209,10 @@ class SimulatedBoard:
         if not self.present:
             raise Gone
         self.transfers[moment.setup.name] += 1
+        self._wait_until_it_listens()
+        self.clock.sleep(wire.until_device_acts_s(moment.setup))
+        if not self.present:
+            raise Gone
         answer = None
         for fault in self.faults:
             answer = fault.before(moment) if answer is None else answer
@@ -225,6 +224,16 @@ class SimulatedBoard:
         for fault in self.faults:
             answer = fault.after(moment, answer)
         return answer
+
+    def _wait_until_it_listens(self) -> None:
+        """Keep the host waiting while the bootloader serves nothing.
+
+        A request that is given up in this time has changed nothing (inference, from USB 2.0 section 5.5.5: the next SETUP
+        takes the place of one that was not served).
+        """
+        bootloader = self.bootloader
+        if bootloader is not None and bootloader.deaf_until_s is not None:
+            self.keep_waiting(bootloader.deaf_until_s)
 
     def usb_reset(self) -> None:
         """Signal a reset on the bus: the device answers at its address as before, its DFU state starts over."""
@@ -244,6 +253,13 @@ class SimulatedBoard:
     def refusal_to_claim(self) -> HostRefusal | None:
         """Return how a host fails to claim the interface, or None."""
         return next((refusal for fault in self.faults if (refusal := fault.claiming())), None)
+
+    def afflict(self, faults: Iterable[Fault]) -> None:
+        """Add faults; what they make of the ROM's model holds for the bootloader that runs, too."""
+        added = tuple(faults)
+        self.faults.extend(added)
+        if self._bootloader is not None:
+            self._bootloader.model = _afflicted(self._bootloader.model, added)
 
     # What hands do ----------------------------------------------------------------------------------------------------
 
@@ -343,6 +359,23 @@ class SimulatedBoard:
         """Say whether a fault acknowledges `operation` without doing it."""
         return any(fault.loses(operation) for fault in self.faults)
 
+    def reported_s(self, operation: Operation) -> float:
+        """Return the bwPollTimeout that goes with `operation`: what the last fault makes of it, or its own."""
+        made = [time_s for fault in self.faults if (time_s := fault.reporting(operation)) is not None]
+        return made[-1] if made else operation.reported_s
+
+    def keep_waiting(self, until_s: float) -> None:
+        """Let the host see NAKs until then; raise NoAnswer where it gives its transfer up before."""
+        if self._given_up_at_s < until_s - _CLOCK_RESOLUTION_S:
+            raise NoAnswer
+        self.on_change()  # whoever kills the process now finds the operation under way
+        self._sleep_until(until_s)
+
+    def _sleep_until(self, moment_s: float) -> None:
+        """Sleep until then. Some clocks are so coarse that they call a sleep done before it seems to be over."""
+        while (rest_s := moment_s - self.clock.now()) > _CLOCK_RESOLUTION_S:
+            self.clock.sleep(rest_s)
+
     # Starting -----------------------------------------------------------------------------------------------------------
 
     def _boot(self, *, connects_at_s: float | None) -> None:
@@ -387,16 +420,16 @@ class SimulatedBoard:
         """Make the USB device that the running program is, if it is one."""
         usb, model = self.chip.usb, self.model
         if self.situation.running is Running.APPLICATION and self.user_dfu:
-            usb = _user_dfu_identity(self.chip, self.memory.unique_id)
+            usb = user_dfu_identity(self.chip, self.memory.unique_id)
             model = replace(
                 model,
-                commands=_USER_DFU_COMMANDS,
+                commands=USER_DFU_COMMANDS,
                 transfer_size_bytes=usb.transfer_size_bytes,
                 regions=frozenset({Region.MAIN_FLASH}),
             )
         elif self.situation.running is not Running.BOOTLOADER:
             return
-        self._bootloader = Bootloader(model, self.memory, self.clock, self)
+        self._bootloader = Bootloader(_afflicted(model, self.faults), self.memory, self.clock, self)
         self._device = UsbDevice(usb, self._bootloader.control)
 
     def resume(self, situation: Situation, registers: Registers | None, *, configuration: int, alternate: int) -> None:
@@ -432,29 +465,8 @@ def _nothing() -> None:
     """Nobody watches the board."""
 
 
-def _user_dfu_image(chip: Chip) -> bytes:
-    """Return a vector table that starts in flash: a program to be the user DFU."""
-    return chip.ram.end.to_bytes(4, "little") + (chip.flash.extent.start + 0x101).to_bytes(4, "little")
-
-
-def _user_dfu_identity(chip: Chip, unique_id: bytes) -> UsbIdentity:
-    """Return how ST's DFU example presents itself: bcdDevice 0x0200, its own pages read-only, a serial from the unique id.
-
-    # Ref: STM32Cube's DFU examples, usbd_desc.c: "DFU in FS Mode"; the serial number is UID word 0 + word 2, then the upper
-    # half of word 1 (the formula checked against two pairs of unique id and serial number in libopencm3#760).
-    """
-    read_only = 6
-    pages, size_kib = chip.flash.page_count, chip.flash.page_size_bytes // 1024
-    layout = (
-        f"@Internal Flash  /0x{chip.flash.extent.start:08X}"
-        f"/{read_only:02}*{size_kib:03}Ka,{pages - read_only:02}*{size_kib:03}Kg"
-    )
-    words = [int.from_bytes(unique_id[i : i + 4], "little") for i in (0, 4, 8)]
-    return replace(
-        chip.usb,
-        release=0x0200,
-        product="DFU in FS Mode",
-        serial=f"{words[0] + words[2] & 0xFFFF_FFFF:08X}{words[1] >> 16:04X}",
-        transfer_size_bytes=_USER_DFU_TRANSFER_SIZE_BYTES,
-        alternates=(layout,),
-    )
+def _afflicted(model: RomModel, faults: Iterable[Fault]) -> RomModel:
+    """Return what the faults, in their order, make of the ROM's model."""
+    for fault in faults:
+        model = fault.model(model)
+    return model

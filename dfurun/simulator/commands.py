@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dfurun.chips import EarlyPoll
+from dfurun.chips import EarlyPoll, Execution
 from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuStatus
 from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Action, Operation
@@ -37,11 +37,13 @@ class RomModel:
     """What distinguishes one bootloader from another.
 
     `tolerates_stray_requests`: ABORT and CLRSTATUS in states where they are illegal are acknowledged and ignored, as older
-    ST ROMs do; the STM32C5's ROM stalls them (betaflight-configurator#5300).
+    ST ROMs do; the STM32C5's ROM stalls them (betaflight-configurator#5300). `early_poll` matters for BACKGROUND alone: the
+    other two answer nothing before the operation has ended.
     """
 
     commands: tuple[int, ...]
     mass_erase: bool
+    execution: Execution
     early_poll: EarlyPoll
     transfer_size_bytes: int
     regions: frozenset[Region] = frozenset(Region)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from dfurun.dfuse.protocol import DfuStatus
-from dfurun.simulator.commands import Download
+from dfurun.simulator.commands import Download, RomModel
 from dfurun.simulator.operation import Operation
 from dfurun.simulator.rom import Bootloader
 from dfurun.simulator.transfer import Setup
@@ -49,6 +49,10 @@ class Fault:
 
     name = "none"
 
+    def model(self, model: RomModel) -> RomModel:
+        """Return what a bootloader that starts, or that the fault meets running, is like in place of `model`."""
+        return model
+
     def before(self, moment: Moment) -> bytes | None:
         """Act before the device does: raise a TransferFailure, or return an answer in the device's place."""
         del moment
@@ -70,6 +74,11 @@ class Fault:
     def executing(self, download: Download) -> DfuStatus | None:
         """Return the status that executing this download ends with in place of being done, or None."""
         del download
+        return None
+
+    def reporting(self, operation: Operation) -> float | None:
+        """Return the bwPollTimeout, in seconds, that the ROM reports for this operation in place of its own, or None."""
+        del operation
         return None
 
     def loses(self, operation: Operation) -> bool:

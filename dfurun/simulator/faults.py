@@ -1,32 +1,30 @@
-"""The faults that a simulated board can have, each with its source, and the text form in which they are asked for.
+"""The faults that a simulated board can have, each with its source; `fault_text` is the form in which they are asked for.
 
-    NAME[:key=value,...]        stall:request=UPLOAD,count=2      missed-service:p=0.7,seed=3      vanish:at=120,back=2
-
-Every fault takes `skip=N` (let N occasions pass), `count=N` or `count=always`, `p=PROBABILITY` and `seed=N`; the same text on
-the same transfers does the same. Faults count their own occasions from when they are made and are not part of a saved board.
+Faults count their own occasions from when they are made and are not part of a saved board. An occasion is what the fault could
+have acted on: a transfer, an operation, or, for the ROM's model, a start of the bootloader.
 """
 
 from __future__ import annotations
 
-import difflib
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar
 
+from dfurun.chips import EarlyPoll, Execution
 from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuState, DfuStatus, Request
-from dfurun.simulator.commands import Download
+from dfurun.simulator.commands import Download, RomModel
 from dfurun.simulator.fault import Fault, HostRefusal, Moment
 from dfurun.simulator.operation import Action, Operation
-from dfurun.simulator.transfer import Babble, BusError, Kind, NoAnswer, Setup, Stall, StandardRequest, TransferFailure
+from dfurun.simulator.transfer import Babble, BusError, Kind, NoAnswer, Setup, Stall, TransferFailure
 
-_REQUESTS = tuple(r.name for r in (*Request, *StandardRequest))
 _SERVICE_STATES = (DfuState.DNLOAD_SYNC, DfuState.DNBUSY)
 
 
 @dataclass(slots=True)
 class Settings:
-    """What the text of a fault may set; `count` None is always, `back_s` None is never."""
+    """What the text of a fault may set; `count` None is always, `back_s` None is never, `actions` None is every operation."""
 
     skip: int = 0
     count: int | None = 1
@@ -37,12 +35,17 @@ class Settings:
     data_only: bool = False
     at: int = 0
     back_s: float | None = None
+    execution: Execution = Execution.BACKGROUND
+    early_poll: EarlyPoll = EarlyPoll.BUSY
+    poll_time_s: float = 0.0
+    actions: tuple[Action, ...] | None = None
 
 
 class NamedFault(Fault):
-    """A fault with a name and settings, which knows when it is its turn."""
+    """A fault with a name and settings, which knows when it is its turn. `needs` are the keys it cannot do without."""
 
     keys: ClassVar[frozenset[str]] = frozenset({"skip", "count", "p", "seed"})
+    needs: ClassVar[Mapping[str, str]] = MappingProxyType({})  # each with an example
     defaults: ClassVar[Settings] = Settings()
 
     def __init__(self, settings: Settings) -> None:
@@ -184,6 +187,52 @@ class MissedService(NamedFault):
         return None
 
 
+class ExecutionFault(NamedFault):
+    """The ROM executes in another `mode`: background, held or inside. The sources of each are those of `Execution`."""
+
+    name = "execution"
+    keys = NamedFault.keys | {"mode"}
+    needs = MappingProxyType({"mode": "held"})
+    defaults = Settings(count=None)
+
+    def model(self, model: RomModel) -> RomModel:
+        """Execute so from this start of the bootloader to the next."""
+        return replace(model, execution=self.settings.execution) if self._fires() else model
+
+
+class EarlyPollFault(NamedFault):
+    """The ROM has another `answer` to a poll before the end: busy, stall or stall-error; sources as in `EarlyPoll`."""
+
+    name = "early-poll"
+    keys = NamedFault.keys | {"answer"}
+    needs = MappingProxyType({"answer": "busy"})
+    defaults = Settings(count=None)
+
+    def model(self, model: RomModel) -> RomModel:
+        """Answer so from this start of the bootloader to the next."""
+        return replace(model, early_poll=self.settings.early_poll) if self._fires() else model
+
+
+class PollTime(NamedFault):
+    """The ROM reports `ms` as bwPollTimeout, whatever the operation takes; `for=erase` for that operation alone.
+
+    Too short: some L4 (dfu-util), 5 ms for 12 ms of an F745 (fwupd#1944), 100 ms for the 32 s of an F405's mass erase
+    (dfu-util's dfuse.c). 0 for ever: Black Magic (dfuse.c gives up after a hundred). Too long: 104 ms for 2 KiB of a GD32
+    (gd32-dfu-utils#3); the 24 bits can say 16777215, 4.6 hours (nanoFramework's flasher clamps them).
+    """
+
+    name = "poll-time"
+    keys = NamedFault.keys | {"ms", "for"}
+    needs = MappingProxyType({"ms": "100"})
+    defaults = Settings(count=None)
+
+    def reporting(self, operation: Operation) -> float | None:
+        """Report this time."""
+        wanted = self.settings
+        meant = wanted.actions is None or operation.action in wanted.actions
+        return wanted.poll_time_s if meant and self._fires() else None
+
+
 class CorruptUpload(NamedFault):
     """One bit of an upload arrives wrong; a full-speed CRC16 makes it rare on the wire, not in a buffer behind it."""
 
@@ -293,6 +342,9 @@ FAULTS: dict[str, type[NamedFault]] = {
         FalseErrVendor,
         FalseErrTarget,
         MissedService,
+        ExecutionFault,
+        EarlyPollFault,
+        PollTime,
         CorruptUpload,
         LostProgram,
         Vanish,
@@ -302,96 +354,6 @@ FAULTS: dict[str, type[NamedFault]] = {
         NoDriver,
         Busy,
     )
-}
-
-
-def parse_fault(text: str) -> Fault:
-    """Return the fault that `NAME[:key=value,...]` asks for; raise ValueError that says what is meant, where it can."""
-    name, _, rest = text.partition(":")
-    if name not in FAULTS:
-        raise ValueError(f"there is no fault {name!r}{_did_you_mean(name, FAULTS)}")
-    kind = FAULTS[name]
-    values: dict[str, object] = {}
-    for item in rest.split(",") if rest else ():
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise ValueError(f"{text!r}: {item!r} is not key=value")
-        if key not in kind.keys:
-            raise ValueError(f"the fault {name} has no {key!r}{_did_you_mean(key, kind.keys)}")
-        field, convert = _CONVERSIONS[key]
-        try:
-            values[field] = convert(value)
-        except ValueError as error:
-            raise ValueError(f"the fault {name}: {key}={value}: {error}") from None
-    defaults = {field: getattr(kind.defaults, field) for field in Settings.__slots__}
-    return kind(Settings(**(defaults | values)))
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError("expected a number from 0 on")
-    return int(text)
-
-
-def _count(text: str) -> int | None:
-    if text == "always":
-        return None
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError("expected a number from 1 on, or 'always'")
-    return int(text)
-
-
-def _probability(text: str) -> float:
-    value = _seconds(text)
-    if value > 1:
-        raise ValueError("expected a probability from 0 to 1")
-    return value
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("expected a number") from None
-    if not 0 <= value < float("inf"):
-        raise ValueError("expected a number from 0 on")
-    return value
-
-
-def _request(text: str) -> str:
-    if text.upper() not in _REQUESTS:
-        raise ValueError(f"no such request{_did_you_mean(text.upper(), _REQUESTS)}")
-    return text.upper()
-
-
-def _direction(text: str) -> str:
-    if text not in ("in", "out"):
-        raise ValueError("expected in or out")
-    return text
-
-
-def _flag(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ValueError("expected 0 or 1")
-    return text == "1"
-
-
-_CONVERSIONS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "skip": ("skip", _whole),
-    "count": ("count", _count),
-    "p": ("probability", _probability),
-    "seed": ("seed", _whole),
-    "request": ("request", _request),
-    "direction": ("direction", _direction),
-    "data": ("data_only", _flag),
-    "at": ("at", _whole),
-    "back": ("back_s", _seconds),
 }
 
 

@@ -2,7 +2,7 @@
 
 A DNLOAD is only stored; the next GETSTATUS executes it, answers dfuDNBUSY with bwPollTimeout, and the operation takes its
 typical time on the board's clock. When it has ended the state is dfuDNLOAD-SYNC again, with the result for the GETSTATUS
-that asks (DFU 1.1, A.2.5).
+that asks (DFU 1.1, A.2.5). Whether the ROM can be asked meanwhile is its model's `execution`.
 
 # Ref: AN3156 rev 18; AN2662 section 4.5 (figures of the device side); USB DFU 1.1, section 6.1 and appendix A.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dfurun.chips import EarlyPoll
+from dfurun.chips import EarlyPoll, Execution
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import (
     COMMAND_BLOCK,
@@ -52,6 +52,12 @@ class Surroundings(Protocol):
     def loses(self, operation: Operation) -> bool:
         """Say whether a fault acknowledges `operation` without doing it."""
 
+    def reported_s(self, operation: Operation) -> float:
+        """Return the bwPollTimeout that goes with `operation`: its own, or what a fault makes of it."""
+
+    def keep_waiting(self, until_s: float) -> None:
+        """Let the host see NAKs until then; raise NoAnswer where it gives its transfer up before."""
+
 
 @dataclass(slots=True)
 class Registers:
@@ -89,8 +95,18 @@ class Bootloader:
         self._surroundings = surroundings
         self._running = True
 
+    @property
+    def deaf_until_s(self) -> float | None:
+        """When the ROM will serve requests again, of whatever kind; None where it does so now."""
+        operation = self.registers.operation
+        return None if operation is None or self.model.execution is Execution.BACKGROUND else operation.ends_s
+
     def control(self, setup: Setup, data: bytes = b"") -> bytes:
-        """Answer one class request; `data` is what an OUT request carries. Raise Stall where the ROM does."""
+        """Answer one class request; `data` is what an OUT request carries.
+
+        Raises Stall where the ROM stalls, NoAnswer where it keeps the host waiting for too long, and Gone where it resets
+        itself meanwhile. It has to serve requests: see `deaf_until_s`.
+        """
         self.settle()
         if setup.index != 0:  # there is one interface
             raise Stall
@@ -225,12 +241,15 @@ class Bootloader:
         )
         if registers.programming_failed and operation.action is Action.PROGRAM:
             forced = forced or DfuStatus.ERR_TARGET
+        reported_s = self._surroundings.reported_s(operation)
         if forced is not None:
             operation = Operation(Action.REFUSE, operation.reported_s, outcome=forced)
         registers.stored = None
         registers.operation = replace(operation, starts_s=self._clock.now())
         registers.state = DfuState.DNBUSY
-        registers.last_busy = StatusReport(DfuStatus.OK, operation.reported_s, DfuState.DNBUSY)
+        registers.last_busy = StatusReport(DfuStatus.OK, reported_s, DfuState.DNBUSY)
+        if self.model.execution is Execution.HELD:
+            self._wait_for_the_end()  # a host that gives up loses the answer; the operation has begun and goes on
         return registers.last_busy
 
     def _early_poll(self) -> StatusReport:
@@ -262,11 +281,16 @@ class Bootloader:
     def _wait_for_memory(self) -> None:
         """Let a flash operation end that a latched error has left running: a second one, or a read, waits for it.
 
-        RM0091 section 3.2.1: a read of the flash stalls the bus until the operation has completed. The host sees NAKs.
+        RM0091 section 3.2.1: a read of the flash stalls the bus until the operation has completed. The host sees NAKs. One
+        that gives its transfer up meanwhile has changed nothing (inference).
         """
+        self._wait_for_the_end()
+
+    def _wait_for_the_end(self) -> None:
+        """Keep the host waiting until the operation under way, if there is one, has ended; Gone where it ends in a reset."""
         operation = self.registers.operation
         if operation is not None:
-            self._clock.sleep(operation.ends_s - self._clock.now())
+            self._surroundings.keep_waiting(operation.ends_s)
             self.settle()
         if not self._running:
             raise Gone

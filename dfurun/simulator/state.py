@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dfurun.chips import Chip, EarlyPoll, chip_names, load_chip
+from dfurun.chips import Chip, EarlyPoll, Execution, chip_names, load_chip
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import LAST_BLOCK, DfuState, DfuStatus, StatusReport
 from dfurun.simulator.board import OptionReload, Running, SimulatedBoard, Situation
@@ -48,7 +48,7 @@ class StateFile:
         if self.path.exists():
             return self.load(clock, faults=faults)
         board = new()
-        board.faults.extend(faults)
+        board.afflict(faults)
         self.keep(board)
         return board
 
@@ -99,6 +99,7 @@ class StateFile:
             "user_dfu": board.user_dfu,
             "option_reload": board.option_reload,
             "addressing": board.model.addressing,
+            "execution": board.model.execution,
             "early_poll": board.model.early_poll,
             "tolerates_stray_requests": board.model.tolerates_stray_requests,
             "boot0": situation.boot0,
@@ -179,6 +180,10 @@ class _Part:
         if key not in self._value:
             raise ValueError(f"{self.name(key)} is missing")
         return self._value[key]
+
+    def has(self, key: str) -> bool:
+        """Say whether there is such a key, for one that older files lack."""
+        return key in self._value
 
     def name(self, key: str) -> str:
         """Return where a key is: `usb.address`."""
@@ -277,10 +282,10 @@ def _board(document: _Part, clock: Clock, faults: Sequence[Fault]) -> SimulatedB
         boot0=document.integer("boot0", maximum=1),
         option_reload=document.choice("option_reload", OptionReload),
         addressing=document.choice("addressing", BlockAddressing),
+        execution=document.choice("execution", Execution) if document.has("execution") else None,
         early_poll=document.choice("early_poll", EarlyPoll),
         tolerates_stray_requests=document.flag("tolerates_stray_requests"),
         user_dfu=document.flag("user_dfu"),
-        faults=faults,
     )
     _restore_memory(board, document)
     usb, registers = document.part("usb"), document.optional_part("bootloader")
@@ -292,6 +297,7 @@ def _board(document: _Part, clock: Clock, faults: Sequence[Fault]) -> SimulatedB
     )
     counts = document.part("transfers")
     board.transfers.update({name: counts.integer(name) for name in counts.names()})
+    board.afflict(faults)
     return board
 
 

@@ -93,6 +93,21 @@ class Setup:
         return f"{self.name} wValue=0x{self.value:04X} wLength={self.length}"
 
 
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One control transfer that the board has seen; `failure` names what the host met instead of an answer."""
+
+    at_s: float
+    setup: Setup
+    data: bytes
+    answer: bytes
+    failure: str | None
+
+    def __str__(self) -> str:
+        came = self.failure or (self.answer[:8].hex(" ") if self.answer else "ok")
+        return f"{self.at_s:10.6f}  {self.setup}  {self.data[:8].hex(' ')} -> {came}"
+
+
 class TransferFailure(Exception):
     """A control transfer that did not succeed."""
 

@@ -24,8 +24,8 @@ PACKET_BYTES = 64
 FRAME_BYTES = 1500
 _OVERHEAD_WITHOUT_DATA_BYTES = 32
 _OVERHEAD_A_DATA_PACKET_BYTES = 13
-_SETUP_TRANSACTION_BYTES = _OVERHEAD_A_DATA_PACKET_BYTES + 8
 
+SETUP_S = (_OVERHEAD_A_DATA_PACKET_BYTES + 8) * BYTE_S  # the SETUP transaction: a packet with eight bytes of data
 BUS_RESET_S = 0.05  # USB 2.0 section 7.1.7.5: TDRSTR, a reset from a root port
 
 
@@ -41,10 +41,13 @@ def transfer_s(data_bytes: int) -> float:
 
 
 def until_device_acts_s(setup: Setup) -> float:
-    """Return the time before the device acts: all of it where data goes out, the SETUP transaction where data comes in."""
-    return _SETUP_TRANSACTION_BYTES * BYTE_S if setup.is_in else transfer_s(setup.length)
+    """Return the time from the SETUP transaction until the device acts: that of the data and the status where data goes out.
+
+    What keeps the host waiting with NAKs comes between the two.
+    """
+    return 0.0 if setup.is_in else transfer_s(setup.length) - SETUP_S
 
 
 def after_device_acts_s(setup: Setup, answer_bytes: int) -> float:
     """Return the rest: the data that comes in and the status stage."""
-    return transfer_s(answer_bytes) - _SETUP_TRANSACTION_BYTES * BYTE_S if setup.is_in else 0.0
+    return transfer_s(answer_bytes) - SETUP_S if setup.is_in else 0.0

@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from dfurun import units
-from dfurun.chips import BootTarget, EarlyPoll, chip_names, load_chip
+from dfurun.chips import BootTarget, EarlyPoll, Execution, chip_names, load_chip
 from dfurun.chips.database import chip_from_facts, read_facts
 from dfurun.chips.option_bytes import Storage
 from dfurun.dfuse.layout import parse_layout
@@ -117,6 +117,7 @@ def test_everything_that_a_chip_needs_is_required() -> None:
 
 def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
     properties, definitions = SCHEMA["properties"], SCHEMA["definitions"]
+    assert properties["rom"]["properties"]["execution"]["enum"] == [str(kind) for kind in Execution]
     assert properties["rom"]["properties"]["early-poll"]["enum"] == [str(kind) for kind in EarlyPoll]
     assert properties["option-bytes"]["properties"]["storage"]["enum"] == [str(kind) for kind in Storage]
     assert definitions["boot-rule"]["properties"]["starts"]["enum"] == [str(kind) for kind in BootTarget]

@@ -33,10 +33,10 @@ def at_call_of(where: str, name: str, number: int = 1) -> str:
         "import signal\n"
         f"from {module} import {owner} as owner\n"
         f"carry, calls = owner.{name}, []\n"
-        "def interrupt(*parts):\n"
+        "def interrupt(*parts, **named):\n"
         "    calls.append(None)\n"
         f"    if len(calls) == {number}: signal.raise_signal(signal.SIGINT)\n"
-        "    return carry(*parts)\n"
+        "    return carry(*parts, **named)\n"
         f"owner.{name} = interrupt\n"
     )
 

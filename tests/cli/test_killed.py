@@ -59,9 +59,9 @@ def run_killed_at(transfer: int, arguments: list[str]) -> bool:
     if child == 0:
         carry, count = SimulatedBoard.control, 0
 
-        def carry_and_die(board: SimulatedBoard, *parts: object) -> bytes:
+        def carry_and_die(board: SimulatedBoard, *parts: Any, **named: Any) -> bytes:
             nonlocal count
-            answer = carry(board, *parts)  # type: ignore[arg-type]
+            answer = carry(board, *parts, **named)
             count += 1
             if count == transfer:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -168,8 +168,8 @@ def test_the_next_run_tells_of_the_one_that_did_not_end(dfurun: Dfurun, recipes:
     program = (
         "import os, sys; from dfurun.simulator import SimulatedBoard; from dfurun.cli.main import run\n"
         "carry, seen = SimulatedBoard.control, []\n"
-        "def die(*parts):\n"
-        "    seen.append(carry(*parts))\n"
+        "def die(*parts, **named):\n"
+        "    seen.append(carry(*parts, **named))\n"
         "    return os._exit(9) if len(seen) == 60 else seen[-1]\n"
         "SimulatedBoard.control = die; run(sys.argv[1:])"
     )
@@ -213,12 +213,12 @@ def test_ctrl_c_while_writing_waits_for_the_block(
     flash = ["--sim-state", str(state), "--sim-clock", "virtual"]
     carry, seen = SimulatedBoard.control, 0
 
-    def interrupt(board: SimulatedBoard, setup: object, data: bytes = b"") -> bytes:
+    def interrupt(board: SimulatedBoard, setup: Any, data: bytes = b"", **named: Any) -> bytes:
         nonlocal seen
         seen += len(data) > 100
         if seen == block and len(data) > 100:
             signal.raise_signal(signal.SIGINT)
-        return carry(board, setup, data)  # type: ignore[arg-type]
+        return carry(board, setup, data, **named)
 
     with monkeypatch.context() as patched:
         patched.setattr(SimulatedBoard, "control", interrupt)
@@ -269,13 +269,13 @@ def test_what_will_be_destroyed_is_in_the_journal_before_it_is_sent(
     carry, missing = SimulatedBoard.control, []
     wanted = {b"\x92": "read-unprotect", b"\x41": "mass-erase"}
 
-    def look(board: SimulatedBoard, setup: Any, data: bytes = b"") -> bytes:
+    def look(board: SimulatedBoard, setup: Any, data: bytes = b"", **named: Any) -> bytes:
         entry = wanted.get(data) or ("option-bytes" if len(data) == 16 else "write" if len(data) > 16 else None)
         if entry is not None:
             journals = "".join(path.read_text() for path in (tmp_path / "state" / "journals").iterdir())
             if f'"entry": "{entry}"' not in journals:
                 missing.append(entry)
-        return carry(board, setup, data)
+        return carry(board, setup, data, **named)
 
     monkeypatch.setattr(SimulatedBoard, "control", look)
     text = (recipes / "f072-release.yaml").read_text().replace("nBOOT0: 1,", "nBOOT0: 1, DATA0: 0x12,")

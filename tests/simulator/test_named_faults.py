@@ -211,7 +211,7 @@ def test_a_board_that_does_not_return_waits_for_the_power_cycle() -> None:
     ("text", "words"),
     [
         ("stal", "there is no fault 'stal'; did you mean 'stall'?"),
-        ("xyz", "there is no fault 'xyz'; there are busy, corrupt-upload, false-errtarget"),
+        ("xyz", "there is no fault 'xyz'; there are busy, corrupt-upload, early-poll, execution"),
         ("stall:requst=UPLOAD", "the fault stall has no 'requst'; did you mean 'request'?"),
         ("stays:request=UPLOAD", "the fault stays has no 'request'; there are count, p, seed, skip"),
         ("stall:request=UPLAOD", "the fault stall: request=UPLAOD: no such request; did you mean 'UPLOAD'?"),
@@ -223,6 +223,20 @@ def test_a_board_that_does_not_return_waits_for_the_power_cycle() -> None:
         ("stall:data=yes", "the fault stall: data=yes: expected 0 or 1"),
         ("vanish:back=nan", "the fault vanish: back=nan: expected a number from 0 on"),
         ("stall:count", "'stall:count': 'count' is not key=value"),
+        ("execution", "the fault execution needs mode=, as in execution:mode=held"),
+        ("execution:mode=hold", "the fault execution: mode=hold: no such mode; did you mean 'held'?"),
+        ("execution:mode=x", "the fault execution: mode=x: no such mode; there are background, held, inside"),
+        ("execution:answer=busy", "the fault execution has no 'answer'; there are count, mode, p, seed, skip"),
+        ("early-poll:skip=1", "the fault early-poll needs answer=, as in early-poll:answer=busy"),
+        ("early-poll:answer=stal", "the fault early-poll: answer=stal: no such answer; did you mean 'stall'?"),
+        ("early-poll:answer=x", "the fault early-poll: answer=x: no such answer; there are busy, stall, stall-error"),
+        ("poll-time", "the fault poll-time needs ms=, as in poll-time:ms=100"),
+        ("poll-time:for=erase", "the fault poll-time needs ms=, as in poll-time:ms=100"),
+        ("poll-time:ms=-1", "the fault poll-time: ms=-1: expected a number of milliseconds from 0 to 16777215"),
+        ("poll-time:ms=1.5", "the fault poll-time: ms=1.5: expected a number of milliseconds from 0 to 16777215"),
+        ("poll-time:ms=16777216", "the fault poll-time: ms=16777216: expected a number of milliseconds from 0"),
+        ("poll-time:ms=1,for=wirte", "the fault poll-time: for=wirte: no such operation; did you mean 'write'?"),
+        ("poll-time:ms=1,for=x", "the fault poll-time: for=x: no such operation; there are erase, mass-erase, option"),
     ],
 )
 def test_a_fault_that_cannot_be_read_says_what_is_meant(text: str, words: str) -> None:
@@ -233,8 +247,9 @@ def test_a_fault_that_cannot_be_read_says_what_is_meant(text: str, words: str) -
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_has_a_source_or_a_reason_in_its_docstring(name: str) -> None:
-    assert len(FAULTS[name].__doc__ or "") > 60
-    assert parse_fault(name)
+    kind = FAULTS[name]
+    assert len(kind.__doc__ or "") > 60
+    assert parse_fault(f"{name}:" + ",".join(f"{key}={example}" for key, example in kind.needs.items()))
 
 
 def test_a_board_without_its_faults_flashes_and_with_missed_service_takes_longer() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_bench import CHIP, FLASH, Bench, options
 
-from dfurun.chips import EarlyPoll
+from dfurun.chips import EarlyPoll, Execution
 from dfurun.dfuse.protocol import Request, erase_page_payload, set_address_payload
-from dfurun.simulator.transfer import Gone, Setup, Stall
+from dfurun.simulator.transfer import Gone, NoAnswer, Setup, Stall
 
 _addresses = st.sampled_from([0, FLASH, FLASH + 2, FLASH + 0x1FFFC, 0x2000_1800, 0x1FFF_F800, 0x1FFF_F000, 0xFFFF_FFFF])
 _payloads = st.one_of(
@@ -54,17 +54,25 @@ _waits = st.sampled_from([0.0, 0.0, 0.001, 0.05, 0.5])
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(st.one_of(_plausible, _plausible, _any_in, _any_out), _waits), max_size=40),
+    st.sampled_from(Execution),
     st.sampled_from(EarlyPoll),
     st.booleans(),
     st.sampled_from(["power-on", "reset"]),
+    st.sampled_from([None, 0.0, 0.001, 0.04]),
 )
-def test_no_sequence_of_requests_ends_in_anything_but_an_answer_a_stall_or_an_absence(
-    steps: list[tuple[tuple[Setup, bytes], float]], early_poll: EarlyPoll, tolerant: bool, reload: str
+def test_no_sequence_of_requests_ends_in_anything_but_an_answer_a_stall_an_absence_or_a_timeout(
+    steps: list[tuple[tuple[Setup, bytes], float]],
+    execution: Execution,
+    early_poll: EarlyPoll,
+    tolerant: bool,
+    reload: str,
+    timeout_s: float | None,
 ) -> None:
-    bench = Bench(early_poll=early_poll, tolerates_stray_requests=tolerant, option_reload=reload)
+    bench = Bench(execution=execution, early_poll=early_poll, tolerates_stray_requests=tolerant, option_reload=reload)
+    expected = (Stall, Gone) if timeout_s is None else (Stall, Gone, NoAnswer)
     for (setup, data), wait_s in steps:
-        with contextlib.suppress(Stall, Gone):
-            answer = bench.board.control(setup, data)
+        with contextlib.suppress(*expected):
+            answer = bench.board.control(setup, data, timeout_s=timeout_s)
             assert len(answer) <= setup.length
             assert setup.is_in or not answer
         bench.clock.sleep(wait_s)

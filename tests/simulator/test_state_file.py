@@ -21,6 +21,7 @@ from simulated_bench import (
     options,
 )
 
+from dfurun.chips import EarlyPoll, Execution
 from dfurun.clock import VirtualClock
 from dfurun.dfuse.protocol import DfuState, DfuStatus, erase_page_payload, set_address_payload
 from dfurun.simulator import OptionReload, Running, SimulatedBoard, StateFile, parse_fault
@@ -203,6 +204,63 @@ def test_faults_are_the_processs_own_and_not_saved(path: Path) -> None:
     assert bench.is_refused(bench.state)
 
 
+@pytest.mark.parametrize("execution", Execution)
+def test_the_execution_is_kept(path: Path, execution: Execution) -> None:
+    saved(path, execution=execution)
+    assert next_process(path).board.model.execution is execution
+
+
+def test_what_a_fault_makes_of_the_rom_is_the_processs_own_and_not_saved(path: Path) -> None:
+    saved(path, execution=Execution.INSIDE, early_poll=EarlyPoll.STALL)
+    afflicted = next_process(path, "execution:mode=held", "early-poll:answer=busy", "poll-time:ms=7")
+    assert afflicted.board.bootloader is not None
+    assert afflicted.board.bootloader.model.execution is Execution.HELD
+    assert afflicted.start(0, erase_page_payload(FLASH)) == busy(0.007)
+    document = json.loads(path.read_text())
+    assert (document["execution"], document["early_poll"]) == ("inside", "stall")
+    cured = next_process(path).board.bootloader
+    assert cured is not None
+    assert (cured.model.execution, cured.model.early_poll) == (Execution.INSIDE, EarlyPoll.STALL)
+
+
+def test_a_fault_of_the_roms_model_meets_the_bootloader_of_the_file_first(path: Path) -> None:
+    """Its occasions are the starts of the bootloader; that the file is read is none."""
+    saved(path, execution=Execution.BACKGROUND)
+    bench = next_process(path, "execution:mode=held,count=1")
+    assert bench.board.bootloader is not None
+    assert bench.board.bootloader.model.execution is Execution.HELD
+
+
+def test_a_file_that_knows_no_execution_has_the_chips_own(path: Path) -> None:
+    saved(path, execution=Execution.INSIDE)
+    document = json.loads(path.read_text())
+    del document["execution"]
+    path.write_text(json.dumps(document))
+    assert next_process(path).board.model.execution is CHIP.rom.execution
+
+
+def test_a_process_that_is_killed_while_an_answer_is_held_leaves_the_operation_under_way(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = saved(path, flash=bytes(2048), execution=Execution.HELD)
+    first.dnload(0, erase_page_payload(FLASH))
+
+    def killed(seconds: float) -> None:
+        if seconds > 0.01:
+            monkeypatch.undo()
+            first.board.on_change = lambda: None
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(first.clock, "sleep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        first.status()
+    second = next_process(path)
+    assert second.registers.state is DfuState.DNBUSY
+    assert second.state() is DfuState.DNLOAD_SYNC, "answered when it has ended"
+    assert second.board.flash.contents[:2048] == b"\xff" * 2048
+    assert second.status().state is DfuState.DNLOAD_IDLE
+
+
 def test_the_file_reads_well_and_holds_only_pages_that_are_not_erased(path: Path) -> None:
     saved(path, flash=b"\xff" * 4096 + b"\x12" * 2048)
     document = json.loads(path.read_text())
@@ -226,6 +284,7 @@ def set_in(document: Any, keys: tuple[str, ...], value: Any) -> None:
         (("version",), 2, "version is 2; this dfurun knows 1"),
         (("chip",), "stm32f999", "chip is 'stm32f999'; there are "),
         (("boot0",), 2, "boot0 is 2, not a number from 0 to 1"),
+        (("execution",), "never", "execution is 'never', not one of background, held, inside"),
         (("running",), "walking", "running is 'walking', not one of off, bootloader"),
         (("unique_id",), "12", "unique_id has 1 bytes, not 12"),
         (("port",), [], "port is [], not a list of port numbers"),

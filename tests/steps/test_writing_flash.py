@@ -214,7 +214,7 @@ def test_a_corrupt_read_in_verify_rewrites_nothing(tmp_path: Path) -> None:
     image = MemoryImage.of([Piece(FLASH.start, b"\x00\x40\x00\x20" + bytes(range(200)) * 20)])
     board = board_with(image.overlay(FLASH, b"\xff" * FLASH.size_bytes))
     fault = CorruptSecondBlock()
-    board.faults.append(fault)
+    board.afflict([fault])
     recipe = write_recipe(tmp_path, image, "write: {image: image, mode: changed}", "verify: {image: image}")
     finished, messages = run_on(board, recipe, tmp_path)
     assert fault.seen >= 3, "the corrupt block was read again"
@@ -227,7 +227,7 @@ def test_a_doubtful_page_is_put_right_before_the_vector_table_is_written(tmp_pat
     """While another page may be wrong, the image must not boot; and the redo is journaled before it is sent."""
     image = MemoryImage.of([Piece(FLASH.start, b"\x00\x40\x00\x20" + bytes(range(200)) * 30)])
     board = board_with(b"\x00" * FLASH.size_bytes)
-    board.faults.append(LoseBlockAndStatus())
+    board.afflict([LoseBlockAndStatus()])
     steps = ["erase: {image: image}", f"write: {{image: image, mode: {mode}}}", "verify: {image: image}"]
     finished, messages = run_on(board, write_recipe(tmp_path, image, *steps), tmp_path)
     assert finished.exit_status == 0, messages
