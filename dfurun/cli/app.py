@@ -14,6 +14,7 @@ from dfurun.cli.devices import devices_command
 from dfurun.cli.info import info_command
 from dfurun.cli.output import Output
 from dfurun.cli.run import run_command
+from dfurun.cli.serve import attach_command, serve_command
 from dfurun.cli.sim import sim_app
 from dfurun.errors import ExitStatus
 
@@ -28,6 +29,8 @@ app.command("run")(run_command)
 app.command("check")(check_command)
 app.command("info")(info_command)
 app.command("devices")(devices_command)
+sim_app.command("serve")(serve_command)
+sim_app.command("attach")(attach_command)
 app.add_typer(sim_app, name="sim")
 
 

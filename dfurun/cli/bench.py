@@ -64,7 +64,8 @@ def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
 
     Raises UsageFailure for options that make no sense together, AccessDenied where there is no libusb.
     """
-    selector = Selector(_port(options.port), options.serial)
+    port = None if options.port is None else port_called("--port", options.port)
+    selector = Selector(port, options.serial)
     if not options.simulated:
         return _real(options, selector)
     clock = VirtualClock() if options.sim_clock is SimClock.VIRTUAL else RealClock()
@@ -162,11 +163,12 @@ def open_state(path: Path, clock: Clock, new: Callable[[], SimulatedBoard] | Non
         raise sim_state_failure(str(error), "`dfurun sim new FILE` makes a board") from None
 
 
-def _port(text: str | None) -> PortPath | None:
+def port_called(option: str, text: str) -> PortPath:
+    """Return the port path that an option names; raise UsageFailure for what is none."""
     try:
-        return None if text is None else PortPath.parse(text)
+        return PortPath.parse(text)
     except ValueError as error:
-        raise UsageFailure(f"--port: {error}", "`dfurun devices` lists the ports") from None
+        raise UsageFailure(f"{option}: {error}", "`dfurun devices` lists the ports") from None
 
 
 def _simulated_journal(options: BoardOptions, port: str) -> str | None:

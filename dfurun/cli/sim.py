@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state
+from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json, Reload
 from dfurun.cli.output import Output
@@ -29,6 +29,7 @@ def new_command(
     context: typer.Context,
     file: StateArgument,
     chip: Annotated[str, typer.Option("--chip", help="The board's chip.")] = DEFAULT_SIM_CHIP,
+    port: Annotated[str, typer.Option("--port", help="Where the board is plugged in.")] = "1-1",
     option_reload: Annotated[
         Reload, typer.Option("--option-reload", help="When written option bytes come into force.")
     ] = Reload.POWER_ON,
@@ -43,7 +44,15 @@ def new_command(
 
     if file.exists() and not force:
         raise sim_state_failure(f"{file} is there already", "another name, or --force")
-    board = SimulatedBoard(chip_called(chip), VirtualClock(), option_reload=option_reload.value, user_dfu=user_dfu)
+    path = port_called("--port", port)
+    board = SimulatedBoard(
+        chip_called(chip),
+        VirtualClock(),
+        bus=path.bus,
+        port=path.ports,
+        option_reload=option_reload.value,
+        user_dfu=user_dfu,
+    )
     try:
         StateFile(file).keep(board)
     except OSError as error:

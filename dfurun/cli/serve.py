@@ -1,0 +1,186 @@
+"""`dfurun sim serve` and `dfurun sim attach`: simulated boards for every program on a Linux computer, over USB/IP."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
+from dfurun.cli.failures import UsageFailure
+from dfurun.cli.options import Json, Reload
+from dfurun.cli.output import Output
+from dfurun.clock import RealClock
+from dfurun.errors import AccessDenied, Code, DeviceNotFound
+
+if TYPE_CHECKING:
+    from dfurun.simulator import SimulatedBoard
+    from dfurun.simulator.usbip.attach import Address, VirtualController
+    from dfurun.simulator.usbip.server import Server
+
+DEFAULT_SERVER = "127.0.0.1:3240"
+FIRST_PORT = "1-1"
+ATTACH_INTERVAL_S = 0.1
+LOAD_MODULE = "as root, on Linux: modprobe vhci-hcd"
+
+
+def serve_command(
+    context: typer.Context,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Boards that live in files.", show_default=False)
+    ] = None,
+    new: Annotated[
+        list[str] | None,
+        typer.Option("--new", metavar="PORT", help="A new board at this port, such as 1-2. Repeat it for several."),
+    ] = None,
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen.")] = DEFAULT_SERVER,
+    chip: Annotated[str, typer.Option("--chip", help="The new boards' chip.")] = DEFAULT_SIM_CHIP,
+    option_reload: Annotated[
+        Reload, typer.Option("--option-reload", help="When the new boards' option bytes come into force.")
+    ] = Reload.POWER_ON,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="A fault of every board, NAME[:key=value,...]. Repeat it for several."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Serve simulated boards over USB/IP until Ctrl-C. Standard input takes what hands do: power-cycle 1-1 0."""
+    from dfurun.simulator.usbip.server import ExportEvent, Server
+
+    output: Output = context.obj
+    boards = [open_state(path, RealClock()) for path in files or ()]
+    boards += [_new_board(port, chip, option_reload) for port in new or ([] if files else [FIRST_PORT])]
+    _afflict(boards, fault or [])
+    address = _address(listen)
+
+    def tell(port: str, event: ExportEvent) -> None:
+        output.write({"event": "export", "port": port, "what": event.value})
+        if not output.as_json:
+            output.messages.print(f"{port}: {event.value.replace('-', ' ')}")
+
+    try:
+        server = Server(boards, address.host, address.port, tell)
+    except ValueError as error:
+        raise UsageFailure(str(error), "`dfurun sim new --port` sets a file's port") from None
+    except OSError as error:
+        raise UsageFailure(f"--listen {address}: {error.strerror}", "another port, or end what listens there") from None
+    with server:
+        where = "{}:{}".format(*server.address)
+        for export in server.exports:
+            output.write({"event": "serving", "port": export.bus_id, "server": where})
+            if not output.as_json:
+                output.messages.print(f"{export.bus_id}: served at {where}")
+        _take_orders(server, output)
+        while True:
+            time.sleep(3600)
+
+
+def attach_command(
+    context: typer.Context,
+    server: Annotated[
+        str, typer.Argument(metavar="[HOST[:PORT]]", help="Where `dfurun sim serve` listens.")
+    ] = DEFAULT_SERVER,
+    json: Json = False,
+) -> int:
+    """Attach all that a server exports to this computer's ports, again after every reset, until Ctrl-C. Linux, as root."""
+    from dfurun.simulator.usbip.attach import VirtualController, attach_all
+    from dfurun.simulator.usbip.protocol import Malformed
+
+    output: Output = context.obj
+    address, controller = _address(server), VirtualController()
+    _require_access(controller)
+    told = ""
+    while True:
+        try:
+            attempts = attach_all(address, controller)
+            told = "" if told.startswith("waiting") else told
+        except socket.gaierror as error:
+            raise UsageFailure(f"{address.host}: {error.strerror}") from None
+        except Malformed as error:
+            raise DeviceNotFound(
+                Code.NO_DEVICE, f"what listens at {address} does not speak USB/IP: {error}", hint="`dfurun sim serve`"
+            ) from None
+        except (OSError, EOFError) as error:
+            told = _tell_once(output, f"waiting for a server at {address}: {error}", told)
+            attempts = []
+        for attempt in attempts:
+            output.write({"event": "attach", "port": attempt.port, "problem": attempt.problem})
+            if attempt.problem:
+                told = _tell_once(output, attempt.problem, told)
+            elif not output.as_json:
+                output.messages.print(f"{attempt.port}: attached")
+        time.sleep(ATTACH_INTERVAL_S)
+
+
+def _new_board(port: str, chip: str, option_reload: Reload) -> SimulatedBoard:
+    from dfurun.simulator import SimulatedBoard
+
+    path = port_called("--new", port)
+    return SimulatedBoard(
+        chip_called(chip), RealClock(), bus=path.bus, port=path.ports, option_reload=option_reload.value
+    )
+
+
+def _afflict(boards: Sequence[SimulatedBoard], texts: Sequence[str]) -> None:
+    """Give every board faults of its own: they count their occasions."""
+    from dfurun.simulator import parse_fault
+
+    try:
+        for board in boards:
+            board.afflict([parse_fault(text) for text in texts])
+    except ValueError as error:
+        raise UsageFailure(str(error)) from None
+
+
+def _address(text: str) -> Address:
+    from dfurun.simulator.usbip.attach import Address
+
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise UsageFailure(str(error)) from None
+
+
+def _take_orders(server: Server, output: Output) -> None:
+    """Do what is typed, for as long as somebody types."""
+    from dfurun.simulator.usbip import hands
+
+    for line in sys.stdin:
+        if not line.strip():
+            continue
+        try:
+            done, problem = hands.perform(server, line), ""
+        except ValueError as error:
+            done, problem = "", str(error)
+        output.write({"event": "hands", "order": line.strip(), "done": done, "problem": problem})
+        if not output.as_json:
+            output.messages.print(done or problem, soft_wrap=True)
+
+
+def _require_access(controller: VirtualController) -> None:
+    """Raise AccessDenied where this computer has no virtual controller, or this user may not use it."""
+    if not controller.is_there:
+        raise AccessDenied(
+            Code.NO_DRIVER,
+            "this computer has no virtual USB host controller: the module vhci_hcd is not loaded",
+            consequence="nothing was attached",
+            hint=LOAD_MODULE,
+        )
+    if not controller.is_writable:
+        raise AccessDenied(
+            Code.NO_PERMISSION,
+            "this user may not attach devices to the virtual USB host controller",
+            consequence="nothing was attached",
+            hint="as root: dfurun sim attach",
+        )
+
+
+def _tell_once(output: Output, message: str, told: str) -> str:
+    if message != told and not output.as_json:
+        output.messages.print(message, soft_wrap=True)
+    return message
