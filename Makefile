@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 include recipes/firmware/blinky/firmware.mk
 
-.PHONY: help demo test lint format types floors wheel ci clean venv venv-dev
+.PHONY: help demo test system-test system-packages compare benchmark lint format types floors wheel ci clean venv venv-dev
 
 help: ## show this list
 	@echo 'make TARGET, where TARGET is'
@@ -51,6 +51,14 @@ demo: venv ## flash a simulated STM32F072 by the release recipe
 
 test: venv-dev ## run the tests; make test ARGS="-k protection" runs some
 	$(BIN)/python -m pytest $(ARGS)
+
+system-test: venv-dev ## the tests in a virtual machine: a real kernel's USB stack, dfu-util as the referee
+	$(BIN)/python -m pytest -m system -rs tests/system $(ARGS)
+
+system-packages: ## install what the virtual machine needs; Debian, as root
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+		$$(cut -d ' ' -f 2 tests/system/packages.txt)
 
 lint: venv-dev ## ruff: rules and format
 	$(BIN)/ruff check
