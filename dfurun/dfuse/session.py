@@ -146,14 +146,15 @@ class Session:
                     on_progress(len(data))
             return bytes(data)
 
-    def read_stable(self, extent: AddressRange) -> bytes:
-        """Read until two reads in a row agree: for what is acted upon or written back, so that no upload's error is.
+    def read_stable(self, extent: AddressRange, on_progress: OnProgress | None = None) -> bytes:
+        """Read until two reads in a row agree: for what is acted upon, kept or written back, so that no upload's error is.
 
-        Raises Refused and LinkUnreliable like `read`, and LinkUnreliable where two reads never agree.
+        `on_progress` hears the bytes of each read. Raises Refused and LinkUnreliable like `read`, and LinkUnreliable where
+        two reads never agree.
         """
-        before = self.read(extent)
+        before = self.read(extent, on_progress)
         for _ in range(STABLE_READS):
-            again = self.read(extent)
+            again = self.read(extent, on_progress)
             if again == before:
                 return before
             before = again

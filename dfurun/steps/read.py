@@ -51,11 +51,11 @@ class Read(Step):
         return board, self.needs_open_flash(board)
 
     def execute(self, context: Context) -> Result:
-        """Read and save; a file that is there already is kept, unless it is the same."""
+        """Read until two reads agree, and save; a file that is there already is kept, unless it is the same."""
         if self.extent == context.chip.option_bytes.extent:
             context.require_rom("read of option bytes")
         context.require_readable("read")
-        data = context.session.read(self.extent, context.progress("read", self.extent.size_bytes))
+        data = context.session.read_stable(self.extent, context.progress("read", self.extent.size_bytes))
         path = context.output_folder / Path(self.file)
         if not save(path, data, overwrite=context.overwrite_files):
             return Result(Outcome.OK, f"{self.file} holds these {format_size(len(data))} already")

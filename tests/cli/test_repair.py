@@ -53,6 +53,20 @@ def test_a_board_with_user_0x77_is_told_and_put_right(dfurun: Dfurun, recipes: P
     assert bytes(repaired.flash.contents) == flash, "the repair touches no flash"
 
 
+@pytest.mark.parametrize("skip", [4, 20, 50, 70, 90])
+def test_a_bit_that_arrives_wrong_is_not_in_the_backup(
+    dfurun: Dfurun, recipes: Path, tmp_path: Path, skip: int
+) -> None:
+    board = tmp_path / "board.json"
+    dfurun("sim", "new", board)
+    dfurun("sim", "load", board, recipes / "firmware" / "f072-blinky.hex")
+    flash = bytes(StateFile(board).load(VirtualClock()).flash.contents)
+    fault = ("--sim-fault", f"corrupt-upload:skip={skip}")
+    done = dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", board, *VIRTUAL, *fault)
+    assert done.exit == 0, done.err
+    assert (tmp_path / "f072-backup-flash.bin").read_bytes() == flash
+
+
 def test_the_repair_runs_twice(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
     """The backups are there already and hold the same: nothing is overwritten, nothing is refused."""
     board = tmp_path / "board.json"
