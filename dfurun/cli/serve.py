@@ -94,11 +94,15 @@ def attach_command(
     output: Output = context.obj
     address, controller = _address(server), VirtualController()
     _require_access(controller)
-    told = ""
+    told: dict[str, str] = {}
     while True:
+        problems: dict[str, str] = {}
         try:
-            attempts = attach_all(address, controller)
-            told = "" if told.startswith("waiting") else told
+            for attempt in attach_all(address, controller):
+                if attempt.problem:
+                    problems[attempt.port] = attempt.problem
+                else:
+                    _tell(output, "attached", attempt.port, f"{attempt.port}: attached")
         except socket.gaierror as error:
             raise UsageFailure(f"{address.host}: {error.strerror}") from None
         except Malformed as error:
@@ -106,14 +110,11 @@ def attach_command(
                 Code.NO_DEVICE, f"what listens at {address} does not speak USB/IP: {error}", hint="`dfurun sim serve`"
             ) from None
         except (OSError, EOFError) as error:
-            told = _tell_once(output, f"waiting for a server at {address}: {error}", told)
-            attempts = []
-        for attempt in attempts:
-            output.write({"event": "attach", "port": attempt.port, "problem": attempt.problem})
-            if attempt.problem:
-                told = _tell_once(output, attempt.problem, told)
-            elif not output.as_json:
-                output.messages.print(f"{attempt.port}: attached")
+            problems[str(address)] = f"waiting for a server at {address}: {error}"
+        for where, problem in problems.items():
+            if told.get(where) != problem:
+                _tell(output, "waiting", where, problem)
+        told = problems
         time.sleep(ATTACH_INTERVAL_S)
 
 
@@ -180,7 +181,7 @@ def _require_access(controller: VirtualController) -> None:
         )
 
 
-def _tell_once(output: Output, message: str, told: str) -> str:
-    if message != told and not output.as_json:
-        output.messages.print(message, soft_wrap=True)
-    return message
+def _tell(output: Output, event: str, where: str, words: str) -> None:
+    output.write({"event": event, "where": where, "message": words})
+    if not output.as_json:
+        output.messages.print(words, soft_wrap=True)

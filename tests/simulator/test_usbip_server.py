@@ -24,9 +24,10 @@ from dfurun.simulator import Running, SimulatedBoard, parse_fault
 from dfurun.simulator.transfer import Setup
 from dfurun.simulator.usbip import hands, protocol
 from dfurun.simulator.usbip.attach import Address, Attempt, VirtualController, attach_all, exported
+from dfurun.simulator.usbip.connection import receiver
 from dfurun.simulator.usbip.protocol import Command as Message
 from dfurun.simulator.usbip.protocol import Operation, Status, Submit, Unlink
-from dfurun.simulator.usbip.server import ExportEvent, Server, receiver
+from dfurun.simulator.usbip.server import ExportEvent, Server
 
 GET_DEVICE_DESCRIPTOR = Setup(0x80, 6, 0x0100, 0, 18)
 PATIENCE_S = 10.0

@@ -18,8 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dfurun.simulator.usbip import protocol
+from dfurun.simulator.usbip.connection import receiver
 from dfurun.simulator.usbip.protocol import ExportedDevice, Operation, Status
-from dfurun.simulator.usbip.server import receiver
 
 CONTROLLER = Path("/sys/devices/platform/vhci_hcd.0")
 CONNECT_TIMEOUT_S = 5.0

@@ -27,10 +27,12 @@ from dfurun.simulator.descriptors import CONFIGURATION_VALUE, DescriptorType
 from dfurun.simulator.device import UsbDevice
 from dfurun.simulator.transfer import Babble, BusError, Gone, NoAnswer, TransferFailure
 from dfurun.simulator.usbip import protocol
+from dfurun.simulator.usbip.connection import hang_up, receiver
 from dfurun.simulator.usbip.protocol import ExportedDevice, Interface, Operation, Status, Submit, Unlink
 
 WATCH_INTERVAL_S = 0.005  # how soon a host learns that its board has left the bus
 OPERATION_TIMEOUT_S = 10.0
+CLOSING_TIMEOUT_S = 2.0
 _CONTROL_ENDPOINT = 0
 
 # Linux errno values, whatever system the server runs on: they are the protocol's.
@@ -67,6 +69,8 @@ class Export:
 
     def exported(self) -> ExportedDevice | None:
         """Return the device to tell of, None where it is not on the bus or somebody has it."""
+        if self.is_imported:
+            return None  # without the lock, which a transfer may hold for as long as an operation takes
         with self.lock:
             device = self._board.device
             return None if self.is_imported or device is None else _exported(self._board, device)
@@ -102,12 +106,12 @@ class Server:
     """Exports boards until it is closed; a context manager. Boards can be added and removed while it runs."""
 
     def __init__(
-        self, boards: Sequence[SimulatedBoard], host: str, port: int, on_event: Listener = lambda *_: None
+        self, boards: Sequence[SimulatedBoard], host: str, port: int, on_event: Listener | None = None
     ) -> None:
         """Raise OSError where the address cannot be listened at, ValueError for two boards at one port."""
         self._exports: dict[str, Export] = {}
-        self._on_event = on_event
-        self._connections: set[socket.socket] = set()
+        self._on_event = on_event or _nobody
+        self._connections: dict[threading.Thread, socket.socket] = {}
         self._lock = threading.Lock()
         for board in boards:
             self.add(board)
@@ -125,11 +129,15 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _hang_up(self._listener)
+        """Hang up; what happened until then has been told when this returns, and nothing is told later."""
+        hang_up(self._listener)
         with self._lock:
-            open_connections = list(self._connections)
-        for connection in open_connections:
-            _hang_up(connection)
+            open_connections = dict(self._connections)
+        for connection in open_connections.values():
+            hang_up(connection)
+        for thread in open_connections:
+            thread.join(CLOSING_TIMEOUT_S)
+        self._on_event = _nobody
 
     def add(self, board: SimulatedBoard) -> Export:
         """Export a board; raise ValueError where there is one at its port."""
@@ -163,21 +171,23 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # closed
-            threading.Thread(target=self._serve, args=(connection,), name="usbip connection", daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(connection,), name="usbip connection", daemon=True)
+            with self._lock:
+                self._connections[thread] = connection
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._connections.add(connection)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a host that has died lets go in the end
             connection.settimeout(OPERATION_TIMEOUT_S)
             self._operate(connection)
         except (OSError, EOFError, protocol.Malformed):
             pass  # nobody is there to be told
         finally:
             with self._lock:
-                self._connections.discard(connection)
-            _hang_up(connection)
+                self._connections.pop(threading.current_thread(), None)
+            hang_up(connection)
 
     def _operate(self, connection: socket.socket) -> None:
         receive = receiver(connection)
@@ -204,7 +214,7 @@ class Server:
             Attachment(connection, export, appearance).carry()
         finally:
             gone = not export.is_on_the_bus(appearance)
-            _hang_up(connection)
+            hang_up(connection)
             export.give_back()
             self._on_event(bus_id, ExportEvent.LEFT_THE_BUS if gone else ExportEvent.RELEASED)
 
@@ -281,25 +291,13 @@ class Attachment:
             )
 
 
+def _nobody(_port: str, _event: ExportEvent) -> None:
+    """Stand in for nobody who listens."""
+
+
 def bus_id_of(board: SimulatedBoard) -> str:
     """Return a board's port path as Linux writes it: `1-2.3`."""
     return f"{board.bus}-{'.'.join(str(port) for port in board.port)}"
-
-
-def receiver(connection: socket.socket) -> protocol.Receive:
-    """Return what reads exactly so many bytes from a connection, and raises EOFError where it ends before."""
-
-    def receive(length: int) -> bytes:
-        parts: list[bytes] = []
-        while length:
-            part = connection.recv(length)
-            if not part:
-                raise EOFError("the connection was closed")
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
-
-    return receive
 
 
 def _exported(board: SimulatedBoard, device: UsbDevice) -> ExportedDevice:
@@ -331,9 +329,3 @@ def _interfaces(configuration: bytes) -> tuple[Interface, ...]:
             found.setdefault(part[2], Interface(part[5], part[6], part[7]))
         offset += len(part)
     return tuple(found.values())
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
