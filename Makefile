@@ -60,6 +60,12 @@ system-packages: ## install what the virtual machine needs; Debian, as root
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
 		$$(cut -d ' ' -f 2 tests/system/packages.txt)
 
+compare: venv-dev ## dfurun and dfu-util in the same situations, in the virtual machine: docs/comparison.md
+	$(BIN)/python -m benchmarks.comparison $(ARGS)
+
+benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine: benchmarks/report.md
+	$(BIN)/python -m benchmarks
+
 lint: venv-dev ## ruff: rules and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

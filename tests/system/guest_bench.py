@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +92,7 @@ class GuestBench:
         found = BoardInGuest(self._server.add(board), port, board)
         try:
             self.wait_for(found)
-            with found.export.board():
-                board.afflict([parse_fault(text) for text in faults])
-                board.trace.clear()
-                board.transfers.clear()
+            self.afflict(found, faults)
             yield found
         finally:
             self._server.remove(port)
@@ -127,6 +124,13 @@ class GuestBench:
             assert time.monotonic() < deadline, f"{board.port} has not left the bus"
             time.sleep(_LOOK_INTERVAL_S)
         self.wait_for(board, not_address=address)
+
+    def afflict(self, board: BoardInGuest, faults: Iterable[str]) -> None:
+        """Let the faults begin, and the counting of transfers: what the kernel asked for its enumeration is past."""
+        with board.export.board() as simulated:
+            simulated.afflict([parse_fault(text) for text in faults])
+            simulated.trace.clear()
+            simulated.transfers.clear()
 
     def power_cycle(self, board: BoardInGuest, boot0: int) -> None:
         """Do what hands do at the bench."""

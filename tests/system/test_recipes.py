@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from dfurun.dfuse.protocol import read_unprotect_payload
+from dfurun.dfuse.protocol import DfuState, read_unprotect_payload
 from tests.system.conftest import Agreed
 from tests.system.firmware import image, recipe, sha
 from tests.system.guest_bench import CHIP, BoardInGuest, GuestBench
@@ -145,3 +146,22 @@ def test_a_board_keeps_its_port_over_a_reset(bench: GuestBench, agreed: Agreed) 
         after = int(bench.run("sh", "-c", where).out)
     assert after > before
     agreed(f"a power cycle at port 1-3: enumerated again at 1-3, address {before} became {after}")
+
+
+RESET = """
+import sys, usb.core
+from dfurun.usb.libusb import find_backend
+device = usb.core.find(idVendor=0x0483, idProduct=0xDF11, backend=find_backend())
+device.ctrl_transfer(0x21, 1, 0, 0, b"\\x41", 1000)
+device.reset()
+sys.stdout.write(str(device.ctrl_transfer(0xA1, 5, 0, 0, 1, 1000)[0]))
+"""
+
+
+def test_a_port_reset_ends_in_the_virtual_controller(bench: GuestBench, agreed: Agreed) -> None:
+    """USB/IP has no message for it: docs/simulator.md says so, and a kernel in which it is otherwise would show here."""
+    with bench.board() as board:
+        done = bench.run(sys.executable, "-c", RESET)
+        assert (done.exit, done.out) == (0, str(int(DfuState.DNLOAD_SYNC))), done
+        assert board.connections == 1
+    agreed("a port reset by libusb: the board keeps its DFU state, as docs/simulator.md says of USB/IP")

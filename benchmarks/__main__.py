@@ -1,0 +1,72 @@
+"""Makes benchmarks/report.md: python -m benchmarks, or make benchmark."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import modelled, paired
+from tests.system.guest_bench import GuestBench
+from tests.system.vm.machine import why_not
+
+REPORT = Path(__file__).with_name("report.md")
+
+
+def main() -> None:
+    """Measure everything, print it, and write it down."""
+    if reason := why_not():
+        sys.exit(reason)
+    exact = modelled.table([modelled.measure(case) for case in modelled.CASES])
+    print(exact, flush=True)
+    results = []
+    with GuestBench() as bench:
+        kernel = bench.run("uname", "-r").out.strip()
+        other = bench.dfu_util("--version").out.splitlines()[0]
+        for pairing in paired.PAIRINGS:
+            results.append(paired.measure(bench, pairing))
+            print(paired.table(results[-1:]), flush=True)
+    where = f"{_processor()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    REPORT.write_text(
+        TEMPLATE.format(
+            date=datetime.now(UTC).date(),
+            where=where,
+            kernel=kernel,
+            other=other,
+            exact=exact,
+            real=paired.table(results),
+        )
+    )
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+TEMPLATE = """\
+# Figures of {date}
+
+Made by `make benchmark`; [README.md](README.md) says how each is measured. {where}; in the virtual machine Linux {kernel} and
+{other}.
+
+## On the virtual clock
+
+Exact: modelled time of the simulated board, the same on every computer. Where the link misses packets, the median of the runs
+with one seed each, and the slowest of them.
+
+{exact}
+
+## In real time, in the virtual machine
+
+In turn on the same served board, by the board's clock, from the first DFU request to the last; median (lowest to highest).
+dfu-util erases, writes and leaves, and verifies nothing. "process" is the median of the whole process by the guest's clock, its
+start under software emulation with it.
+
+{real}
+"""
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What a run did on the bus, from the trace of the board that it did it to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dfurun.dfuse.protocol import COMMAND_BLOCK, Command, Request
+from dfurun.simulator.transfer import Kind, TraceEntry
+
+
+@dataclass(frozen=True)
+class OnTheBus:
+    """The DFU requests of one run: seconds from its first to its last, how many, and how many from the erase on."""
+
+    seconds: float
+    requests: int
+    requests_from_the_erase_on: int
+
+    @classmethod
+    def of(cls, trace: Iterable[TraceEntry]) -> OnTheBus:
+        """Count class requests; the enumeration, and SET_INTERFACE, are the kernel's and the library's."""
+        asked = [entry for entry in trace if entry.setup.kind is Kind.CLASS]
+        if not asked:
+            return cls(0.0, 0, 0)
+        erase = next((index for index, entry in enumerate(asked) if _is_erase(entry)), 0)
+        return cls(asked[-1].at_s - asked[0].at_s, len(asked), len(asked) - erase)
+
+
+def _is_erase(entry: TraceEntry) -> bool:
+    is_command = entry.setup.request == Request.DNLOAD and entry.setup.value == COMMAND_BLOCK
+    return is_command and entry.data[:1] == bytes([Command.ERASE])

@@ -1,0 +1,120 @@
+"""Runs on the virtual clock: exact, the same on every computer, and as fast as it computes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import limit
+from benchmarks.bus import OnTheBus
+from dfurun.chips import load_chip
+from dfurun.clock import VirtualClock
+from dfurun.simulator import SimulatedBoard, parse_fault
+from tests.bench import run_on
+from tests.system.firmware import image, recipe
+
+CHIP = load_chip("stm32f072xb")
+SIZE_BYTES = 100 * 1024
+SEEDS = range(21)
+NEW = image(CHIP, SIZE_BYTES, seed=1)
+OLD = image(CHIP, CHIP.flash.extent.size_bytes, seed=2)
+_PAGE = CHIP.flash.page_size_bytes
+ONE_PAGE_CHANGED = NEW[: 10 * _PAGE] + bytes(_PAGE) + NEW[11 * _PAGE :]
+
+FIRST_FLASH = "  - connect\n  - mass-erase\n  - write: {image: application}\n"
+VERIFY = "  - verify: {image: application}\n"
+LEAVE = "  - leave-dfu\n"
+CHANGED = "  - connect\n  - write: {image: application, mode: changed}\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the report. `faults` hold `{seed}` where every seed is one run of it."""
+
+    title: str
+    steps: str
+    limit: limit.Limit
+    faults: tuple[str, ...] = ()
+    flash: bytes = OLD
+
+
+@dataclass(frozen=True)
+class Result:
+    """The median of a case's runs on the bus, and the slowest of them; seconds of modelled time."""
+
+    case: Case
+    median: OnTheBus
+    slowest_s: float
+    runs: int
+
+
+_FIRST_WITH_VERIFY = limit.first_flash(CHIP, SIZE_BYTES, verify=True)
+_COMPARE = limit.reading(CHIP, SIZE_BYTES)
+_MISSED = "missed-service:p=0.7,seed={seed}"
+
+CASES = (
+    Case("mass-erase, write, leave", FIRST_FLASH + LEAVE, limit.first_flash(CHIP, SIZE_BYTES, verify=False)),
+    Case("mass-erase, write, verify, leave", FIRST_FLASH + VERIFY + LEAVE, _FIRST_WITH_VERIFY),
+    Case(
+        "the same, missed service p = 0.7, an early poll answered busy",
+        FIRST_FLASH + VERIFY + LEAVE,
+        _FIRST_WITH_VERIFY,
+        (_MISSED, "early-poll:answer=busy"),
+    ),
+    Case(
+        "the same, missed service p = 0.7, an early poll latches dfuERROR",
+        FIRST_FLASH + VERIFY + LEAVE,
+        _FIRST_WITH_VERIFY,
+        (_MISSED, "early-poll:answer=stall-error"),
+    ),
+    Case("write mode: changed, the same image again", CHANGED, _COMPARE, flash=NEW),
+    Case(
+        "write mode: changed, one page of 50 differs",
+        CHANGED,
+        _COMPARE + limit.rewriting(CHIP, 1),
+        flash=ONE_PAGE_CHANGED,
+    ),
+)
+
+
+def measure(case: Case) -> Result:
+    """Run a case once, or once a seed where it has some."""
+    seeds: Sequence[int] = SEEDS if any("{seed}" in fault for fault in case.faults) else [0]
+    runs = sorted((_run(case, seed) for seed in seeds), key=lambda run: run.seconds)
+    return Result(case, runs[len(runs) // 2], runs[-1].seconds, len(runs))
+
+
+def _run(case: Case, seed: int) -> OnTheBus:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = recipe(folder, case.steps, application=NEW)
+        faults = [parse_fault(fault.format(seed=seed)) for fault in case.faults]
+        board = SimulatedBoard(CHIP, VirtualClock(), flash=case.flash, faults=faults, trace_length=100_000)
+        finished, messages = run_on(board, file, folder / "out")
+    if finished.exit_status or board.flash.contents[:SIZE_BYTES] != NEW:
+        raise RuntimeError(f"{case.title}, seed {seed}: exit {finished.exit_status}: {messages}")
+    return OnTheBus.of(board.trace)
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the results as a table in Markdown."""
+    head = (
+        "| F072xB, 100 KiB | s | slowest | runs | DFU requests | limit, s | of it flash, wire, waits | s / limit |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(_row(result) for result in results)
+
+
+def _row(result: Result) -> str:
+    bound, median = result.case.limit, result.median
+    parts = f"{bound.flash_s:.3f}, {bound.wire_s:.3f}, {bound.waits_s:.3f}"
+    return (
+        f"| {result.case.title} | {median.seconds:.3f} | {result.slowest_s:.3f} | {result.runs} | {median.requests} "
+        f"| {bound.total_s:.3f} | {parts} | {median.seconds / bound.total_s:.2f} |"
+    )
+
+
+if __name__ == "__main__":
+    print(table([measure(case) for case in CASES]))

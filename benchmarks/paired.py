@@ -1,0 +1,125 @@
+"""dfurun and dfu-util in real time, in turn on the same served board in the virtual machine; medians and ratios of pairs."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import limit
+from benchmarks.bus import OnTheBus
+from benchmarks.modelled import CHIP, FIRST_FLASH, LEAVE, NEW, OLD, SIZE_BYTES, VERIFY
+from tests.system.firmware import recipe
+from tests.system.guest_bench import DFURUN, BoardInGuest, GuestBench
+
+TIMEOUT_S = 600.0
+DFU_UTIL_JOB = ("-a", 0, "-s", "0x08000000:mass-erase:force:leave", "-D")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One line of the report: the faults of the link, dfurun's steps, and how many pairs."""
+
+    title: str
+    steps: str
+    bound: limit.Limit
+    pairs: int
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One program's run: on the bus by the board's clock, and the whole process by the guest's."""
+
+    bus: OnTheBus
+    process_s: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """All runs of a pairing, ours and theirs in turn."""
+
+    pairing: Pairing
+    ours: tuple[Run, ...]
+    theirs: tuple[Run, ...]
+
+
+_WITHOUT, _WITH = (limit.first_flash(CHIP, SIZE_BYTES, verify=verify) for verify in (False, True))
+_MISSED = "missed-service:p=0.7,seed=1"
+
+PAIRINGS = (
+    Pairing("clean link, dfurun without verify", FIRST_FLASH + LEAVE, _WITHOUT, pairs=5),
+    Pairing("clean link, dfurun with verify", FIRST_FLASH + VERIFY + LEAVE, _WITH, pairs=5),
+    Pairing(
+        "missed service p = 0.7, early poll busy, dfurun with verify",
+        FIRST_FLASH + VERIFY + LEAVE,
+        _WITH,
+        pairs=3,
+        faults=(_MISSED, "early-poll:answer=busy"),
+    ),
+    Pairing(
+        "missed service p = 0.7, early poll latches dfuERROR, dfurun with verify",
+        FIRST_FLASH + VERIFY + LEAVE,
+        _WITH,
+        pairs=3,
+        faults=(_MISSED, "early-poll:answer=stall-error"),
+    ),
+)
+
+
+def measure(bench: GuestBench, pairing: Pairing) -> Paired:
+    """Run the pairs on one board; before each run its flash holds old firmware and it is power-cycled."""
+    ours, theirs = [], []
+    with tempfile.TemporaryDirectory(prefix="paired-") as name, bench.board(flash=OLD) as board:
+        file = recipe(Path(name), pairing.steps, application=NEW)
+        image = Path(name) / "new.bin"
+        image.write_bytes(NEW)
+        for _ in range(pairing.pairs):
+            ours.append(_run(bench, board, pairing, DFURUN, file))
+            theirs.append(_run(bench, board, pairing, "dfu-util", *DFU_UTIL_JOB, image))
+    return Paired(pairing, tuple(ours), tuple(theirs))
+
+
+def _run(bench: GuestBench, board: BoardInGuest, pairing: Pairing, *words: object) -> Run:
+    with board.export.board() as simulated:
+        simulated.faults.clear()
+        simulated.replace_flash(OLD)
+    with bench.coming_back(board):
+        bench.power_cycle(board, 1)
+    bench.afflict(board, pairing.faults)
+    done = bench.run(*words, timeout_s=TIMEOUT_S)
+    if done.exit or not board.flash.startswith(NEW) or board.running != "application":
+        raise RuntimeError(f"{pairing.title}: the board runs {board.running}\n{done}")
+    return Run(OnTheBus.of(board.board.trace), done.seconds)
+
+
+def table(results: Sequence[Paired]) -> str:
+    """Return the results as a table in Markdown."""
+    head = (
+        "| F072xB, 100 KiB | pairs | dfurun, s | dfu-util, s | ratio of pairs | limit, s | dfurun / limit "
+        "| requests, erase to leave: dfurun, dfu-util | process, s: dfurun, dfu-util |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(_row(result) for result in results)
+
+
+def _row(result: Paired) -> str:
+    ours, theirs = ([run.bus.seconds for run in runs] for runs in (result.ours, result.theirs))
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    requests = [
+        statistics.median_low([run.bus.requests_from_the_erase_on for run in runs])
+        for runs in (result.ours, result.theirs)
+    ]
+    processes = [statistics.median(run.process_s for run in runs) for runs in (result.ours, result.theirs)]
+    bound_s = result.pairing.bound.total_s
+    return (
+        f"| {result.pairing.title} | {result.pairing.pairs} | {_spread(ours)} | {_spread(theirs)} | {_spread(ratios)} "
+        f"| {bound_s:.2f} | {statistics.median(ours) / bound_s:.2f} | {requests[0]}, {requests[1]} "
+        f"| {processes[0]:.1f}, {processes[1]:.1f} |"
+    )
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
