@@ -57,12 +57,12 @@ class Trial:
         match situation.job:
             case Job.FLASH:
                 achieved = flash == NEW_FIRMWARE.ljust(FLASH.size_bytes, ERASED)
-                may_change = True
+                kept = options == before[1]
             case Job.READ:
-                achieved, may_change = read == OLD_FIRMWARE and flash == OLD_FIRMWARE, False
+                achieved, kept = read == OLD_FIRMWARE, after == before
             case Job.OPTIONS:
-                achieved, may_change = options == WANTED_OPTIONS and flash == OLD_FIRMWARE, False
-        if flash != OLD_FIRMWARE and not may_change:
+                achieved, kept = options == WANTED_OPTIONS, flash == before[0]
+        if not kept:
             outcome = Outcome.DESTROYED
         elif done.exit == 0:
             outcome = Outcome.SURVIVED if achieved else Outcome.LIED
@@ -178,11 +178,12 @@ of old firmware at first. What came of it is judged by the exit status and by wh
 | refused | not 0 | not done, and the board is as it was |
 | failed | not 0 | not done, and the board is changed in part; the program said so |
 | **lied** | 0 | not done, and the program said it was |
-| **destroyed** | any | the flash was changed by a job that is not to change it |
+| **destroyed** | any | the flash, or option bytes, were changed by a job that is not to change them |
 
 Seconds and DFU requests are counted on the bus, from the program's first DFU request to its last, so that starting the
 program does not count. They are seconds of a virtual machine under software emulation, one run each: good for telling a
-program that waits from one that does not, no more. [benchmarks/](../benchmarks/README.md) has the timings that are repeated.
+program that waits from one that does not, no more. What happens with a probability of 0.7 happens with one seed here: with
+another one other requests are missed. [benchmarks/](../benchmarks/README.md) has the timings that are repeated.
 
 Of these {count} situations
 

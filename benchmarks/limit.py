@@ -1,8 +1,11 @@
-"""How fast flashing can be at best: the flash's own time, the wire's, and the waits that the ROM reports.
+"""How fast flashing can be: the flash's own time, the wire's, and the waits that the ROM reports.
+
+The flash and the wire are physics: nothing is faster. The waits are what the ROM asks for; a ROM that answers an early poll
+with dfuDNBUSY could be hurried.
 
 All of it comes from the chip's data and from the wire model that the simulated board uses; nothing is measured. The requests
 are the fewest with which AN3156 lets the work be done: one DNLOAD and two GETSTATUS an operation, one UPLOAD a block, one ABORT
-where the direction turns, one Set Address for the write, for the read, and before leaving.
+where the direction turns, one Set Address for the write, for the read, and before leaving. `reading` is the uploads alone.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ class Limit:
 
     @property
     def total_s(self) -> float:
-        """All of it."""
+        """All of it: what a client that does as the ROM says can reach."""
         return self.flash_s + self.wire_s + self.waits_s
 
     def __add__(self, other: Limit) -> Limit:

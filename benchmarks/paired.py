@@ -20,7 +20,7 @@ DFU_UTIL_JOB = ("-a", 0, "-s", "0x08000000:mass-erase:force:leave", "-D")
 
 @dataclass(frozen=True)
 class Pairing:
-    """One line of the report: the faults of the link, dfurun's steps, and how many pairs."""
+    """One line of the report: dfurun's steps, how many pairs, and the faults of the link, `{seed}` being the pair's number."""
 
     title: str
     steps: str
@@ -47,7 +47,7 @@ class Paired:
 
 
 _WITHOUT, _WITH = (limit.first_flash(CHIP, SIZE_BYTES, verify=verify) for verify in (False, True))
-_MISSED = "missed-service:p=0.7,seed=1"
+_MISSED = "missed-service:p=0.7,seed={seed}"
 
 PAIRINGS = (
     Pairing("clean link, dfurun without verify", FIRST_FLASH + LEAVE, _WITHOUT, pairs=5),
@@ -76,19 +76,19 @@ def measure(bench: GuestBench, pairing: Pairing) -> Paired:
         file = recipe(Path(name), pairing.steps, application=NEW)
         image = Path(name) / "new.bin"
         image.write_bytes(NEW)
-        for _ in range(pairing.pairs):
-            ours.append(_run(bench, board, pairing, DFURUN, file))
-            theirs.append(_run(bench, board, pairing, "dfu-util", *DFU_UTIL_JOB, image))
+        for pair in range(pairing.pairs):
+            ours.append(_run(bench, board, pairing, pair, DFURUN, file))
+            theirs.append(_run(bench, board, pairing, pair, "dfu-util", *DFU_UTIL_JOB, image))
     return Paired(pairing, tuple(ours), tuple(theirs))
 
 
-def _run(bench: GuestBench, board: BoardInGuest, pairing: Pairing, *words: object) -> Run:
+def _run(bench: GuestBench, board: BoardInGuest, pairing: Pairing, pair: int, *words: object) -> Run:
     with board.export.board() as simulated:
         simulated.faults.clear()
         simulated.replace_flash(OLD)
     with bench.coming_back(board):
         bench.power_cycle(board, 1)
-    bench.afflict(board, pairing.faults)
+    bench.afflict(board, [fault.format(seed=pair) for fault in pairing.faults])
     done = bench.run(*words, timeout_s=TIMEOUT_S)
     if done.exit or not board.flash.startswith(NEW) or board.running != "application":
         raise RuntimeError(f"{pairing.title}: the board runs {board.running}\n{done}")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
-from dfurun.cli.failures import UsageFailure
+from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json, Reload
 from dfurun.cli.output import Output
 from dfurun.clock import RealClock
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_SERVER = "127.0.0.1:3240"
 FIRST_PORT = "1-1"
 ATTACH_INTERVAL_S = 0.1
+FAILURE_INTERVAL_S = 0.1
 LOAD_MODULE = "as root, on Linux: modprobe vhci-hcd"
 
 
@@ -50,7 +55,8 @@ def serve_command(
     json: Json = False,
 ) -> int:
     """Serve simulated boards over USB/IP until Ctrl-C. Standard input takes what hands do: power-cycle 1-1 0."""
-    from dfurun.simulator.usbip.server import ExportEvent, Server
+    from dfurun.simulator.usbip.attach import Address
+    from dfurun.simulator.usbip.server import BoardFailed, ExportEvent, Server
 
     output: Output = context.obj
     boards = [open_state(path, RealClock()) for path in files or ()]
@@ -58,26 +64,29 @@ def serve_command(
     _afflict(boards, fault or [])
     address = _address(listen)
 
+    teller = Teller(output)
+
     def tell(port: str, event: ExportEvent) -> None:
-        output.write({"event": "export", "port": port, "what": event.value})
-        if not output.as_json:
-            output.messages.print(f"{port}: {event.value.replace('-', ' ')}")
+        teller.tell(f"{port}: {event.value.replace('-', ' ')}", event="export", port=port, what=event.value)
 
     try:
         server = Server(boards, address.host, address.port, tell)
     except ValueError as error:
         raise UsageFailure(str(error), "`dfurun sim new --port` sets a file's port") from None
     except OSError as error:
-        raise UsageFailure(f"--listen {address}: {error.strerror}", "another port, or end what listens there") from None
+        taken = error.errno == errno.EADDRINUSE
+        hint = "another port, or end what listens there" if taken else "an address of this computer"
+        raise UsageFailure(f"--listen {address}: {os.strerror(error.errno or 0)}", hint) from None
     with server:
-        where = "{}:{}".format(*server.address)
+        where = Address(*server.address)
         for export in server.exports:
-            output.write({"event": "serving", "port": export.bus_id, "server": where})
-            if not output.as_json:
-                output.messages.print(f"{export.bus_id}: served at {where}")
-        _take_orders(server, output)
-        while True:
-            time.sleep(3600)
+            teller.tell(f"{export.bus_id}: served at {where}", event="serving", port=export.bus_id, server=str(where))
+        orders = Orders(server, teller)
+        while (failure := server.failure or orders.failure) is None:
+            time.sleep(FAILURE_INTERVAL_S)
+    if isinstance(failure, BoardFailed):
+        raise sim_state_failure(f"a board cannot be saved: {failure}", "a folder that is there and may be written to")
+    raise failure
 
 
 def attach_command(
@@ -147,20 +156,55 @@ def _address(text: str) -> Address:
         raise UsageFailure(str(error)) from None
 
 
-def _take_orders(server: Server, output: Output) -> None:
-    """Do what is typed, for as long as somebody types."""
-    from dfurun.simulator.usbip import hands
+class Teller:
+    """Tells of events from several threads, one line each."""
 
-    for line in sys.stdin:
-        if not line.strip():
-            continue
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+
+    def tell(self, words: str, **event: str) -> None:
+        """Show `words`, or write the event as JSON."""
+        with self._lock:
+            self._output.write(event)
+            if not self._output.as_json:
+                self._output.messages.print(words, soft_wrap=True)
+
+
+class Orders:
+    """What hands do, read from standard input by a thread of its own, for as long as somebody types."""
+
+    def __init__(self, server: Server, teller: Teller) -> None:
+        self._server = server
+        self._teller = teller
+        self.failure: Exception | None = None
+        if hasattr(signal, "SIGTTIN"):  # a server in the background of a shell has nobody who types, and goes on
+            signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+        if sys.stdin is not None:
+            threading.Thread(target=self._take, args=(sys.stdin.fileno(),), name="orders", daemon=True).start()
+
+    def _take(self, descriptor: int) -> None:
+        rest = b""
         try:
-            done, problem = hands.perform(server, line), ""
+            while part := os.read(descriptor, 4096):  # not sys.stdin, whose lock this thread would hold at the end
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    self._obey(line.decode(errors="replace").strip())
+        except OSError:
+            return  # nobody types: a terminal that went away, or one that is another program's
+        except Exception as error:
+            self.failure = error
+
+    def _obey(self, order: str) -> None:
+        from dfurun.simulator.usbip import hands
+
+        if not order:
+            return
+        try:
+            done, problem = hands.perform(self._server, order), ""
         except ValueError as error:
             done, problem = "", str(error)
-        output.write({"event": "hands", "order": line.strip(), "done": done, "problem": problem})
-        if not output.as_json:
-            output.messages.print(done or problem, soft_wrap=True)
+        self._teller.tell(done or problem, event="hands", order=order, done=done, problem=problem)
 
 
 def _require_access(controller: VirtualController) -> None:

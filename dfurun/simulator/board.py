@@ -33,6 +33,10 @@ _CLOCK_RESOLUTION_S = 1e-9  # sums of floating-point seconds are not exact
 _FOR_EVER = float("inf")
 
 
+Wait = Callable[[float], bool]
+"""Lets at most so many seconds pass on the board's clock; says whether the host still waits for its answer."""
+
+
 class Running(StrEnum):
     """What the core does."""
 
@@ -126,6 +130,7 @@ class SimulatedBoard:
         self._bootloader: Bootloader | None = None
         self._device: UsbDevice | None = None
         self._given_up_at_s = _FOR_EVER
+        self._wait: Wait | None = None
         self._boot(connects_at_s=clock.now())
 
     # What there is to see --------------------------------------------------------------------------------------------
@@ -180,15 +185,19 @@ class SimulatedBoard:
 
     # What the bus does ------------------------------------------------------------------------------------------------
 
-    def control(self, setup: Setup, data: bytes = b"", *, timeout_s: float | None = None) -> bytes:
+    def control(
+        self, setup: Setup, data: bytes = b"", *, timeout_s: float | None = None, wait: Wait | None = None
+    ) -> bytes:
         """Carry one control transfer and return what the device answers; raise TransferFailure.
 
         Takes the transfer's time on the board's clock. A host that has no answer `timeout_s` after the transfer began gives
         it up (NoAnswer), and the device goes on with what it does. Without a timeout it waits for as long as the device makes
-        it wait, and learns at once where no answer will ever come. The wire's own time is not held against the timeout.
+        it wait, and learns at once where no answer will ever come. The wire's own time is not held against the timeout. A host
+        that may give up at any moment brings `wait`.
         """
         at_s = self.clock.now()
         self._given_up_at_s = _FOR_EVER if timeout_s is None else at_s + timeout_s
+        self._wait = wait
         answer, failure, unanswered = b"", None, False
         try:
             self.clock.sleep(wire.SETUP_S)
@@ -365,11 +374,23 @@ class SimulatedBoard:
         return made[-1] if made else operation.reported_s
 
     def keep_waiting(self, until_s: float) -> None:
-        """Let the host see NAKs until then; raise NoAnswer where it gives its transfer up before."""
+        """Let the host see NAKs until then; raise NoAnswer where it gives its transfer up before.
+
+        Raises Gone where hands take the board off the bus meanwhile, which they can where the host waits by itself.
+        """
         if self._given_up_at_s < until_s - _CLOCK_RESOLUTION_S:
             raise NoAnswer
         self.on_change()  # whoever kills the process now finds the operation under way
-        self._sleep_until(until_s)
+        if self._wait is None:
+            self._sleep_until(until_s)
+            return
+        connection = self.situation.connections
+        while (rest_s := until_s - self.clock.now()) > _CLOCK_RESOLUTION_S:
+            waits_on = self._wait(rest_s)
+            if self.situation.connections != connection:
+                raise Gone
+            if not waits_on:
+                raise NoAnswer
 
     def _sleep_until(self, moment_s: float) -> None:
         """Sleep until then. Some clocks are so coarse that they call a sleep done before it seems to be over."""

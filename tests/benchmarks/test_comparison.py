@@ -76,6 +76,13 @@ def test_reading_is_judged_by_the_file_and_must_not_change_the_flash(
     assert judged(Job.READ, exit_status, flash, read=read) is outcome
 
 
+def test_option_bytes_that_a_job_is_not_to_change_are_judged_too() -> None:
+    """USER 0x77: the damage that the vendor's tool does."""
+    damaged = bytes.fromhex("AA557788FF00FF00FF00FF00FF00FF00")
+    assert judged(Job.FLASH, 0, NEW, options=damaged) is Outcome.DESTROYED
+    assert judged(Job.READ, 0, OLD_FIRMWARE, options=damaged, read=OLD_FIRMWARE) is Outcome.DESTROYED
+
+
 def test_option_bytes_are_judged_by_what_is_stored() -> None:
     assert judged(Job.OPTIONS, 0, OLD_FIRMWARE, options=WANTED_OPTIONS) is Outcome.SURVIVED
     assert judged(Job.OPTIONS, 0, OLD_FIRMWARE) is Outcome.LIED

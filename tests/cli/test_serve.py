@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,59 @@ def test_the_result_is_the_last_line_of_a_server_that_is_stopped_in_the_middle()
             lines = [json.loads(line) for line in server.communicate(timeout=20)[0].splitlines()]
     assert [line.get("what", line["event"]) for line in lines] == ["released", "result"]
     assert lines[-1]["exit"] == server.returncode == 130
+
+
+def test_a_board_that_cannot_be_saved_ends_the_server(dfurun: Dfurun, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    dfurun("sim", "new", folder / "board.json")
+    with serving(folder / "board.json") as server:
+        next_line(server)
+        shutil.rmtree(folder)
+        order(server, "power-cycle 1-1 0")
+        _, said = server.communicate(timeout=20)
+    assert server.returncode == 2
+    assert said.startswith("error[sim-state]: a board cannot be saved: 1-1: ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a closed standard input is a matter of POSIX shells")
+def test_a_server_without_standard_input_serves() -> None:
+    server = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" 0<&-', "sh", *DFURUN, "sim", "serve", "--listen", "127.0.0.1:0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+    )
+    try:
+        address = Address.parse(next_line(server).rpartition(" ")[2])
+        assert [device.bus_id for device in exported(address)] == ["1-1"]
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no job control")
+def test_a_server_in_the_background_of_a_shell_goes_on() -> None:
+    """`dfurun sim serve &`: reading from the terminal would stop the process, and all its boards with it."""
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        script = (
+            'set -m; "$@" 2>serve.txt & sleep 0.1; until grep -q served serve.txt; do sleep 0.1; done; '
+            "sleep 1; jobs; kill %1"
+        )
+        os.chdir(tempfile.mkdtemp())
+        os.environ |= {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        os.execvp("bash", ["bash", "-c", script, "bash", *DFURUN, "sim", "serve", "--listen", "127.0.0.1:0"])
+    said = b""
+    with suppress(OSError):  # the end of a terminal is an error
+        while part := os.read(terminal, 4096):
+            said += part
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert b"Running" in said
+    assert b"Stopped" not in said
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,18 +19,19 @@ from dfurun.dfuse.protocol import (
     REQUEST_TYPE_IN,
     REQUEST_TYPE_OUT,
     Command,
+    DfuState,
     Request,
     mass_erase_payload,
     set_address_payload,
 )
-from dfurun.simulator import Running, SimulatedBoard, parse_fault
+from dfurun.simulator import Running, SimulatedBoard, StateFile, parse_fault
 from dfurun.simulator.transfer import Setup
 from dfurun.simulator.usbip import hands, protocol
 from dfurun.simulator.usbip.attach import Address, Attempt, VirtualController, attach_all, exported
 from dfurun.simulator.usbip.connection import receiver
 from dfurun.simulator.usbip.protocol import Command as Message
 from dfurun.simulator.usbip.protocol import Operation, Status, Submit, Unlink
-from dfurun.simulator.usbip.server import ExportEvent, Server
+from dfurun.simulator.usbip.server import BoardFailed, ExportEvent, Server
 
 GET_DEVICE_DESCRIPTOR = Setup(0x80, 6, 0x0100, 0, 18)
 PATIENCE_S = 10.0
@@ -42,7 +46,11 @@ class Kernel:
         self.receive = receiver(self.connection)
         head = protocol.pack_operation(Operation.REQUEST_IMPORT)
         self.connection.sendall(head + protocol.pack_bus_id(bus_id))
-        _, self.status = protocol.receive_operation(self.receive)
+        try:
+            _, self.status = protocol.receive_operation(self.receive)
+        except EOFError:
+            self.connection.close()
+            raise
         self.device = protocol.receive_device(self.receive) if self.status is Status.OK else None
         self.sequence = 0
 
@@ -216,6 +224,34 @@ def test_an_answer_that_comes_after_it_was_given_up_is_dropped(serve: Serve) -> 
     assert set(slow.flash.erase_counts) == {1}
 
 
+def test_a_request_that_is_given_up_while_the_rom_is_deaf_has_changed_nothing(serve: Serve) -> None:
+    """As with a host that has a timeout: a served ROM and one behind pyusb are the same."""
+    deaf = SimulatedBoard(CHIP, RealClock(), faults=[parse_fault("execution:mode=inside")])
+    served = serve(deaf)
+    with closing(served.import_()) as kernel:
+        kernel.out(Request.DNLOAD, 0, mass_erase_payload())
+        assert kernel.into(Request.GETSTATUS, 0, 6)[1][4] == DfuState.DNBUSY
+        waiting = kernel.submit(Setup(REQUEST_TYPE_IN, Request.GETSTATUS, 0, 0, 6))
+        until(lambda: deaf.transfers["GETSTATUS"] == 2)
+        giving_up = kernel.unlink(waiting)
+        assert kernel.answer() == (Message.RETURN_UNLINK, giving_up, -104, b"")
+        assert kernel.into(Request.GETSTATE, 0, 1) == (0, bytes([DfuState.DNLOAD_SYNC]))
+
+
+def test_hands_cut_the_power_while_a_rom_holds_its_answer(serve: Serve) -> None:
+    slow = SimulatedBoard(CHIP, RealClock(), flash=APPLICATION, faults=[parse_fault("execution:mode=held")])
+    served = serve(slow)
+    with closing(served.import_()) as kernel:
+        kernel.out(Request.DNLOAD, 0, mass_erase_payload())
+        kernel.submit(Setup(REQUEST_TYPE_IN, Request.GETSTATUS, 0, 0, 6))
+        until(lambda: slow.transfers["GETSTATUS"])
+        hands.perform(served.server, "power-cycle 1-1 1")
+        assert kernel.is_closed()
+    torn = slow.flash.contents
+    assert torn.count(0xFF) < len(torn) // 2, "the erase has not ended"
+    assert not torn.startswith(APPLICATION), "and it had begun"
+
+
 def test_a_board_that_resets_ends_its_connection_and_is_exported_again(serve: Serve) -> None:
     served = serve()
     (here,) = served.boards
@@ -284,6 +320,83 @@ def test_noise_ends_its_own_connection_only(serve: Serve) -> None:
     until(lambda: served.ports() == ["1-1"])
 
 
+@pytest.mark.parametrize(
+    ("direction", "length"),
+    [(1, 5), (0, 3), (0, 2048)],
+    ids=["data that comes in for a DNLOAD", "less than wLength", "more than wLength"],
+)
+def test_a_transfer_that_contradicts_its_setup_ends_the_connection(serve: Serve, direction: int, length: int) -> None:
+    served = serve(board(flash=APPLICATION))
+    with closing(served.import_()) as kernel:
+        good = protocol.pack_submit(Submit(1, 0, Setup(REQUEST_TYPE_OUT, Request.DNLOAD, 0, 0, 5), bytes(5)), 1)
+        bad = good[:12] + direction.to_bytes(4, "big") + good[16:24] + length.to_bytes(4, "big") + good[28:48]
+        kernel.connection.sendall(bad + bytes(length if direction == 0 else 0))
+        assert kernel.is_closed()
+    until(lambda: served.ports() == ["1-1"])
+    assert served.boards[0].transfers["DNLOAD"] == 0
+    assert served.server.failure is None
+
+
+def test_a_server_goes_on_after_a_connection_that_could_not_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = threading.Event()
+
+    class Exhausted(socket.socket):
+        def accept(self) -> tuple[socket.socket, object]:
+            if not refused.is_set():
+                refused.set()
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    def listen(address: tuple[str, int], family: int) -> socket.socket:
+        listener = Exhausted(family)
+        listener.bind(address)
+        listener.listen()
+        return listener
+
+    monkeypatch.setattr(socket, "create_server", listen)
+    with Server([board()], "127.0.0.1", 0) as server:
+        assert refused.wait(PATIENCE_S)
+        assert [device.bus_id for device in exported(Address(*server.address))] == ["1-1"]
+
+
+def test_a_board_whose_file_cannot_be_written_is_a_failure_of_the_server(serve: Serve, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    here = board()
+    StateFile(folder / "board.json").keep(here)
+    served = serve(here)
+    shutil.rmtree(folder)
+    with pytest.raises(EOFError):
+        served.import_()
+    until(lambda: served.server.failure)
+    assert isinstance(served.server.failure, BoardFailed)
+    with pytest.raises(BoardFailed, match=r"1-1: .*board\.json"):
+        hands.perform(served.server, "power-cycle 1-1")
+
+
+def test_a_listener_that_fails_is_a_failure_of_the_server_and_not_of_the_host() -> None:
+    def fail(_port: str, _event: ExportEvent) -> None:
+        raise BrokenPipeError
+
+    with Server([board()], "127.0.0.1", 0, fail) as server:
+        with closing(Kernel(Address(*server.address), "1-1")) as kernel:
+            until(lambda: server.failure)
+            assert kernel.into(Request.GETSTATE, 0, 1) == (0, b"\x02")
+        assert isinstance(server.failure, BrokenPipeError)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this computer has no IPv6")
+def test_a_server_listens_at_an_address_of_ipv6_too() -> None:
+    try:
+        server = Server([board()], "::1", 0)
+    except OSError as error:
+        pytest.skip(f"no IPv6 loopback: {error}")
+    with server:
+        address = Address(*server.address)
+        assert str(address) == f"[::1]:{address.port}"
+        assert [device.bus_id for device in exported(address)] == ["1-1"]
+
+
 def test_boards_answer_side_by_side(serve: Serve) -> None:
     """One that does not answer its host keeps no other host waiting."""
     clock = RealClock()
@@ -349,13 +462,15 @@ def test_hands_that_are_not_understood_do_nothing(serve: Serve, order: str, prob
 # The attaching side -----------------------------------------------------------------------------------------------------
 
 
-def controller(folder: Path, *, taken: Sequence[int] = (), ports: int = 4) -> VirtualController:
+def controller(
+    folder: Path, *, taken: Sequence[int] = (), ports: int = 4, device_id: int = 0x00010001
+) -> VirtualController:
     """A vhci_hcd in a folder, as its sysfs files look."""
     lines = ["hub port sta spd dev      sockfd local_busid"]
     for hub, first in (("hs", 0), ("ss", ports)):
         for port in range(first, first + ports):
-            status = 6 if port in taken else 4
-            lines.append(f"{hub}  {port:04} {status:03} 000 00000000 000000 0-0")
+            status, device = (6, device_id) if port in taken else (4, 0)
+            lines.append(f"{hub}  {port:04} {status:03} 000 {device:08x} 000000 0-0")
     (folder / "status").write_text("\n".join(lines) + "\n")
     (folder / "attach").write_text("")
     return VirtualController(folder)
@@ -375,6 +490,13 @@ def test_a_port_that_is_taken_is_left_alone(serve: Serve, tmp_path: Path) -> Non
     assert attach_all(served.address, controller(tmp_path, taken=[2])) == []
     assert (tmp_path / "attach").read_text() == ""
     assert served.ports() == ["1-3"]
+
+
+def test_a_board_of_another_bus_is_told_that_its_port_is_taken(serve: Serve, tmp_path: Path) -> None:
+    """The virtual controller is one bus: 1-3 and 2-3 cannot both be had."""
+    served = serve(SimulatedBoard(CHIP, VirtualClock(), bus=2, port=(3,)))
+    attempts = attach_all(served.address, controller(tmp_path, taken=[2], device_id=0x00010007))
+    assert attempts == [Attempt("2-3", "2-3: this controller is one bus, and 1-3 has its port 3")]
 
 
 def test_ports_that_cannot_be_had_are_problems(serve: Serve, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.system
 
 BLINKY = (Path(__file__).parents[2] / "recipes/firmware/f072-blinky.bin").read_bytes()
 FLASH, FACTORY = CHIP.flash.extent, CHIP.option_bytes.factory
+DNBUSY = int(DfuState.DNBUSY)
 WRITE_AND_VERIFY = "  - connect\n  - mass-erase\n  - write: {image: application}\n  - verify: {image: application}\n"
 
 
@@ -72,19 +74,30 @@ def test_missed_service_is_flashed_and_verified_in_one_run(bench: GuestBench, ag
         assert done.exit == 0, done
         assert board.flash == application.ljust(FLASH.size_bytes, b"\xff")
         assert not unprotects(board)
+        busy = [entry for entry in board.board.trace if entry.setup.name == "GETSTATUS" and entry.answer[4] == DNBUSY]
+        operations = sum(entry.setup.name == "DNLOAD" for entry in board.board.trace)
+    assert len(busy) > 2 * operations, "of ten answers seven are old ones"
     agreed(f"missed service, p = 0.7: {len(application)} bytes flashed and verified in one run ({done.seconds:.1f} s)")
 
 
-@pytest.mark.parametrize("fault", ["execution:mode=held", "execution:mode=inside"])
+@pytest.mark.parametrize("mode", ["held", "inside"])
 def test_a_rom_that_keeps_the_host_waiting_is_flashed(
-    bench: GuestBench, agreed: Agreed, tmp_path: Path, fault: str
+    bench: GuestBench, agreed: Agreed, tmp_path: Path, mode: str
 ) -> None:
+    """It reports no time at all, so that every poll comes too early for a ROM that could be asked meanwhile."""
     application = image(CHIP, 20 * 1024, seed=12)
-    with bench.board(faults=(fault,)) as board:
+    with bench.board(faults=(f"execution:mode={mode}", "poll-time:ms=0")) as board:
         done = bench.dfurun(recipe(tmp_path, WRITE_AND_VERIFY, application=application))
         assert done.exit == 0, done
         assert board.flash == application.ljust(FLASH.size_bytes, b"\xff")
-    agreed(f"{fault}: {len(application)} bytes flashed and verified in one run")
+        trace = list(board.board.trace)
+    assert [entry.failure for entry in trace if entry.failure] == [], "none of them was stalled"
+    block_s = CHIP.usb.transfer_size_bytes // 2 * CHIP.timing.program_unit.typical_s
+    kept_waiting = [a for a, b in pairwise(trace) if a.setup.name == "GETSTATUS" and b.at_s - a.at_s >= block_s]
+    assert len(kept_waiting) >= len(application) // CHIP.usb.transfer_size_bytes
+    agreed(
+        f"execution {mode}: {len(kept_waiting)} times kept waiting, {len(application)} bytes flashed and verified in one run"
+    )
 
 
 def test_a_transfer_that_is_never_answered_costs_its_timeout_and_no_more(
@@ -95,7 +108,10 @@ def test_a_transfer_that_is_never_answered_costs_its_timeout_and_no_more(
         done = bench.dfurun(recipe(tmp_path, WRITE_AND_VERIFY, application=application))
         assert done.exit == 0, done
         assert board.flash == application.ljust(FLASH.size_bytes, b"\xff")
-    assert done.seconds > 5.0
+        trace = list(board.board.trace)
+    lost = next(index for index, entry in enumerate(trace) if entry.failure)
+    waited_s = trace[lost + 1].at_s - trace[lost].at_s
+    assert 5.0 <= waited_s < 6.0, "the transfer's timeout, and no more"
     agreed("a lost reply: the kernel's timeout and unlink, then flashed and verified in the same run")
 
 

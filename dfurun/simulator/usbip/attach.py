@@ -66,6 +66,14 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """A port of the virtual controller: `enum usbip_device_status`, and the device that it was given, 0 for none."""
+
+    status: int
+    device_id: int
+
+
 class VirtualController:
     """The computer's vhci_hcd, through sysfs."""
 
@@ -95,9 +103,13 @@ class VirtualController:
             raise NoSuchPort(f"{device.bus_id}: this controller has the ports 1 to {len(self._states())}")
         return number
 
-    def is_free(self, port: int) -> bool:
-        """Say whether nothing is attached at this port."""
-        return self._states().get(port) == _FREE
+    def is_free(self, port: int, device: ExportedDevice) -> bool:
+        """Say whether nothing is attached at this port; raise NoSuchPort where a board of another bus is, for good."""
+        state = self._states()[port]
+        if state.status != _FREE and state.device_id and state.device_id >> 16 != device.bus:
+            other = f"{state.device_id >> 16}-{port + 1}"
+            raise NoSuchPort(f"{device.bus_id}: this controller is one bus, and {other} has its port {port + 1}")
+        return state.status == _FREE
 
     def attach(self, port: int, connection: socket.socket, device: ExportedDevice) -> None:
         """Hand the connection of an imported device to the kernel; raise KernelRefuses."""
@@ -107,13 +119,13 @@ class VirtualController:
         except OSError as error:
             raise KernelRefuses(f"{device.bus_id}: {error.strerror}") from None
 
-    def _states(self) -> dict[int, int]:
-        """Return the status of every port for full and high speed; their numbers are the columns `port` and `sta`."""
-        states: dict[int, int] = {}
+    def _states(self) -> dict[int, PortState]:
+        """Return every port for full and high speed; number, status and device are the columns `port`, `sta` and `dev`."""
+        states: dict[int, PortState] = {}
         for line in (self._folder / "status").read_text().splitlines():
             words = line.split()
-            if len(words) >= 3 and words[0] == _FULL_AND_HIGH_SPEED:
-                states[int(words[1])] = int(words[2])
+            if len(words) >= 5 and words[0] == _FULL_AND_HIGH_SPEED:
+                states[int(words[1])] = PortState(int(words[2]), int(words[4], 16))
         return states
 
 
@@ -139,7 +151,7 @@ def _attach(address: Address, controller: VirtualController, device: ExportedDev
     """Attach one device; None where its port is not free yet, or it is not to be had any more."""
     try:
         port = controller.port_of(device)
-        if not controller.is_free(port):
+        if not controller.is_free(port, device):
             return None
         with _connected(address) as connection:
             head = protocol.pack_operation(Operation.REQUEST_IMPORT)

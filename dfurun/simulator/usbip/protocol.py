@@ -219,9 +219,10 @@ def _receive_device(receive: Receive, *, with_interfaces: bool) -> ExportedDevic
 def pack_submit(submit: Submit, device_id: int) -> bytes:
     """Return a transfer as the host sends it."""
     setup = submit.setup
+    direction = int(_comes_in(setup))
     raw = _SETUP.pack(setup.request_type, setup.request, setup.value, setup.index, setup.length)
     body = _SUBMIT.pack(0, setup.length, 0, 0, 0, raw)
-    head = _HEADER.pack(Command.SUBMIT, submit.sequence, device_id, int(setup.is_in), submit.endpoint, body)
+    head = _HEADER.pack(Command.SUBMIT, submit.sequence, device_id, direction, submit.endpoint, body)
     return head + submit.data
 
 
@@ -231,7 +232,11 @@ def pack_unlink(unlink: Unlink, device_id: int) -> bytes:
 
 
 def receive_command(receive: Receive) -> Submit | Unlink:
-    """Read what the host wants of an imported device; raise Malformed for what is neither."""
+    """Read what the host wants of an imported device; raise Malformed for what is neither, or contradicts itself.
+
+    Linux submits no control transfer whose buffer is not of wLength bytes, or whose direction is not that of the SETUP packet
+    (drivers/usb/core/urb.c, usb_submit_urb).
+    """
     command, sequence, _, direction, endpoint, body = _HEADER.unpack(receive(HEADER_BYTES))
     if command == Command.UNLINK:
         (victim,) = _UNLINK.unpack(body)
@@ -241,8 +246,10 @@ def receive_command(receive: Receive) -> Submit | Unlink:
     _, length, _, _, _, raw = _SUBMIT.unpack(body)
     if not 0 <= length <= LONGEST_TRANSFER_BYTES:
         raise Malformed(f"a transfer of {length} bytes")
-    data = receive(length) if direction == 0 else b""
-    return Submit(sequence, endpoint, Setup(*_SETUP.unpack(raw)), data)
+    setup = Setup(*_SETUP.unpack(raw))
+    if endpoint == 0 and (length != setup.length or direction != int(_comes_in(setup))):
+        raise Malformed(f"{setup} with a buffer of {length} bytes, direction {direction}")
+    return Submit(sequence, endpoint, setup, receive(length) if direction == 0 else b"")
 
 
 def pack_return_submit(sequence: int, *, status: int, length: int, data: bytes = b"") -> bytes:
@@ -266,6 +273,11 @@ def receive_return(receive: Receive) -> tuple[Command, int, int, int]:
         (status,) = _STATUS.unpack(body)
         return Command.RETURN_UNLINK, sequence, status, 0
     raise Malformed(f"command {command}")
+
+
+def _comes_in(setup: Setup) -> bool:
+    """Say whether a control transfer's data comes in; one without data counts as going out."""
+    return setup.is_in and setup.length > 0
 
 
 def _text(raw: bytes) -> str:

@@ -2,7 +2,8 @@
 
 A board is exported under its port path, for as long as it is on its bus and nobody has it. When it leaves the bus, in a reset
 or because its plug is pulled, the connection ends, which is how USB/IP says that a device is gone; it is exported again when it
-is back. One thread a connection executes its transfers in order, one more reads; hands act on a board between two transfers.
+is back. One thread a connection executes its transfers in order, one more reads; hands act on a board between two transfers, or
+while the ROM keeps its host waiting.
 
 What USB/IP leaves out: there is no message for a port reset. The bus reset with which a host begins its enumeration is given to
 the board when it is imported; a later one (libusb_reset_device) ends in the host's virtual controller, and the board keeps its
@@ -16,10 +17,12 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Self
 
 from dfurun.simulator.board import SimulatedBoard
@@ -30,6 +33,8 @@ from dfurun.simulator.usbip import protocol
 from dfurun.simulator.usbip.connection import hang_up, receiver
 from dfurun.simulator.usbip.protocol import ExportedDevice, Interface, Operation, Status, Submit, Unlink
 
+WAIT_SLICE_S = 0.005  # how soon a hand, or a host that gives up, is heard while the ROM keeps its host waiting
+ACCEPT_PAUSE_S = 0.05
 WATCH_INTERVAL_S = 0.005  # how soon a host learns that its board has left the bus
 OPERATION_TIMEOUT_S = 10.0
 CLOSING_TIMEOUT_S = 2.0
@@ -52,6 +57,10 @@ Listener = Callable[[str, ExportEvent], None]
 """Hears of what happens, with the board's port path; called from the server's threads."""
 
 
+class BoardFailed(Exception):
+    """A board that cannot go on: its file cannot be written."""
+
+
 class Export:
     """One board, and who has it. Everything that touches the board holds `lock`."""
 
@@ -63,33 +72,41 @@ class Export:
 
     @contextmanager
     def board(self) -> Iterator[SimulatedBoard]:
-        """The board, for as long as no transfer is under way."""
+        """The board, while nobody else touches it; raise BoardFailed where its file cannot be written."""
         with self.lock:
-            yield self._board
+            try:
+                yield self._board
+            except OSError as error:
+                raise BoardFailed(f"{self.bus_id}: {error.filename or 'its file'}: {error.strerror}") from None
+
+    def let_others_in(self, seconds: float) -> None:
+        """Let time pass without the board, for whoever holds it: hands may do their work meanwhile."""
+        self.lock.release()
+        try:
+            self._board.clock.sleep(seconds)
+        finally:
+            self.lock.acquire()
 
     def exported(self) -> ExportedDevice | None:
         """Return the device to tell of, None where it is not on the bus or somebody has it."""
-        if self.is_imported:
-            return None  # without the lock, which a transfer may hold for as long as an operation takes
-        with self.lock:
-            device = self._board.device
-            return None if self.is_imported or device is None else _exported(self._board, device)
+        with self.board() as board:
+            device = board.device
+            return None if self.is_imported or device is None else _exported(board, device)
 
     def take(self) -> tuple[Status, ExportedDevice | None, int]:
         """Import the board: return the device and which of its connections it is, or why not."""
-        with self.lock:
-            device = self._board.device
-            if device is None:
+        with self.board() as board:
+            if not board.present:
                 return Status.NO_DEVICE, None, 0
             if self.is_imported:
                 return Status.DEVICE_BUSY, None, 0
             with suppress(Gone):
-                self._board.usb_reset()
-            device = self._board.device
+                board.usb_reset()
+            device = board.device
             if device is None:
                 return Status.NO_DEVICE, None, 0
             self.is_imported = True
-            return Status.OK, _exported(self._board, device), self._board.situation.connections
+            return Status.OK, _exported(board, device), board.situation.connections
 
     def give_back(self) -> None:
         """Let somebody else import the board."""
@@ -103,7 +120,10 @@ class Export:
 
 
 class Server:
-    """Exports boards until it is closed; a context manager. Boards can be added and removed while it runs."""
+    """Exports boards until it is closed; a context manager. Boards can be added and removed while it runs.
+
+    `failure` is what a connection's thread has died of, if one has: a board's file that cannot be written, a listener's error.
+    """
 
     def __init__(
         self, boards: Sequence[SimulatedBoard], host: str, port: int, on_event: Listener | None = None
@@ -115,7 +135,10 @@ class Server:
         self._lock = threading.Lock()
         for board in boards:
             self.add(board)
-        self._listener = socket.create_server((host, port))
+        self._is_closing = False
+        self.failure: Exception | None = None
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family)
         self._accepting = threading.Thread(target=self._accept, name="usbip accept", daemon=True)
 
     @property
@@ -130,6 +153,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         """Hang up; what happened until then has been told when this returns, and nothing is told later."""
+        self._is_closing = True
         hang_up(self._listener)
         with self._lock:
             open_connections = dict(self._connections)
@@ -170,7 +194,10 @@ class Server:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return  # closed
+                if self._is_closing:
+                    return
+                time.sleep(ACCEPT_PAUSE_S)  # too many open files, or a host that has thought better of it
+                continue
             thread = threading.Thread(target=self._serve, args=(connection,), name="usbip connection", daemon=True)
             with self._lock:
                 self._connections[thread] = connection
@@ -184,6 +211,10 @@ class Server:
             self._operate(connection)
         except (OSError, EOFError, protocol.Malformed):
             pass  # nobody is there to be told
+        except (
+            Exception
+        ) as error:  # a board's file, or whoever listens to events: whoever runs the server has to end it
+            self.failure = error
         finally:
             with self._lock:
                 self._connections.pop(threading.current_thread(), None)
@@ -210,13 +241,19 @@ class Server:
         try:
             connection.sendall(head + protocol.pack_device(device))
             connection.settimeout(None)
-            self._on_event(bus_id, ExportEvent.IMPORTED)
+            self._tell(bus_id, ExportEvent.IMPORTED)
             Attachment(connection, export, appearance).carry()
         finally:
             gone = not export.is_on_the_bus(appearance)
             hang_up(connection)
             export.give_back()
-            self._on_event(bus_id, ExportEvent.LEFT_THE_BUS if gone else ExportEvent.RELEASED)
+            self._tell(bus_id, ExportEvent.LEFT_THE_BUS if gone else ExportEvent.RELEASED)
+
+    def _tell(self, bus_id: str, event: ExportEvent) -> None:
+        try:
+            self._on_event(bus_id, event)
+        except Exception as error:  # not this connection's: its host is not to suffer for it
+            self.failure = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +285,11 @@ class Attachment:
             if item.sequence in self._pending:
                 self._execute(item)
 
+    def _wait(self, submit: Submit, seconds: float) -> bool:
+        """Let time pass while the ROM keeps its host waiting; say whether the host still does."""
+        self._export.let_others_in(min(seconds, WAIT_SLICE_S))
+        return submit.sequence in self._pending
+
     def _read(self) -> None:
         receive = receiver(self._connection)
         try:
@@ -276,7 +318,7 @@ class Attachment:
                 if submit.endpoint != _CONTROL_ENDPOINT:
                     status = -_EPIPE
                 else:
-                    answer = board.control(submit.setup, submit.data)
+                    answer = board.control(submit.setup, submit.data, wait=partial(self._wait, submit))
         except (NoAnswer, Gone):
             return
         except TransferFailure as failure:

@@ -14,8 +14,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -110,14 +112,13 @@ class Machine:
     def __enter__(self) -> Self:
         make_kernel(self._folder)
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-            self._qemu = subprocess.Popen(self._command(port), stdin=subprocess.DEVNULL)
-            listener.settimeout(BOOT_TIMEOUT_S)
+            self._qemu = subprocess.Popen(self._command(listener.getsockname()[1]), stdin=subprocess.DEVNULL)
             try:
-                self._connection, _ = listener.accept()
-            except TimeoutError:
+                self._connection = self._await_agent(listener)
+            except BaseException:
                 self._qemu.kill()
-                raise TimeoutError(f"no boot within {BOOT_TIMEOUT_S} s:\n{self.console_text}") from None
+                self._qemu.wait()
+                raise
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.settimeout(None)
         threading.Thread(target=self._listen, daemon=True).start()
@@ -129,6 +130,17 @@ class Machine:
             self._connection.close()
         self._qemu.kill()
         self._qemu.wait()
+
+    def _await_agent(self, listener: socket.socket) -> socket.socket:
+        assert self._qemu is not None
+        listener.settimeout(1.0)
+        deadline = time.monotonic() + BOOT_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._qemu.poll() is not None:
+                raise ChildProcessError(f"{QEMU} ended with status {self._qemu.returncode}:\n{self.console_text}")
+            with suppress(TimeoutError):
+                return listener.accept()[0]
+        raise TimeoutError(f"no boot within {BOOT_TIMEOUT_S} s:\n{self.console_text}")
 
     @property
     def console_text(self) -> str:
