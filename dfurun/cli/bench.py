@@ -120,8 +120,7 @@ def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
 
 
 def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[SimulatedBoard]:
-    from dfurun.simulator import SimulatedBoard, parse_fault
-    from dfurun.simulator.board import OptionReload
+    from dfurun.simulator import OptionReload, SimulatedBoard, parse_fault
 
     wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(DEFAULT_SIM_CHIP)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution
 from dfurun.clock import Clock
@@ -23,6 +22,7 @@ from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Operation
 from dfurun.simulator.option_bytes import OptionBytes
 from dfurun.simulator.rom import Bootloader, Registers
+from dfurun.simulator.situation import OptionReload, Running, Situation
 from dfurun.simulator.transfer import Gone, NoAnswer, Setup, TraceEntry, TransferFailure
 from dfurun.simulator.user_dfu import USER_DFU_COMMANDS, user_dfu_identity, user_dfu_image
 
@@ -35,42 +35,6 @@ _FOR_EVER = float("inf")
 
 Wait = Callable[[float], bool]
 """Lets at most so many seconds pass on the board's clock; says whether the host still waits for its answer."""
-
-
-class Running(StrEnum):
-    """What the core does."""
-
-    OFF = "off"
-    BOOTLOADER = "bootloader"
-    APPLICATION = "application"
-    SRAM = "sram"
-    CRASHED = "crashed"
-
-
-class OptionReload(StrEnum):
-    """When option bytes that the bootloader has written come into force.
-
-    POWER_ON: RM0091 section 4, "a POR or OBL_LAUNCH is necessary". RESET: the ROM's own reset loads them, as it would if it
-    were an OBL_LAUNCH. Which of the two it is has not been established.
-    """
-
-    POWER_ON = "power-on"
-    RESET = "reset"
-
-
-@dataclass(slots=True)
-class Situation:
-    """Where the board stands: pin, core and bus.
-
-    `connects_at_s` is when the device is on the bus, None where it will not come before a power cycle. `connections` counts
-    its appearances: a handle belongs to one of them.
-    """
-
-    boot0: int
-    running: Running = Running.OFF
-    usb_address: int = 0
-    connections: int = 0
-    connects_at_s: float | None = None
 
 
 class SimulatedBoard:

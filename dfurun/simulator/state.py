@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 from dfurun.chips import Chip, EarlyPoll, Execution, chip_names, load_chip
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import LAST_BLOCK, DfuState, DfuStatus, StatusReport
-from dfurun.simulator.board import OptionReload, Running, SimulatedBoard, Situation
+from dfurun.simulator.board import SimulatedBoard
 from dfurun.simulator.commands import BlockAddressing, Download
 from dfurun.simulator.fault import Fault
 from dfurun.simulator.memory import Region
 from dfurun.simulator.operation import Action, Operation
 from dfurun.simulator.rom import Registers
+from dfurun.simulator.situation import OptionReload, Running, Situation
 from dfurun.units import AddressRange, format_address
 
 FORMAT = "dfurun simulated board"
