@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -181,11 +181,12 @@ class Orders:
         if hasattr(signal, "SIGTTIN"):  # a server in the background of a shell has nobody who types, and goes on
             signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         if sys.stdin is not None:
-            threading.Thread(target=self._take, args=(sys.stdin.fileno(),), name="orders", daemon=True).start()
+            threading.Thread(target=self._take, args=(sys.stdin,), name="orders", daemon=True).start()
 
-    def _take(self, descriptor: int) -> None:
+    def _take(self, typed: TextIO) -> None:
         rest = b""
         try:
+            descriptor = typed.fileno()
             while part := os.read(descriptor, 4096):  # not sys.stdin, whose lock this thread would hold at the end
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
