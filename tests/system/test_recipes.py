@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -93,11 +92,11 @@ def test_a_rom_that_keeps_the_host_waiting_is_flashed(
         trace = list(board.board.trace)
     assert [entry.failure for entry in trace if entry.failure] == [], "none of them was stalled"
     block_s = CHIP.usb.transfer_size_bytes // 2 * CHIP.timing.program_unit.typical_s
-    kept_waiting = [a for a, b in pairwise(trace) if a.setup.name == "GETSTATUS" and b.at_s - a.at_s >= block_s / 2]
-    blocks = len(application) // CHIP.usb.transfer_size_bytes
-    assert len(kept_waiting) > blocks / 2, (
-        "what is left of a block's time when the poll comes, on a guest that may be slow"
-    )
+    asked = [
+        a for a, c in zip(trace, trace[2:], strict=False) if a.answer[4:5] == DNBUSY and c.at_s - a.at_s >= block_s
+    ]
+    kept_waiting = [entry for entry in asked if entry.setup.name == "GETSTATUS"]  # until the answer after it has come
+    assert len(kept_waiting) >= len(application) // CHIP.usb.transfer_size_bytes
     agreed(
         f"execution {mode}: {len(kept_waiting)} times kept waiting, {len(application)} bytes flashed and verified in one run"
     )
@@ -114,7 +113,7 @@ def test_a_transfer_that_is_never_answered_costs_its_timeout_and_no_more(
         trace = list(board.board.trace)
     lost = next(index for index, entry in enumerate(trace) if entry.failure)
     waited_s = trace[lost + 1].at_s - trace[lost].at_s
-    assert 5.0 <= waited_s < 8.0, "the transfer's timeout of 5 s, and not another"
+    assert 5.0 <= waited_s < 6.0, "the transfer's timeout, and no more"
     agreed("a lost reply: the kernel's timeout and unlink, then flashed and verified in the same run")
 
 
