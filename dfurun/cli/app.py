@@ -11,8 +11,10 @@ import typer
 from dfurun import __version__
 from dfurun.cli.check import check_command
 from dfurun.cli.devices import devices_command
+from dfurun.cli.doctor import doctor_command
 from dfurun.cli.info import info_command
 from dfurun.cli.output import Output
+from dfurun.cli.read import read_command
 from dfurun.cli.run import run_command
 from dfurun.cli.serve import attach_command, serve_command
 from dfurun.cli.sim import sim_app
@@ -29,6 +31,8 @@ app.command("run")(run_command)
 app.command("check")(check_command)
 app.command("info")(info_command)
 app.command("devices")(devices_command)
+app.command("read")(read_command)
+app.command("doctor")(doctor_command)
 sim_app.command("serve")(serve_command)
 sim_app.command("attach")(attach_command)
 app.add_typer(sim_app, name="sim")

@@ -40,6 +40,10 @@ Serial = Annotated[
     str | None,
     typer.Option("--serial", help="The board with this serial number (not unique on F0).", rich_help_panel=BOARD),
 ]
+BoardChip = Annotated[
+    str | None,
+    typer.Option("--chip", help="The board's chip; by its memory layout if not given.", rich_help_panel=BOARD),
+]
 Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated board, no hardware.", rich_help_panel=SIM)]
 SimChip = Annotated[
     str | None,
@@ -73,6 +77,27 @@ SimReload = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only failures, what to do by hand, the verdict.", rich_help_panel=OUTPUT)
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        metavar="",
+        help="Tell each operation on standard error; -vv: each transfer as well.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Write everything that -vv tells to this file, with times. An earlier log is appended to.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
