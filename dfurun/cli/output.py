@@ -8,16 +8,17 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfurun.cli.failures import UsageFailure
 from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput, Severity
-from dfurun.report.json_lines import JsonReporter
-from dfurun.steps.event import Event, Progress, UnitFinished
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from dfurun.cli.watching import Watch
+    from dfurun.report.json_lines import JsonReporter
     from dfurun.report.log import LogFile
     from dfurun.report.text import TextReporter
+    from dfurun.steps.event import Event
 
 
 class Output:
@@ -30,7 +31,6 @@ class Output:
         self._verbosity = 0
         self._log: LogFile | None = None
         self.unit_status: int | None = None  # how the unit ended, where one did and that has been told
-        self._json = JsonReporter(sys.stdout)
         if as_json:
             self._json.hello(arguments[0] if arguments else "")
 
@@ -53,17 +53,19 @@ class Output:
 
         Raises UsageFailure for both at once; Refused and StepFailed for a log that cannot be written.
         """
-        from dfurun.cli.watching import Watch, open_log, require_one
-
-        require_one(quiet=quiet, verbose=verbose)
+        if quiet and verbose:
+            raise UsageFailure("--quiet and --verbose contradict each other", "one of the two")
         self._verbosity = -1 if quiet else verbose
-        if log is not None:
-            self._log = open_log(log, self._arguments)
-        if verbose or self._log is not None:
+        if verbose or log is not None:
+            from dfurun.cli.watching import Watch, open_log
+
+            self._log = None if log is None else open_log(log, self._arguments)
             self.trace = Watch(self._text.detail, verbose, self._log)
 
     def listener(self, unit: str) -> Callable[[Event], None]:
         """Return what renders a unit's events."""
+        from dfurun.steps.event import Progress, UnitFinished
+
         render = partial(self._json.event, unit) if self.as_json else self._text
 
         def listen(event: Event) -> None:
@@ -79,6 +81,8 @@ class Output:
 
     def findings(self, findings: Sequence[Finding], *, product: bool = False) -> None:
         """Show findings; they are the product of `check` and messages of every other command."""
+        if not findings:
+            return
         from dfurun.report.diagnostics import finding_object, print_findings
 
         if self._log is not None:
@@ -93,6 +97,12 @@ class Output:
         if findings:
             print_findings(findings, self.product if product else self.messages)
 
+    def line(self, text: str) -> None:
+        """Write one plain line of the product; for that rich is not imported."""
+        from dfurun.report.words import printable
+
+        print(printable(text))
+
     def write(self, body: dict[str, Any]) -> None:
         """Write one JSON object of the command's own; nothing in text."""
         if self.as_json:
@@ -100,6 +110,8 @@ class Output:
 
     def progress(self, activity: str, done: int, total: int) -> None:
         """Tell how far something is that is no step of a unit."""
+        from dfurun.steps.event import Progress
+
         self.write({"event": "progress", "activity": activity, "done": done, "total": total})
         if not self.as_json:
             self._text(Progress(0, activity, done, total))
@@ -133,6 +145,12 @@ class Output:
         self._log.line("exit", str(int(status)))
         if self._log.lost is not None:
             self.messages.print(f"the log is not complete: {self._log.lost.strerror or self._log.lost}", soft_wrap=True)
+
+    @cached_property
+    def _json(self) -> JsonReporter:
+        from dfurun.report.json_lines import JsonReporter
+
+        return JsonReporter(sys.stdout)
 
     @cached_property
     def _text(self) -> TextReporter:

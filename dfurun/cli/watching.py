@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TextIO
 
 from dfurun import __version__
-from dfurun.cli.failures import UsageFailure
 from dfurun.dfuse.narration import Narrator, in_words
 from dfurun.dfuse.trace import Transfer
 from dfurun.errors import Code, Refused, StepFailed
@@ -61,12 +60,6 @@ class Watch:
             self._show(f"    {text}")
         if self._log is not None:
             self._log.line(kind, text)
-
-
-def require_one(*, quiet: bool, verbose: int) -> None:
-    """Raise UsageFailure where both less and more is asked for."""
-    if quiet and verbose:
-        raise UsageFailure("--quiet and --verbose contradict each other", "one of the two")
 
 
 def open_log(path: Path, arguments: Sequence[str]) -> LogFile:

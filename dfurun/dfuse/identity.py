@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dfurun.chips import Chip
-from dfurun.dfuse.session import Session
 from dfurun.units import KIBI, AddressRange
+
+if TYPE_CHECKING:
+    from dfurun.dfuse.session import Session
 
 UNREADABLE_SIZES = (0x0000, 0xFFFF)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dfurun.report.words import count, printable
@@ -10,10 +11,10 @@ from dfurun.usb.doctor import Check, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
 NAME_WIDTH = 14
 VERDICT_WIDTH = 9
+LEAST_WIDTH = 30
 STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "bold red"}
 
 
@@ -26,6 +27,7 @@ def check_object(check: Check) -> dict[str, Any]:
         "code": None if check.code is None else str(check.code),
         "message": check.message,
         "hint": check.hint or None,
+        "command": check.command or None,
         "details": list(check.details),
     }
 
@@ -34,26 +36,43 @@ def print_checks(console: Console, checks: Sequence[Check], *, quiet: bool = Fal
     """Print checks, a block each, and what they come to; `quiet` leaves out what is well."""
     for check in checks:
         if not (quiet and check.verdict is Verdict.OK):
-            for line in _lines(check):
-                console.print(line, soft_wrap=True)
+            _print(console, check)
     problems = sum(check.verdict is Verdict.PROBLEM for check in checks)
     if problems:
-        console.print(
-            f"{count(problems, 'problem', 'problems')}: until that is mended nothing can be flashed", style="bold red"
-        )
+        words = f"{count(problems, 'problem', 'problems')}: nothing can be flashed before that is mended"
+        console.print(words, style="bold red", soft_wrap=True)
     elif not quiet:
         console.print("nothing prevents flashing", style="bold green")
 
 
-def _lines(check: Check) -> Iterator[Text]:
+def _print(console: Console, check: Check) -> None:
     from rich.text import Text
 
     indent = " " * (NAME_WIDTH + VERDICT_WIDTH)
+    first, *rest = _wrapped(console, (f"error[{check.code}]: " if check.code else "") + check.message)
     line = Text(check.name.ljust(NAME_WIDTH))
     line.append(check.verdict.value.ljust(VERDICT_WIDTH), style=STYLES[check.verdict])
-    line.append((f"error[{check.code}]: " if check.code else "") + printable(check.message))
-    yield line
+    line.append(first)
+    console.print(line, soft_wrap=True)
+    for text in rest:
+        console.print(indent + text, soft_wrap=True)
     for detail in check.details:
-        yield Text(indent + printable(detail), style="dim")
+        for text in _wrapped(console, detail):
+            console.print(indent + text, style="dim", soft_wrap=True)
     if check.hint:
-        yield Text(f"{indent}what to do: {printable(check.hint)}")
+        for text in _wrapped(console, f"what to do: {check.hint}"):
+            console.print(indent + text, soft_wrap=True)
+    if check.command:  # whole and at the margin, to be copied
+        console.print(printable(check.command), style="bold", soft_wrap=True)
+
+
+def _wrapped(console: Console, text: str) -> list[str]:
+    """Return the text in lines that fit beside the names on a terminal; elsewhere in one."""
+    if not console.is_terminal:
+        return printable(text).splitlines()
+    width = max(console.width - NAME_WIDTH - VERDICT_WIDTH, LEAST_WIDTH)
+    return [
+        line
+        for part in printable(text).splitlines()
+        for line in textwrap.wrap(part, width, break_long_words=False, break_on_hyphens=False)
+    ]

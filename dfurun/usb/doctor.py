@@ -21,6 +21,7 @@ from dfurun.usb.host import Host, Plug
 from dfurun.usb.libusb import INSTALL_HINT
 from dfurun.usb.port import PortPath
 
+REPLUG = "install the rule with this command, and replug the board"
 NO_DRIVER_OF_ITS_OWN = ("", "usbfs")  # none, or a program that talks to the board through libusb
 
 
@@ -34,7 +35,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what was found, what to do about it, and more lines of it. A problem has a code."""
+    """One thing that was looked at: what was found, what to do about it and by which command, and more lines of it.
+
+    A problem has a code.
+    """
 
     name: str
     verdict: Verdict
@@ -42,6 +46,7 @@ class Check:
     hint: str = ""
     code: Code | None = None
     details: tuple[str, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +137,18 @@ def _linux_access(facts: Facts) -> Iterator[Check]:
     if host.rule:
         yield Check("udev rule", Verdict.OK, host.rule)
     elif host.is_root:
-        yield Check("udev rule", Verdict.NOTE, "none; root needs none, other users do", install_rule(host))
+        message = "none for boards in DFU mode; root needs none, other users do"
+        yield Check("udev rule", Verdict.NOTE, message, REPLUG, command=install_rule(host))
     else:
         message = "none for boards in DFU mode: this user will probably not be let in"
-        yield Check("udev rule", Verdict.NOTE, message, install_rule(host))
+        yield Check("udev rule", Verdict.NOTE, message, REPLUG, command=install_rule(host))
 
 
 def install_rule(host: Host) -> str:
-    """Return the command that installs the udev rule, and what to do after it."""
+    """Return the command that installs the udev rule."""
     target = f"/etc/udev/rules.d/{UDEV_RULES}"
-    return (
-        f"sudo install -m 644 {shlex.quote(host.shipped_rule)} {target} && sudo udevadm control --reload "
-        "&& sudo udevadm trigger, then replug the board"
-    )
+    copy = f"sudo install -m 644 {shlex.quote(host.shipped_rule)} {target}"
+    return f"{copy} && sudo udevadm control --reload && sudo udevadm trigger"
 
 
 def _state_folder(facts: Facts) -> Check:
@@ -182,11 +186,7 @@ def _board(facts: Facts, board: Board) -> Iterator[Check]:
     ids = f"{board.vendor_id:04x}:{board.product_id:04x}"
     details = tuple(_where(board, simulated=facts.simulated))
     if board.problem is not None:
-        problem = board.problem
-        hint = problem.hint
-        if problem.code is Code.NO_PERMISSION and facts.host.platform.startswith("linux") and not facts.simulated:
-            hint = _permission_hint(facts.host, board.plug)
-        yield Check(name, Verdict.PROBLEM, f"{ids}: {problem.message}", hint, problem.code, details)
+        yield _closed(facts, name, f"{ids}: {board.problem.message}", board.problem, board.plug, details)
         return
     titles = " or ".join(chip.title for chip in board.chips)
     words = f"{ids} {board.product}, " + (
@@ -202,13 +202,18 @@ def _board(facts: Facts, board: Board) -> Iterator[Check]:
     yield from _errata(name, board)
 
 
-def _permission_hint(host: Host, plug: Plug) -> str:
-    if host.rule:
-        return (
-            f"{host.rule} is there: replug the board, and log in at the computer itself or join the group of "
-            f"{plug.node or 'the device'} (ls -l tells it)"
-        )
-    return install_rule(host)
+def _closed(facts: Facts, name: str, message: str, problem: DfurunError, plug: Plug, details: tuple[str, ...]) -> Check:
+    """Return the check of a board that cannot be opened."""
+    host, hint, command = facts.host, problem.hint, ""
+    if problem.code is Code.NO_PERMISSION and host.platform.startswith("linux"):
+        if host.rule and not facts.simulated:
+            hint = (
+                f"{host.rule} is there: replug the board; a rule may let in only who sits at the computer, or the group of "
+                f"{plug.node or 'the device'} (`ls -l` tells which)"
+            )
+        else:
+            hint, command = REPLUG, install_rule(host)
+    return Check(name, Verdict.PROBLEM, message, hint, problem.code, details, command)
 
 
 def _errata(name: str, board: Board) -> Iterator[Check]:
