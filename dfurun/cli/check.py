@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.options import Json, Quiet
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus, worst_status
@@ -23,7 +24,9 @@ class Format(StrEnum):
 
 def check_command(
     context: typer.Context,
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes, YAML files.", show_default=False)],
+    recipes: Annotated[
+        list[Path], typer.Argument(help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes)
+    ],
     format: Annotated[Format, typer.Option(help="github: annotations for a workflow.")] = Format.TEXT,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.bench import Bench, chip_called, set_up
 from dfurun.cli.failures import UsageFailure
 from dfurun.cli.options import (
@@ -45,6 +46,7 @@ def read_command(
             "-o",
             metavar="FILE",
             show_default=False,
+            autocompletion=completion.files,
             help="Where the bytes go, raw. ${port}, ${date}, ${time}, ${chip} and ${unique-id} in the name are filled in.",
         ),
     ],

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.options import (
     BoardOptions,
@@ -38,7 +39,9 @@ UNIT = "1"
 
 def run_command(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
+    recipe: Annotated[
+        Path, typer.Argument(help="The recipe, a YAML file.", show_default=False, autocompletion=completion.recipes)
+    ],
     port: Port = None,
     serial: Serial = None,
     allow_irreversible: Annotated[
@@ -49,7 +52,13 @@ def run_command(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Let `read` steps overwrite files.")] = False,
     record: Annotated[
-        str | None, typer.Option("--record", help="Write the unit's record to this file, or into this folder.")
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="PATH",
+            help="Write the unit's record to this file, or into this folder.",
+            autocompletion=completion.files,
+        ),
     ] = None,
     json: Json = False,
     verbose: Verbose = 0,
