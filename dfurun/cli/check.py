@@ -25,7 +25,10 @@ class Format(StrEnum):
 def check_command(
     context: typer.Context,
     recipes: Annotated[
-        list[Path], typer.Argument(help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes)
+        list[Path],
+        typer.Argument(
+            metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
+        ),
     ],
     format: Annotated[Format, typer.Option(help="github: annotations for a workflow.")] = Format.TEXT,
     allow_outside: Annotated[

@@ -38,7 +38,7 @@ LOAD_MODULE = "as root, on Linux: modprobe vhci-hcd"
 def serve_command(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Boards that live in files.", show_default=False)
+        list[Path] | None, typer.Argument(metavar="FILE", help="Boards that live in files.", show_default=False)
     ] = None,
     new: Annotated[
         list[str] | None,
@@ -49,8 +49,9 @@ def serve_command(
         str, typer.Option("--chip", metavar="CHIP", help="The new boards' chip.", autocompletion=completion.chips)
     ] = DEFAULT_SIM_CHIP,
     option_reload: Annotated[
-        Reload, typer.Option("--option-reload", help="When the new boards' option bytes come into force.")
-    ] = Reload.POWER_ON,
+        Reload | None,
+        typer.Option("--option-reload", help="When the new boards' option bytes come into force; as the chip has it."),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,13 +136,11 @@ def attach_command(
         time.sleep(ATTACH_INTERVAL_S)
 
 
-def _new_board(port: str, chip: str, option_reload: Reload) -> SimulatedBoard:
+def _new_board(port: str, chip: str, option_reload: Reload | None) -> SimulatedBoard:
     from dfurun.simulator import SimulatedBoard
 
     path = port_called("--new", port)
-    return SimulatedBoard(
-        chip_called(chip), RealClock(), bus=path.bus, port=path.ports, option_reload=option_reload.value
-    )
+    return SimulatedBoard(chip_called(chip), RealClock(), bus=path.bus, port=path.ports, option_reload=option_reload)
 
 
 def _afflict(boards: Sequence[SimulatedBoard], texts: Sequence[str]) -> None:
