@@ -33,6 +33,12 @@ def wrapped(console: Console, text: str, *, beside: int = 0) -> list[str]:
     return [*(lines or [""]), *rest]
 
 
+def print_hint(console: Console, text: str) -> None:
+    """Print what to do about the line before, a little further in."""
+    for line in wrapped(console, text, beside=2):
+        console.print(f"  {line}", soft_wrap=True)
+
+
 def count(number: int, one: str, many: str) -> str:
     """Return `1 page` or `3 pages`."""
     return f"{number} {one if number == 1 else many}"
