@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.resources import schema_text
-from dfurun.steps.step import did_you_mean
+from dfurun.steps.step import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
@@ -112,10 +111,11 @@ def _drop_consequences(mistakes: list[_Mistake]) -> list[_Mistake]:
 def _meant_keys(mistakes: list[_Mistake]) -> set[RecipePath]:
     """Return the paths that misspelt keys were meant to have: those are not missing as well."""
     return {
-        (*mistake.path, *get_close_matches(key, mistake.schema.get("properties", {}), n=1))
+        (*mistake.path, name)
         for mistake in mistakes
         if mistake.rule == "additionalProperties"
         for key in _keys_too_many(mistake)
+        for name in nearest(key, mistake.schema.get("properties", {}))
     }
 
 

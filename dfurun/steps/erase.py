@@ -33,10 +33,14 @@ class Erase(Step):
         given = [key for key in ("image", "pages", "range") if key in body]
         if len(given) != 1:
             words = " and ".join(given) if given else "none"
+            hint = "keep one" if given else "for example `- erase: {image: application}`"
             scope.report(
-                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint="keep one"
+                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint=hint
             )
             return None
+        if "mode" in body and given[0] != "image":
+            hint = f"remove it: the pages of {given[0]} are erased whatever they hold"
+            scope.report(Code.BAD_VALUE, "`mode` goes with `image` only", (*head.path, "mode"), hint=hint)
         only_needed = body.get("mode", "all") == "needed"
         flash, path = scope.chip.flash, (*head.path, given[0])
         image = None
