@@ -34,6 +34,7 @@ def check_command(
     """Check recipes and their images, without hardware."""
     from dfurun.plan import compile_recipe
     from dfurun.report.diagnostics import github_annotation
+    from dfurun.report.words import count
 
     output: Output = context.obj
     chosen = format
@@ -51,8 +52,8 @@ def check_command(
             output.findings(compiled.findings, product=True)
         output.write({"event": "checked", "recipe": str(path), "exit": int(status)})
         if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet:
-            steps, chip = len(compiled.recipe.steps), compiled.recipe.chip.title
-            output.product.print(f"{path}: ok, {steps} steps for {chip}", soft_wrap=True)
+            steps, chip = count(len(compiled.recipe.steps), "step", "steps"), compiled.recipe.chip.title
+            output.product.print(f"{path}: ok, {steps} for {chip}", soft_wrap=True)
     return worst_of(statuses)
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 
 from dfurun.errors import Code, Finding, Related
 from dfurun.recipe.recipe import Recipe
-from dfurun.steps.board import AbstractBoard
+from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.step import Step
+from dfurun.steps.unread import Unread
+from dfurun.steps.verify import Verify
+from dfurun.steps.write import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ def interpret(recipe: Recipe) -> Interpretation:
     boards, findings = [board], []
     for step in recipe.steps:
         board, wrong = step.effect(board)
+        if any(finding.code is Code.STEP_ORDER and not finding.related for finding in wrong):
+            board = replace(board, presence=Presence.UNKNOWN)  # said once, not again of every step that follows
         boards.append(board)
         findings += [_beside_its_other_place(finding, step, recipe.steps) for finding in wrong]
     found = Interpretation(tuple(boards), tuple(findings))
@@ -62,10 +67,17 @@ def _beside_its_other_place(finding: Finding, step: Step, steps: Sequence[Step])
         case Code.STEP_ORDER:
             left = ("leave-dfu", "wait-for-power-cycle")
             other = _first(reversed(earlier), left, "left here") or _first(later, ("connect",), "connected only here")
+        case Code.VERIFY_UNWRITTEN if isinstance(step, Verify):
+            writes = [other for other in earlier if isinstance(other, Write) and other.image is step.image]
+            other = _first(writes, ("write",), "written here, and erased since")
         case _:
             pass
     return replace(finding, related=(other,)) if other else finding
 
 
 def _first(steps: Iterable[Step], keywords: Sequence[str], words: str) -> Related | None:
-    return next((Related(step.path, words) for step in steps if step.keyword in keywords), None)
+    return next((Related(step.path, words) for step in steps if _meant(step) in keywords), None)
+
+
+def _meant(step: Step) -> str | None:
+    return step.meant if isinstance(step, Unread) else step.keyword

@@ -16,7 +16,7 @@ from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
 from dfurun.recipe.salvage import keyword_of, readable_step, without
-from dfurun.recipe.schema import shape_findings
+from dfurun.recipe.schema import is_newer, shape_findings
 from dfurun.steps.expect import Expect
 from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, unknown_image
 from dfurun.steps.unread import Unread
@@ -116,7 +116,7 @@ class _Loader:
     def load(self) -> _Parts | None:
         self._check_shape()
         values = self.document.value
-        if not isinstance(values, dict):
+        if not isinstance(values, dict) or is_newer(values):
             return None
         self._check_version(values)
         chip = self._load_chip(values)
@@ -227,6 +227,10 @@ class _Loader:
 
     def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath) -> ImageFile | None:
         """Return the image; of one with a mistake in it, say nothing that may follow from the mistake."""
+        if "\\" in entry["file"]:
+            hint = f"write `{entry['file'].replace(chr(92), '/')}`: it works on every system"
+            self._report(Code.BAD_VALUE, "a path in a recipe has no `\\`", (*path, "file"), hint=hint)
+            return None
         file = self.path.parent / entry["file"]
         if not self.allow_outside and not self._is_inside(file):
             message = f"`{entry['file']}` is outside the recipe's repository"
@@ -301,7 +305,8 @@ class _Loader:
     def _parse_step(self, index: int, step: Any, scope: Scope) -> Step:
         """Return the typed step. One with a mistake is looked at as far as it can be read, and then stands for itself."""
         path: RecipePath = ("steps", index)
-        unread = Unread(Head(index, path), keyword_of(step))
+        keyword = keyword_of(step)
+        unread = Unread(Head(index, (*path, keyword) if keyword and isinstance(step, dict) else path), keyword)
         if self.is_sound(path):
             return self._parse_sound_step(index, step, scope) or unread
         rest = readable_step(step, path, self.wrong)

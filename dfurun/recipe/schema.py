@@ -56,8 +56,16 @@ class _Mistake:
 def shape_findings(recipe: Any) -> list[Finding]:
     """Return what the schema has against plain values; nothing that only follows from another finding."""
     mistakes = _drop_consequences(list(_mistakes(recipe)))
+    if is_newer(recipe):
+        mistakes = [mistake for mistake in mistakes if mistake.path == ("dfurun",)]
     meant = _meant_keys(mistakes)
     return [finding for mistake in mistakes for finding in _explain(mistake, meant)]
+
+
+def is_newer(recipe: Any) -> bool:
+    """Say whether a recipe is in a newer version of the language: the rest of it is not for this schema to judge."""
+    version = recipe.get("dfurun") if isinstance(recipe, dict) else None
+    return type(version) is int and version > recipe_schema()["properties"]["dfurun"]["const"]
 
 
 def _mistakes(recipe: Any) -> Iterator[_Mistake]:
@@ -177,24 +185,38 @@ def _wrong_type(mistake: _Mistake) -> Finding:
     if len(path) == 3 and _is_step(path[:2]):
         return _bad_body(mistake, found)
     message = f"{_name(path)} is {_wanted(mistake.schema)}, not {found}"
-    hint = _type_hint(mistake) if path else "a recipe begins with `dfurun: 1`"
+    hint = _type_hint(mistake)
     has_no_line_of_its_own = mistake.value is None or isinstance(mistake.value, (dict, list))
     return Finding(Code.WRONG_TYPE, message, path, hint=hint, on_key=has_no_line_of_its_own)
 
 
 def _type_hint(mistake: _Mistake) -> str:
-    if _types(mistake.schema) == ["string"] and isinstance(mistake.value, (bool, int, float)):
-        text = json.dumps(mistake.value)
+    value, types = mistake.value, _types(mistake.schema)
+    match mistake.path:
+        case ():
+            return "a recipe begins with `dfurun: 1`"
+        case ("steps",):
+            return "each step begins with `-`, for example `- connect`"
+    if types == ["string"] and isinstance(value, (bool, int, float)):
+        text = json.dumps(value)
         if re.search(mistake.schema.get("pattern", ""), text):
             return f'quote it: "{text}"'
+    if isinstance(value, bool) and ("fields" in mistake.path or value in mistake.schema.get("enum", ())):
+        return f"did you mean {int(value)}?"
+    if types == ["integer"] and isinstance(value, str) and re.fullmatch("[0-9]+|0x[0-9a-fA-F]+", value):
+        return f"without quotes: {value}"
     return _example_hint(mistake.schema)
 
 
 def _bad_body(mistake: _Mistake, found: str) -> Finding:
-    keyword = str(mistake.path[2])
+    keyword, value = str(mistake.path[2]), mistake.value
     hint = _step_example(keyword)
-    if mistake.value is None:
+    if value is None:
         return Finding(Code.STEP_SHAPE, f"`{keyword}` needs a body", mistake.path, hint=hint, on_key=True)
+    if "image" in mistake.schema.get("required", ()) and isinstance(value, str) and value:
+        hint = f"write `- {keyword}: {{image: {_short(value)}}}`"
+    elif "null" in _types(mistake.schema):
+        hint = f"`- {keyword}` needs none; {hint}"
     return Finding(Code.WRONG_TYPE, f"the body of `{keyword}` is a mapping, not {found}", mistake.path, hint=hint)
 
 
@@ -207,7 +229,14 @@ def _bare_step(word: str, path: RecipePath) -> Finding:
     known: Mapping[str, Any] = _step_schema()["properties"]
     if word in known:
         return Finding(Code.STEP_SHAPE, f"`{word}` needs a body", path, hint=_step_example(word))
-    return Finding(Code.UNKNOWN_STEP, f"no step is called `{_short(word)}`", path, hint=did_you_mean(word, known))
+    first = re.split(r"[\s:]", word)[0]
+    if " - " in word:
+        hint = "begin each step on a line of its own, and all of them in the same column"
+    elif first != word and first in known:
+        hint = f"a step with a body is a key with its `: `, {_step_example(first)}"
+    else:
+        hint = did_you_mean(word, known)
+    return Finding(Code.UNKNOWN_STEP, f"no step is called `{_short(word)}`", path, hint=hint)
 
 
 def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
@@ -233,12 +262,15 @@ def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
 
 
 def _bad_value(mistake: _Mistake) -> Finding:
-    value, schema = mistake.value, mistake.schema
+    value, wanted, schema = mistake.value, mistake.wanted, mistake.schema
     name, hint = _name(mistake.path), ""
     match mistake.rule:
         case "const":
             message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
-            hint = "this dfurun reads version 1 of the recipe language"
+            hint = f"this dfurun reads version {_flow(wanted)} of the recipe language"
+            if value > wanted:
+                message = f"the recipe is written in version {_flow(value)} of the recipe language"
+                hint += "; upgrade dfurun"
         case "enum":
             message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
             hint = did_you_mean(value, schema["enum"]) if isinstance(value, str) else ""
@@ -251,6 +283,8 @@ def _bad_value(mistake: _Mistake) -> Finding:
             message, hint = f"{name} is empty", _example_hint(schema)
         case "minLength" | "maxLength" | "pattern" if not value:
             message, hint = f"{name} is empty text", _example_hint(schema)
+        case "pattern" if value != value.lower() and re.search(wanted, value.lower()):
+            message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", f"in lower case: {value.lower()}"
         case "maxLength" | "pattern":
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", _example_hint(schema)
         case _:  # a keyword that the schema did not use when this was written

@@ -39,7 +39,7 @@ class Erase(Step):
             )
             return None
         if "mode" in body and given[0] != "image":
-            hint = f"remove it: the pages of {given[0]} are erased whatever they hold"
+            hint = "remove it: these pages are erased whatever they hold"
             scope.report(Code.BAD_VALUE, "`mode` goes with `image` only", (*head.path, "mode"), hint=hint)
         only_needed = body.get("mode", "all") == "needed"
         flash, path = scope.chip.flash, (*head.path, given[0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Self
 
-from dfurun.errors import Code, Finding
+from dfurun.errors import Code, Finding, RecipePath
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
@@ -27,24 +27,13 @@ class Read(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for memory that the ROM lets be read."""
-        try:
-            extent = parse_range(body["range"])
-        except ValueError as error:
-            scope.report(Code.BAD_VALUE, str(error), (*head.path, "range"))
-            return None
-        chip = scope.chip
-        readable = [chip.flash.extent, chip.system_memory, *([chip.ram_window] if chip.ram_window else [])]
-        if extent != chip.option_bytes.extent and not any(r.contains(extent) for r in readable):
-            hint = "the ROM reads " + ", ".join(str(r) for r in readable)
-            hint += f", and the option bytes as a whole ({chip.option_bytes.extent})"
-            scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", (*head.path, "range"), hint=hint)
-            return None
+        extent = _readable_extent(body["range"], (*head.path, "range"), scope)
         file = PurePosixPath(body["file"].replace("\\", "/"))
         if file.is_absolute() or ".." in file.parts or ":" in body["file"]:
             message = "a backup is written below the working directory"
             scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint="a relative path without `..`")
             return None
-        return cls(head, extent, str(file))
+        return None if extent is None else cls(head, extent, str(file))
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing."""
@@ -60,3 +49,19 @@ class Read(Step):
         if not save(path, data, overwrite=context.overwrite_files):
             return Result(Outcome.OK, f"{self.file} holds these {format_size(len(data))} already")
         return Result(Outcome.OK, f"{format_size(len(data))} saved to {self.file}")
+
+
+def _readable_extent(text: str, path: RecipePath, scope: Scope) -> AddressRange | None:
+    try:
+        extent = parse_range(text)
+    except ValueError as error:
+        scope.report(Code.BAD_VALUE, str(error), path)
+        return None
+    chip = scope.chip
+    readable = [chip.flash.extent, chip.system_memory, *([chip.ram_window] if chip.ram_window else [])]
+    if extent == chip.option_bytes.extent or any(r.contains(extent) for r in readable):
+        return extent
+    hint = "the ROM reads " + ", ".join(str(r) for r in readable)
+    hint += f", and the option bytes as a whole ({chip.option_bytes.extent})"
+    scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", path, hint=hint)
+    return None
