@@ -70,7 +70,7 @@ def rewriting(chip: Chip, pages: int) -> Limit:
     """Return the limit of erasing and writing so many pages that lie apart, where it is known which."""
     limit = Limit()
     for _ in range(pages):
-        limit += _operation(chip.timing.page_erase, _ADDRESS_BYTES) + _writing(chip, chip.flash.page_size_bytes)
+        limit += _operation(chip.timing.shortest_erase, _ADDRESS_BYTES) + _writing(chip, chip.flash.page(0).size_bytes)
     return limit
 
 

@@ -20,7 +20,7 @@ SIZE_BYTES = 100 * 1024
 SEEDS = range(21)
 NEW = image(CHIP, SIZE_BYTES, seed=1)
 OLD = image(CHIP, CHIP.flash.extent.size_bytes, seed=2)
-_PAGE = CHIP.flash.page_size_bytes
+_PAGE = CHIP.flash.page(0).size_bytes
 ONE_PAGE_CHANGED = NEW[: 10 * _PAGE] + bytes(_PAGE) + NEW[11 * _PAGE :]
 
 FIRST_FLASH = "  - connect\n  - mass-erase\n  - write: {image: application}\n"

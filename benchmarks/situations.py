@@ -95,7 +95,7 @@ def _store_erase(board: SimulatedBoard) -> None:
 
 def _start_erase(board: SimulatedBoard) -> None:
     """Leave it as a program that dies right after it has started to erase the last page."""
-    _out(board, Request.DNLOAD, 0, erase_page_payload(FLASH.end - CHIP.flash.page_size_bytes))
+    _out(board, Request.DNLOAD, 0, erase_page_payload(FLASH.end - CHIP.flash.page(0).size_bytes))
     board.control(Setup(REQUEST_TYPE_IN, Request.GETSTATUS, 0, 0, STATUS_LENGTH))
 
 

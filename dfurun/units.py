@@ -29,6 +29,11 @@ class AddressRange:
         """The first address after the range."""
         return self.start + self.size_bytes
 
+    @classmethod
+    def between(cls, start: int, end: int) -> AddressRange:
+        """Return the range from `start` up to `end`, exclusive."""
+        return cls(start, end - start)
+
     def contains(self, other: AddressRange) -> bool:
         """Say whether `other` lies wholly inside."""
         return self.start <= other.start and other.end <= self.end
@@ -99,6 +104,12 @@ def parse_pages(value: int | str) -> range:
 def format_address(address: int) -> str:
     """Return an address the way the reference manuals print it: `0x08000000`."""
     return f"0x{address:08X}"
+
+
+def format_range(extent: AddressRange) -> str:
+    """Return a range the way recipes write it: `0x08000000+128K`."""
+    size = extent.size_bytes
+    return f"{format_address(extent.start)}+" + (f"{size // KIBI}K" if size % KIBI == 0 else str(size))
 
 
 def format_size(size_bytes: int) -> str:

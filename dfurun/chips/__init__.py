@@ -7,15 +7,17 @@ from dfurun.chips.chip import (
     Duration,
     EarlyPoll,
     Execution,
-    Flash,
+    FirstState,
     Guard,
     Identity,
+    Otp,
     Rom,
     Timing,
     UsbIdentity,
 )
 from dfurun.chips.database import chip_names, load_chip
-from dfurun.chips.option_bytes import FieldChange, FieldValue, OptionField, OptionLayout
+from dfurun.chips.flash import Flash, PageRun
+from dfurun.chips.option_bytes import FieldChange, FieldValue, InForce, OptionField, OptionLayout, Storage
 
 __all__ = [
     "BootRule",
@@ -26,12 +28,17 @@ __all__ = [
     "Execution",
     "FieldChange",
     "FieldValue",
+    "FirstState",
     "Flash",
     "Guard",
     "Identity",
+    "InForce",
     "OptionField",
     "OptionLayout",
+    "Otp",
+    "PageRun",
     "Rom",
+    "Storage",
     "Timing",
     "UsbIdentity",
     "chip_names",

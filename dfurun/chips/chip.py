@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dfurun.chips.flash import Flash
 from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
 from dfurun.units import AddressRange
 
@@ -40,6 +41,16 @@ class EarlyPoll(StrEnum):
     STALL_ERROR = "stall-error"
 
 
+class FirstState(StrEnum):
+    """The state that a ROM is in when a host first meets it; dfuERROR comes with errFIRMWARE and means nothing.
+
+    # Ref: dfu-util's device logs show F1, F4 and F7 in dfuERROR, status 10, after every power-on.
+    """
+
+    IDLE = "dfuIDLE"
+    ERROR = "dfuERROR"
+
+
 class BootTarget(StrEnum):
     """What a chip can start at power-on."""
 
@@ -50,15 +61,14 @@ class BootTarget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsbIdentity:
-    """How the chip's bootloader presents itself on the bus."""
+    """How the chip's bootloader presents itself on the bus. `serial` is None where the ROM makes it of the unique id."""
 
     vendor_id: int
     product_id: int
     release: int
     manufacturer: str
     product: str
-    serial: str
-    serial_unique: bool
+    serial: str | None
     transfer_size_bytes: int
     attributes: int
     detach_timeout_s: float
@@ -67,39 +77,25 @@ class UsbIdentity:
     connect_minimum_s: float
     reconnect_timeout_s: float
 
+    @property
+    def serial_unique(self) -> bool:
+        """Whether the serial number tells one board from another."""
+        return self.serial is None
+
 
 @dataclass(frozen=True, slots=True)
-class Flash:
-    """Main flash. `write_alignment_bytes` is the ROM's rule for address and length of a write (AN2606 table 7)."""
+class Otp:
+    """One-time programmable memory. A read that begins in it goes on to `readable_end`: the chip's unique id lies behind."""
 
     extent: AddressRange
-    page_size_bytes: int
-    erased: int
-    program_unit_bytes: int
-    write_alignment_bytes: int
-
-    @property
-    def page_count(self) -> int:
-        """How many pages the flash has."""
-        return self.extent.size_bytes // self.page_size_bytes
-
-    def page(self, index: int) -> AddressRange:
-        """Return the page with this number."""
-        return AddressRange(self.extent.start + index * self.page_size_bytes, self.page_size_bytes)
-
-    def page_index(self, address: int) -> int:
-        """Return the number of the page that holds `address`."""
-        return (address - self.extent.start) // self.page_size_bytes
-
-    def pages_of(self, covered: AddressRange) -> range:
-        """Return the numbers of the pages that share a byte with `covered`, which lies inside the flash."""
-        return range(self.page_index(covered.start), self.page_index(covered.end - 1) + 1)
+    readable_end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the ROM's version byte, the unique id and the flash size can be read."""
+    """Where the ROM's version byte, the unique id and the flash size can be read, and by which reads."""
 
+    reads: tuple[AddressRange, ...]
     bootloader_id_address: int
     bootloader_versions: Mapping[int, str]
     unique_id: AddressRange
@@ -114,6 +110,7 @@ class Rom:
     mass_erase: bool
     execution: Execution
     early_poll: EarlyPoll
+    first_state: FirstState
     errata: tuple[str, ...]
 
 
@@ -128,10 +125,13 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long the chip's operations take. `program_unit` is one program unit, `program_block` a whole transfer of them."""
+    """How long the chip's operations take.
+
+    `page_erase` is by the page's size in bytes; `program_unit` is one program unit, `program_block` a whole transfer of them.
+    """
 
     set_address: Duration
-    page_erase: Duration
+    page_erase: Mapping[int, Duration]
     mass_erase: Duration
     program_unit: Duration
     program_block: Duration
@@ -139,18 +139,27 @@ class Timing:
     read_unprotect: Duration
 
     @property
+    def shortest_erase(self) -> Duration:
+        """The erase of the smallest page, which is what an erase of the option bytes takes."""
+        return self.page_erase[min(self.page_erase)]
+
+    @property
     def longest_s(self) -> float:
         """The datasheet maximum of the longest operation."""
-        kinds = (self.page_erase, self.mass_erase, self.program_block, self.option_bytes, self.read_unprotect)
-        return max(kind.maximum_s for kind in kinds)
+        kinds = (self.mass_erase, self.program_block, self.option_bytes, self.read_unprotect)
+        return max(kind.maximum_s for kind in (*self.page_erase.values(), *kinds))
 
 
 @dataclass(frozen=True, slots=True)
 class BootRule:
-    """One line of the boot table: these field values at this level of BOOT0 (None: either) start this."""
+    """One line of the boot table: these field values at this level of BOOT0 (None: either) start this.
+
+    `flash_empty`: only where the chip's empty check found the first word of main flash erased, or only where not.
+    """
 
     when: Mapping[str, FieldValue]
     boot0: int | None
+    flash_empty: bool | None
     starts: BootTarget
 
 
@@ -178,8 +187,11 @@ class Chip:
     usb: UsbIdentity
     flash: Flash
     ram: AddressRange
+    ccm: AddressRange | None
     ram_window: AddressRange | None
     system_memory: AddressRange
+    otp: Otp | None
+    device_feature: AddressRange | None
     identity: Identity
     rom: Rom
     timing: Timing
@@ -188,12 +200,22 @@ class Chip:
     boot_rules: tuple[BootRule, ...]
     guards: tuple[Guard, ...]
 
-    def starts(self, fields: Mapping[str, FieldValue], *, boot0: int) -> BootTarget:
+    @property
+    def checks_for_empty_flash(self) -> bool:
+        """Whether what starts depends on the first word of main flash."""
+        return any(rule.flash_empty is not None for rule in self.boot_rules)
+
+    def holds_stack(self, pointer: int) -> bool:
+        """Say whether an initial stack pointer lies in RAM: anywhere in it, or just behind, where a full stack begins."""
+        memories = (self.ram, *([self.ccm] if self.ccm else []))
+        return any(memory.start < pointer <= memory.end for memory in memories)
+
+    def starts(self, fields: Mapping[str, FieldValue], *, boot0: int, flash_empty: bool = False) -> BootTarget:
         """Return what starts at power-on with these option-byte fields and BOOT0 at this level.
 
         Raises LookupError where the boot table has no line for it.
         """
         for rule in self.boot_rules:
-            if rule.boot0 in (None, boot0) and matches(rule.when, fields):
+            if rule.boot0 in (None, boot0) and rule.flash_empty in (None, flash_empty) and matches(rule.when, fields):
                 return rule.starts
         raise LookupError(f"{self.name}: no boot rule for {dict(fields)} with BOOT0={boot0}")

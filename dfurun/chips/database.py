@@ -14,14 +14,16 @@ from dfurun.chips.chip import (
     Duration,
     EarlyPoll,
     Execution,
-    Flash,
+    FirstState,
     Guard,
     Identity,
+    Otp,
     Rom,
     Timing,
     UsbIdentity,
 )
-from dfurun.chips.option_bytes import OptionField, OptionLayout, Storage, WriteProtection
+from dfurun.chips.flash import Flash, PageRun
+from dfurun.chips.option_bytes import InForce, OptionField, OptionLayout, Storage, WriteProtection
 from dfurun.units import AddressRange, parse_duration, parse_size
 
 Facts = Mapping[str, Any]
@@ -64,8 +66,7 @@ def chip_from_facts(facts: Facts) -> Chip:
             release=usb["release"],
             manufacturer=usb["manufacturer"],
             product=usb["product"],
-            serial=usb["serial"],
-            serial_unique=usb["serial-unique"],
+            serial=usb.get("serial"),
             transfer_size_bytes=usb["transfer-size"],
             attributes=usb["attributes"],
             detach_timeout_s=parse_duration(usb["detach-timeout"]),
@@ -76,15 +77,20 @@ def chip_from_facts(facts: Facts) -> Chip:
         ),
         flash=Flash(
             extent=_range(flash),
-            page_size_bytes=parse_size(flash["page-size"]),
+            runs=tuple(PageRun(run["count"], parse_size(run["size"])) for run in flash["pages"]),
+            unit=flash["unit"],
             erased=flash["erased"],
             program_unit_bytes=flash["program-unit"],
             write_alignment_bytes=flash["write-alignment"],
         ),
         ram=_range(memory["ram"]),
-        ram_window=_range(memory["ram-window"]) if "ram-window" in memory else None,
+        ccm=_optional_range(memory, "ccm"),
+        ram_window=_optional_range(memory, "ram-window"),
         system_memory=_range(memory["system-memory"]),
+        otp=_otp(memory["otp"]) if "otp" in memory else None,
+        device_feature=_optional_range(memory, "device-feature"),
         identity=Identity(
+            reads=tuple(_range(read) for read in identity["reads"]),
             bootloader_id_address=identity["bootloader-id"]["address"],
             bootloader_versions=dict(identity["bootloader-id"]["versions"]),
             unique_id=_range(identity["unique-id"]),
@@ -95,6 +101,7 @@ def chip_from_facts(facts: Facts) -> Chip:
             mass_erase=rom["mass-erase"],
             execution=Execution(rom["execution"]),
             early_poll=EarlyPoll(rom["early-poll"]),
+            first_state=FirstState(rom["first-state"]),
             errata=tuple(rom["errata"]),
         ),
         timing=_timing(facts["timing"], units_a_block=usb["transfer-size"] // flash["program-unit"]),
@@ -113,11 +120,20 @@ def _range(facts: Facts) -> AddressRange:
     return AddressRange(facts["address"], parse_size(facts["size"]))
 
 
+def _optional_range(facts: Facts, key: str) -> AddressRange | None:
+    return _range(facts[key]) if key in facts else None
+
+
+def _otp(facts: Facts) -> Otp:
+    extent = _range(facts)
+    return Otp(extent, extent.start + parse_size(facts["readable"]))
+
+
 def _timing(facts: Facts, *, units_a_block: int) -> Timing:
     unit = _duration({**facts["program-unit"], "reported": "0ms"})
     return Timing(
         set_address=_duration(facts["set-address"]),
-        page_erase=_duration(facts["page-erase"]),
+        page_erase={parse_size(size): _duration(erase) for size, erase in facts["page-erase"].items()},
         mass_erase=_duration(facts["mass-erase"]),
         program_unit=unit,
         program_block=Duration(
@@ -142,10 +158,10 @@ def _option_layout(facts: Facts) -> OptionLayout:
         alternate=facts["alternate"],
         storage=Storage(facts["storage"]),
         factory=bytes.fromhex(facts["factory"]),
-        in_force_at=facts["in-force"],
+        in_force_at=InForce(facts["in-force"]),
         fields={name: _field(name, field) for name, field in facts["fields"].items()},
         write_protection=WriteProtection(
-            tuple(protection["fields"]), parse_size(protection["sector-size"]), protection["protected"]
+            tuple(protection["fields"]), protection["pages-a-bit"], protection["protected"]
         )
         if protection
         else None,
@@ -166,5 +182,5 @@ def _field(name: str, facts: Facts) -> OptionField:
 
 
 def _boot_rule(facts: Facts) -> BootRule:
-    fields = {name: value for name, value in facts.items() if name not in ("pin", "starts")}
-    return BootRule(fields, facts.get("pin"), BootTarget(facts["starts"]))
+    fields = {name: value for name, value in facts.items() if name not in ("pin", "flash-empty", "starts")}
+    return BootRule(fields, facts.get("pin"), facts.get("flash-empty"), BootTarget(facts["starts"]))

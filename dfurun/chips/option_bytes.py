@@ -1,6 +1,6 @@
 """The option-byte codec: raw bytes to named fields and back, by a layout that is data.
 
-# Ref: RM0091 section 4 (byte and complement byte); ST's own field names.
+# Ref: RM0091 section 4 (byte and complement byte); RM0090 section 3.6 (halfwords); ST's own field names.
 """
 
 from __future__ import annotations
@@ -9,20 +9,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dfurun.chips.flash import Flash
 from dfurun.units import AddressRange
 
 FieldValue = int | str
 
+_HALFWORD_GROUP_BYTES = 8
+
 
 class Storage(StrEnum):
-    """How an option byte is stored; the names are those of the chip data."""
+    """How option bytes are stored; the names are those of the chip data.
+
+    BYTE_COMPLEMENT: each byte is followed by its complement, by which the chip judges it. HALFWORD: every eight bytes hold two
+    bytes of data, which go to FLASH_OPTCR. The rest is the hardware's: the half-word after them is seen to be their
+    complement (not documented), so it is neither judged nor changed.
+    """
 
     BYTE_COMPLEMENT = "byte-complement"
+    HALFWORD = "halfword"
+
+
+class InForce(StrEnum):
+    """When stored option bytes come into force."""
+
+    POWER_ON = "power-on"
+    RESET = "reset"
 
 
 @dataclass(frozen=True, slots=True)
 class OptionField:
-    """One field by the reference manual's name: `width` bits from bit `bit` of the byte at offset `byte`.
+    """One field by the reference manual's name: `width` bits from bit `bit` of the byte at offset `byte` on, low bits first.
 
     `values` names values; `otherwise` names all that `values` does not list. `keep` is what a reserved bit must stay at.
     """
@@ -37,14 +53,29 @@ class OptionField:
     keep: int | None
 
     @property
-    def mask(self) -> int:
-        """The field's bits within its byte."""
-        return ((1 << self.width) - 1) << self.bit
+    def offsets(self) -> range:
+        """The offsets of the bytes that hold a part of the field."""
+        return range(self.byte, self.byte + (self.bit + self.width + 7) // 8)
 
     @property
     def is_whole_byte(self) -> bool:
         """Whether the field is all of its byte."""
         return self.width == 8
+
+    def take(self, raw: bytes | bytearray) -> int:
+        """Return the field's number in raw option bytes."""
+        whole = int.from_bytes(raw[self.offsets.start : self.offsets.stop], "little")
+        return whole >> self.bit & self._ones
+
+    def put(self, raw: bytearray, number: int) -> None:
+        """Set the field's bits in raw option bytes."""
+        part = slice(self.offsets.start, self.offsets.stop)
+        whole = int.from_bytes(raw[part], "little") & ~(self._ones << self.bit) | number << self.bit
+        raw[part] = whole.to_bytes(len(self.offsets), "little")
+
+    @property
+    def _ones(self) -> int:
+        return (1 << self.width) - 1
 
     def number(self, value: FieldValue) -> int:
         """Return the number for a named or plain value; raise ValueError, naming what is allowed."""
@@ -69,11 +100,12 @@ class OptionField:
         """Say in words which values the field takes."""
         if self.values:
             return ", ".join(self.values)
-        return "0 or 1" if self.width == 1 else f"0 to 0x{(1 << self.width) - 1:02X}"
+        return "0 or 1" if self.width == 1 else f"0 to {self.show(self._ones)}"
 
     def show(self, value: FieldValue) -> str:
         """Return the value as people read it: names as they are, bytes in hex, bits as digits."""
-        return f"0x{value:02X}" if isinstance(value, int) and self.width > 1 else str(value)
+        digits = max(2, -(-self.width // 4))
+        return f"0x{value:0{digits}X}" if isinstance(value, int) and self.width > 1 else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +122,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class WriteProtection:
-    """Which field bits protect which part of the flash: bit n of `fields`, in order, is sector n."""
+    """Which field bits protect which pages: bit n of `fields`, in order, covers `pages_a_bit` pages from n * that on."""
 
     fields: tuple[str, ...]
-    sector_size_bytes: int
+    pages_a_bit: int
     protected: int
 
 
@@ -106,7 +138,7 @@ class OptionLayout:
     alternate: int
     storage: Storage
     factory: bytes
-    in_force_at: str
+    in_force_at: InForce
     fields: Mapping[str, OptionField]
     write_protection: WriteProtection | None
 
@@ -115,46 +147,64 @@ class OptionLayout:
         """Where the raw bytes are."""
         return AddressRange(self.address, self.size_bytes)
 
-    def data_offsets(self) -> range:
-        """Return the offsets of the bytes that carry data; the byte after each is its complement."""
-        return range(0, self.size_bytes, 2)
+    def data_offsets(self) -> range | tuple[int, ...]:
+        """Return the offsets of the bytes that carry data."""
+        match self.storage:
+            case Storage.BYTE_COMPLEMENT:
+                return range(0, self.size_bytes, 2)
+            case Storage.HALFWORD:
+                return tuple(o for o in range(self.size_bytes) if o % _HALFWORD_GROUP_BYTES < 2)
 
     def spoiled(self, raw: bytes) -> tuple[int, ...]:
         """Return the offsets of data bytes whose complement does not fit; the chip reads those as 0xFF.
 
-        An erased pair (FF FF) is not spoiled: RM0091 raises no OPTERR for it, and it reads as 0xFF too.
+        An erased pair (FF FF) is not spoiled: RM0091 raises no OPTERR for it, and it reads as 0xFF too. Half-words are not
+        judged.
         """
+        if self.storage is Storage.HALFWORD:
+            return ()
         return tuple(o for o in self.data_offsets() if raw[o] ^ raw[o + 1] != 0xFF and raw[o : o + 2] != b"\xff\xff")
 
     def effective(self, raw: bytes) -> bytes:
-        """Return the bytes with every spoiled pair as the chip takes it (0xFF) and every complement right."""
+        """Return the bytes as the chip takes them, so that two that mean the same are the same.
+
+        Every spoiled byte is 0xFF and every complement right; of half-words all that is no field is as the factory left it.
+        """
         self._check_length(raw)
+        if self.storage is Storage.HALFWORD:
+            taken = bytearray(self.factory)
+            for field in self.fields.values():
+                field.put(taken, field.take(raw))
+            return bytes(taken)
         spoiled = self.spoiled(raw)
         data = {offset: 0xFF if offset in spoiled else raw[offset] for offset in self.data_offsets()}
-        return self._with_complements(data)
+        taken = bytearray(self.size_bytes)
+        for offset, value in data.items():
+            taken[offset], taken[offset + 1] = value, value ^ 0xFF
+        return bytes(taken)
 
     def decode(self, raw: bytes) -> dict[str, FieldValue]:
         """Return every field's value, as the chip takes `raw`."""
         effective = self.effective(raw)
-        return {
-            name: field.name_of((effective[field.byte] & field.mask) >> field.bit)
-            for name, field in self.fields.items()
-        }
+        return {name: field.name_of(field.take(effective)) for name, field in self.fields.items()}
 
     def encode(self, raw: bytes, fields: Mapping[str, FieldValue]) -> bytes:
-        """Return `raw` with the named fields changed and every complement right; bits not named stay as the chip takes them.
+        """Return `raw` with the named fields changed; bits not named stay as the chip takes them.
 
-        A named field that already has the value's meaning keeps its byte: RDP stored as 0xFF stays when level-1 is asked.
+        Every complement is right, where it is the host that writes it. A named field that already has the value's meaning
+        keeps its bits: RDP stored as 0xFF stays when level-1 is asked.
         Raises KeyError for an unknown field, ValueError for a value that it does not take.
         """
-        data = dict(zip(self.data_offsets(), self.effective(raw)[::2], strict=True))
+        changed = bytearray(raw if self.storage is Storage.HALFWORD else self.effective(raw))
         for name, value in fields.items():
             field = self.fields[name]
             number = field.number(value)
-            if field.name_of((data[field.byte] & field.mask) >> field.bit) == value:
-                continue
-            data[field.byte] = data[field.byte] & ~field.mask | number << field.bit
-        return self._with_complements(data)
+            if field.name_of(field.take(changed)) != value:
+                field.put(changed, number)
+        if self.storage is Storage.BYTE_COMPLEMENT:
+            for offset in self.data_offsets():
+                changed[offset + 1] = changed[offset] ^ 0xFF
+        return bytes(changed)
 
     def changes(self, before: bytes, after: bytes) -> tuple[FieldChange, ...]:
         """Return the fields that differ between two raw images, in the layout's order."""
@@ -166,28 +216,22 @@ class OptionLayout:
         values = self.decode(raw)
         return tuple(f for n, f in self.fields.items() if f.keep is not None and values[n] != f.keep)
 
-    def write_protected(self, raw: bytes, flash: AddressRange) -> tuple[AddressRange, ...]:
-        """Return the parts of `flash` that `raw` write-protects, sector by sector."""
+    def write_protected(self, raw: bytes, flash: Flash) -> tuple[AddressRange, ...]:
+        """Return the parts of `flash` that `raw` write-protects, in rising order, one a bit."""
         rule = self.write_protection
         if rule is None:
             return ()
         values = self.decode(raw)
-        sectors: list[AddressRange] = []
-        index = 0
+        parts: list[AddressRange] = []
+        first = 0
         for name in rule.fields:
             number = self.fields[name].number(values[name])
             for bit in range(self.fields[name].width):
-                sector = AddressRange(flash.start + index * rule.sector_size_bytes, rule.sector_size_bytes)
-                if number >> bit & 1 == rule.protected and sector.overlaps(flash):
-                    sectors.append(sector)
-                index += 1
-        return tuple(sectors)
-
-    def _with_complements(self, data: Mapping[int, int]) -> bytes:
-        raw = bytearray(self.size_bytes)
-        for offset, value in data.items():
-            raw[offset], raw[offset + 1] = value, value ^ 0xFF
-        return bytes(raw)
+                last = min(first + rule.pages_a_bit, flash.page_count) - 1
+                if number >> bit & 1 == rule.protected and first <= last:
+                    parts.append(AddressRange.between(flash.page(first).start, flash.page(last).end))
+                first += rule.pages_a_bit
+        return tuple(parts)
 
     def _check_length(self, raw: bytes) -> None:
         if len(raw) != self.size_bytes:

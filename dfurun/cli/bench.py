@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.cli.failures import UsageFailure, sim_state_failure
-from dfurun.cli.options import BoardOptions, Reload, SimClock, SimOperator
+from dfurun.cli.options import BoardOptions, SimClock, SimOperator
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.steps.context import Operator
 from dfurun.steps.step import chip_hint
@@ -125,7 +125,7 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
     wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(DEFAULT_SIM_CHIP)
 
     def new(port: int) -> SimulatedBoard:
-        return SimulatedBoard(wanted, clock, port=(port,), option_reload=(options.sim_reload or Reload.POWER_ON).value)
+        return SimulatedBoard(wanted, clock, port=(port,), option_reload=options.sim_reload)
 
     try:
         faults = [parse_fault(text) for text in options.sim_faults]

@@ -46,8 +46,9 @@ def serve_command(
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen.")] = DEFAULT_SERVER,
     chip: Annotated[str, typer.Option("--chip", help="The new boards' chip.")] = DEFAULT_SIM_CHIP,
     option_reload: Annotated[
-        Reload, typer.Option("--option-reload", help="When the new boards' option bytes come into force.")
-    ] = Reload.POWER_ON,
+        Reload | None,
+        typer.Option("--option-reload", help="When the new boards' option bytes come into force; as the chip has it."),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option("--fault", help="A fault of every board, NAME[:key=value,...]. Repeat it for several."),
@@ -127,13 +128,11 @@ def attach_command(
         time.sleep(ATTACH_INTERVAL_S)
 
 
-def _new_board(port: str, chip: str, option_reload: Reload) -> SimulatedBoard:
+def _new_board(port: str, chip: str, option_reload: Reload | None) -> SimulatedBoard:
     from dfurun.simulator import SimulatedBoard
 
     path = port_called("--new", port)
-    return SimulatedBoard(
-        chip_called(chip), RealClock(), bus=path.bus, port=path.ports, option_reload=option_reload.value
-    )
+    return SimulatedBoard(chip_called(chip), RealClock(), bus=path.bus, port=path.ports, option_reload=option_reload)
 
 
 def _afflict(boards: Sequence[SimulatedBoard], texts: Sequence[str]) -> None:

@@ -31,8 +31,9 @@ def new_command(
     chip: Annotated[str, typer.Option("--chip", help="The board's chip.")] = DEFAULT_SIM_CHIP,
     port: Annotated[str, typer.Option("--port", help="Where the board is plugged in.")] = "1-1",
     option_reload: Annotated[
-        Reload, typer.Option("--option-reload", help="When written option bytes come into force.")
-    ] = Reload.POWER_ON,
+        Reload | None,
+        typer.Option("--option-reload", help="When written option bytes come into force; as the chip has it."),
+    ] = None,
     user_dfu: Annotated[
         bool, typer.Option("--user-dfu", help="Run ST's DFU example from user flash, not the ROM.")
     ] = False,
@@ -50,7 +51,7 @@ def new_command(
         VirtualClock(),
         bus=path.bus,
         port=path.ports,
-        option_reload=option_reload.value,
+        option_reload=option_reload,
         user_dfu=user_dfu,
     )
     try:
@@ -184,14 +185,18 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
 
 
 def _user_fields(layout: OptionLayout, value: FieldValue) -> dict[str, FieldValue]:
-    """Return the fields of the user byte, which is the one that single bits share."""
+    """Return the fields of the user byte, which is the one that several fields share."""
     if not isinstance(value, int) or not 0 <= value <= 0xFF:
         shown = f"0x{value:X}" if isinstance(value, int) else repr(value)
         raise ValueError(f"USER is 0x00 to 0xFF, not {shown}")
-    offsets = {field.byte for field in layout.fields.values() if field.width == 1}
+    first_bytes = [field.byte for field in layout.fields.values()]
+    offsets = {offset for offset in first_bytes if first_bytes.count(offset) > 1}
     if len(offsets) != 1:
         raise ValueError("this chip has no single byte USER: name the fields")
-    return {field.name: (value & field.mask) >> field.bit for field in layout.fields.values() if field.byte in offsets}
+    raw = bytearray(layout.size_bytes)
+    for offset in offsets:
+        raw[offset] = value
+    return {field.name: field.take(raw) for field in layout.fields.values() if field.byte in offsets}
 
 
 def _show(output: Output, board: SimulatedBoard, file: Path) -> None:

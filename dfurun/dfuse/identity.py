@@ -1,6 +1,7 @@
 """Who a board is: what its system memory tells of ROM version, unique id and flash size.
 
-# Ref: AN2606 tables 3 and 226; RM0091 section 33. That a ROM lets all of it be read is to be confirmed on hardware.
+# Ref: AN2606 tables 3 and 226; RM0091 section 33, RM0090 section 39. That a ROM lets all of it be read is to be confirmed on
+# hardware.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dfurun.chips import Chip
-from dfurun.dfuse.session import Session
+from dfurun.dfuse.session import AddressRefused, Session
+from dfurun.image import MemoryImage, Piece
 from dfurun.units import KIBI, AddressRange
 
 UNREADABLE_SIZES = (0x0000, 0xFFFF)
@@ -30,18 +32,26 @@ class BoardIdentity:
 
 
 def read_identity(session: Session, chip: Chip) -> BoardIdentity:
-    """Read who the board is, in one transfer where it fits; raise DfurunError where it cannot be read."""
+    """Read who the board is; what the ROM says it cannot read stays unknown. Raise DfurunError for a link that fails."""
     where = chip.identity
-    start = min(where.bootloader_id_address, where.unique_id.start, where.flash_size_address) & ~0xFFF
-    end = max(where.bootloader_id_address + 1, where.unique_id.end, where.flash_size_address + 2)
-    raw = session.read(AddressRange(start, (end - start + 3) & ~3))
+    memory = MemoryImage.of(piece for extent in where.reads if (piece := _read(session, extent)))
 
-    def take(address: int, size_bytes: int) -> bytes:
-        return raw[address - start : address - start + size_bytes]
+    def take(address: int, size_bytes: int) -> bytes | None:
+        extent = AddressRange(address, size_bytes)
+        return next((piece.data for piece in memory.within(extent) if piece.extent == extent), None)
 
-    size_kib = int.from_bytes(take(where.flash_size_address, 2), "little")
+    size, rom = take(where.flash_size_address, 2), take(where.bootloader_id_address, 1)
+    unique_id = take(where.unique_id.start, where.unique_id.size_bytes)
+    size_kib = 0 if size is None else int.from_bytes(size, "little")
     return BoardIdentity(
         flash_size_bytes=None if size_kib in UNREADABLE_SIZES else size_kib * KIBI,
-        bootloader_id=take(where.bootloader_id_address, 1)[0],
-        unique_id=take(where.unique_id.start, where.unique_id.size_bytes).hex().upper(),
+        bootloader_id=None if rom is None else rom[0],
+        unique_id=None if unique_id is None else unique_id.hex().upper(),
     )
+
+
+def _read(session: Session, extent: AddressRange) -> Piece | None:
+    try:
+        return Piece(extent.start, session.read(extent))
+    except AddressRefused:
+        return None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dfurun.chips import Chip, Duration
@@ -29,10 +30,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """A chip's operations."""
+    """A chip's operations; `erase_page` is by the page's size in bytes."""
 
     set_address: Operation
-    erase_page: Operation
+    erase_page: Mapping[int, Operation]
     mass_erase: Operation
     write_block: Operation
     write_option_bytes: Operation
@@ -44,7 +45,9 @@ class Operations:
         timing = chip.timing
         return cls(
             set_address=Operation.of("Set Address", timing.set_address),
-            erase_page=Operation.of("page erase", timing.page_erase),
+            erase_page={
+                size: Operation.of(f"{chip.flash.unit} erase", erase) for size, erase in timing.page_erase.items()
+            },
             mass_erase=Operation.of("mass erase", timing.mass_erase),
             write_block=Operation.of("write", timing.program_block),
             write_option_bytes=Operation.of("option-byte write", timing.option_bytes),

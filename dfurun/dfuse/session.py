@@ -44,6 +44,10 @@ DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 OnProgress = Callable[[int], None]
 
 
+class AddressRefused(LinkUnreliable):
+    """The ROM says of an address, again and again, that it reaches no memory there (errTARGET)."""
+
+
 class Departure(Enum):
     """What the device did after a command that ends in a reset: left, or answered on."""
 
@@ -121,7 +125,7 @@ class Session:
         """
         with self._explained():
             data = bytearray()
-            block, failures = None, 0
+            block, failures, refusals = None, 0, 0
             while len(data) < extent.size_bytes:
                 at = extent.start + len(data)
                 length = min(self.transfer_size_bytes, extent.size_bytes - len(data))
@@ -134,14 +138,14 @@ class Session:
                     if len(answer) != length:
                         raise Garbled(f"{len(answer)} bytes of {length} at {format_address(at)}")
                 except Transient as error:
-                    self._recover(Request.UPLOAD, error)
+                    refusals += _refuses_address(self._recover(Request.UPLOAD, error))
                     block, failures = None, failures + 1
                     if failures == ATTEMPTS:
-                        raise self._refusal(f"cannot read {format_address(at)}") from None
+                        raise self._refusal(f"cannot read {format_address(at)}", refusals=refusals) from None
                     continue
                 self._state = DfuState.UPLOAD_IDLE
                 data += answer
-                block, failures = block + 1, 0
+                block, failures, refusals = block + 1, 0, 0
                 if on_progress:
                     on_progress(len(data))
             return bytes(data)
@@ -170,9 +174,11 @@ class Session:
 
     def erase_page(self, address: int) -> None:
         """Erase the page that holds `address`. Raise DfurunError."""
+        flash = self._chip.flash
+        size_bytes = flash.page(flash.page_index(address)).size_bytes
         with self._explained():
             self._channel.select_memory(address)
-            self._command(erase_page_payload(address), self._operations.erase_page)
+            self._command(erase_page_payload(address), self._operations.erase_page[size_bytes])
 
     def write(self, address: int, data: bytes, on_progress: OnProgress | None = None) -> None:
         """Program `data`, whose address and length the caller has aligned, into erased flash.
@@ -282,20 +288,21 @@ class Session:
 
     def _command(self, payload: bytes, operation: Operation) -> None:
         """Send a command that may be repeated, until it ends well."""
+        refusals = 0
         for _ in range(ATTEMPTS):
             try:
                 self._ready(DfuState.DNLOAD_IDLE)
                 self._channel.download(COMMAND_BLOCK, payload)
                 ending = self._waiter.finish(operation)
             except (*Transient, RomError) as error:
-                self._recover(Request.DNLOAD, error)
+                refusals += _refuses_address(self._recover(Request.DNLOAD, error))
                 continue
             self._state = DfuState.DNLOAD_IDLE
             if ending is not Ending.DOUBTFUL:
                 return
             self._channel.to_idle()
             self._state = DfuState.IDLE
-        raise self._refusal(f"{operation.name} does not succeed")
+        raise self._refusal(f"{operation.name} does not succeed", refusals=refusals)
 
     def _store_and_depart(self, block: int, payload: bytes, operation: Operation, address: int | None) -> Departure:
         for _ in range(ATTEMPTS):
@@ -343,8 +350,11 @@ class Session:
             self._channel.abort()
         self._state = DfuState.IDLE
 
-    def _recover(self, request: Request, error: LinkError | RomError) -> None:
-        """Note what went wrong and return to dfuIDLE; what was stored is discarded, never executed."""
+    def _recover(self, request: Request, error: LinkError | RomError) -> StatusReport | None:
+        """Note what went wrong and return to dfuIDLE; what was stored is discarded, never executed.
+
+        Returns the error that the ROM was in, if it was in one.
+        """
         if isinstance(error, RomError):
             self._channel.anomalies.note(f"{request.name} ended in {error.report}")
         else:
@@ -354,6 +364,7 @@ class Session:
         if found:
             self._channel.anomalies.note(f"{request.name} left {found}")
         self._state = DfuState.IDLE
+        return error.report if isinstance(error, RomError) else found
 
     def _ended(self, ending: Ending, at: AddressRange, block: int) -> int | None:
         """Return the next block number, or None where the stream must start again at an address."""
@@ -366,7 +377,7 @@ class Session:
         self._state = DfuState.IDLE
         return None
 
-    def _refusal(self, what: str, report: StatusReport | None = None) -> DfurunError:
+    def _refusal(self, what: str, report: StatusReport | None = None, *, refusals: int = 0) -> DfurunError:
         """Return what a persistent failure means: a proven protection, a refusal by the ROM, or an unreliable link."""
         if report and report.status is not DfuStatus.ERR_VENDOR:
             return StepFailed(
@@ -384,7 +395,12 @@ class Session:
                 hint="an `unprotect` step opens it, and erases all of its flash",
                 evidence=verdict.evidence,
             )
-        return self._channel.unreliable(what)
+        failure = self._channel.unreliable(what)
+        if refusals < ATTEMPTS:
+            return failure
+        return AddressRefused(
+            failure.code, failure.message, consequence=failure.consequence, hint=failure.hint, evidence=failure.evidence
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -405,3 +421,7 @@ class Session:
             ) from None
         except LinkError as error:
             raise self._channel.unreliable(f"{error.label} again and again") from None
+
+
+def _refuses_address(report: StatusReport | None) -> bool:
+    return report is not None and report.status is DfuStatus.ERR_TARGET

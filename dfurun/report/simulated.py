@@ -37,7 +37,7 @@ def simulated_object(board: SimulatedBoard) -> dict[str, Any]:
 def print_simulated(console: Console, board: SimulatedBoard) -> None:
     """Print a simulated board."""
     told = simulated_object(board)
-    pages = board.chip.flash.page_count
+    pages, unit = board.chip.flash.page_count, board.chip.flash.unit
 
     def line(label: str, text: str) -> None:
         console.print(label.ljust(LABEL_WIDTH) + text, soft_wrap=True)
@@ -47,21 +47,19 @@ def print_simulated(console: Console, board: SimulatedBoard) -> None:
     line("running", told["running"] + (", in DFU mode on the bus" if told["on_the_bus"] else ""))
     line("protection", f"RDP level {told['protection_level']} in force")
     used = pages - told["blank_pages"]
-    line("flash", f"{used} of {pages} pages hold something, sha256 {told['flash_sha256'][:16]}...")
-    line("wear", f"{told['erases']} page erases, at most {told['most_erases_of_a_page']} of one page")
+    line("flash", f"{used} of {board.chip.flash.count(pages)} hold something, sha256 {told['flash_sha256'][:16]}...")
+    line("wear", f"{told['erases']} {unit} erases, at most {told['most_erases_of_a_page']} of one {unit}")
     line("transfers", str(sum(told["transfers"].values())))
     options = board.option_bytes
-    if board.chip.option_bytes.effective(options.stored) != options.in_force:  # complements and all, as it will load
+    layout = board.chip.option_bytes
+    if layout.effective(options.stored) != layout.effective(options.in_force):
         line("in force", format_hex(options.in_force, group=2) + " until the next power-on")
     line("option bytes", format_hex(options.stored, group=2))
-    layout = board.chip.option_bytes
     for change in layout.changes(layout.factory, options.stored):
         field = change.field
         line("", f"{field.name} is {field.show(change.after)}, from the factory {field.show(change.before)}")
 
 
 def _blank_pages(board: SimulatedBoard) -> list[int]:
-    layout, contents = board.chip.flash, bytes(board.flash.contents)
-    blank = bytes([layout.erased]) * layout.page_size_bytes
-    size = layout.page_size_bytes
-    return [page for page in range(layout.page_count) if contents[page * size : (page + 1) * size] == blank]
+    flash = board.flash
+    return [page for page in range(flash.layout.page_count) if flash.page_bytes(page) == flash.layout.blank(page)]

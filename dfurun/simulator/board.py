@@ -10,11 +10,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution
+from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, InForce
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import DfuStatus
 from dfurun.simulator import wire
 from dfurun.simulator.commands import BlockAddressing, Download, RomModel
+from dfurun.simulator.descriptors import serial_number
 from dfurun.simulator.device import UsbDevice
 from dfurun.simulator.fault import Fault, HostRefusal, Moment
 from dfurun.simulator.flash import FlashMemory
@@ -31,6 +32,8 @@ DEFAULT_TRACE_LENGTH = 4096
 _MAXIMUM_USB_ADDRESS = 127
 _CLOCK_RESOLUTION_S = 1e-9  # sums of floating-point seconds are not exact
 _FOR_EVER = float("inf")
+_WORD_BYTES = 4
+_RELOAD = {InForce.POWER_ON: OptionReload.POWER_ON, InForce.RESET: OptionReload.RESET}
 
 
 Wait = Callable[[float], bool]
@@ -56,7 +59,7 @@ class SimulatedBoard:
         boot0: int | None = None,
         flash: bytes = b"",
         option_bytes: bytes | None = None,
-        option_reload: OptionReload | str = OptionReload.POWER_ON,
+        option_reload: OptionReload | str | None = None,
         addressing: BlockAddressing = BlockAddressing.FIXED,
         execution: Execution | None = None,
         early_poll: EarlyPoll | None = None,
@@ -69,24 +72,25 @@ class SimulatedBoard:
         self.clock = clock
         self.bus = bus
         self.port = port
-        self.option_reload = OptionReload(option_reload)
+        self.option_reload = OptionReload(option_reload or _RELOAD[chip.option_bytes.in_force_at])
         self.faults = list(faults)
         self.user_dfu = user_dfu
         self.memory = Memory(chip, unique_id)
         self.memory.flash.replace(flash or (user_dfu_image(chip) if user_dfu else b""))
         if option_bytes is not None:
             self.memory.option_bytes.replace(option_bytes)
-            self.memory.option_bytes.load()
         self.transfers: Counter[str] = Counter()
         self.trace: deque[TraceEntry] = deque(maxlen=trace_length)
         self.on_change: Callable[[], None] = _nothing
         self.new_address: Callable[[], int] = self._next_own_address
         self.situation = Situation(boot0=boot0 if boot0 is not None else int(not user_dfu))
+        self._load_option_bytes()
         self.model = RomModel(
             commands=chip.rom.commands,
             mass_erase=chip.rom.mass_erase,
             execution=execution or chip.rom.execution,
             early_poll=early_poll or chip.rom.early_poll,
+            first_state=chip.rom.first_state,
             transfer_size_bytes=chip.usb.transfer_size_bytes,
             addressing=addressing,
             tolerates_stray_requests=tolerates_stray_requests,
@@ -254,7 +258,7 @@ class SimulatedBoard:
 
     def power_on(self) -> None:
         """Give power: the option bytes are loaded and decide with BOOT0 what starts."""
-        self.memory.option_bytes.load()
+        self._load_option_bytes()
         self._boot(connects_at_s=self.clock.now() + self.chip.usb.connect_minimum_s)
         self.on_change()
 
@@ -281,7 +285,7 @@ class SimulatedBoard:
         """Store these option bytes and load them; the board is then as if it had been switched on with them a while ago."""
         self.settle()
         self.memory.option_bytes.replace(raw)
-        self.memory.option_bytes.load()
+        self._load_option_bytes()
         if self.situation.running is not Running.OFF:
             self._boot(connects_at_s=self.clock.now())
         self.on_change()
@@ -291,10 +295,7 @@ class SimulatedBoard:
         codes = {0: 0xAA, 1: 0xBB, 2: 0xCC}
         if level not in codes:
             raise ValueError(f"read protection has the levels 0, 1 and 2, not {level}")
-        offset = self.chip.option_bytes.fields["RDP"].byte
-        raw = bytearray(self.option_bytes.stored)
-        raw[offset : offset + 2] = codes[level], codes[level] ^ 0xFF
-        self.replace_option_bytes(bytes(raw))
+        self.replace_option_bytes(self.option_bytes.with_rdp(codes[level]))
 
     def settle(self) -> None:
         """Let everything happen whose time has passed."""
@@ -306,7 +307,7 @@ class SimulatedBoard:
     def system_reset(self, at_s: float) -> None:
         """Reset the chip: what starts is decided anew, on option bytes that are loaded only where the model says so."""
         if self.option_reload is OptionReload.RESET:
-            self.memory.option_bytes.load()
+            self._load_option_bytes()
         away = any(fault.stays_away() for fault in self.faults)
         self._boot(connects_at_s=None if away else at_s + self.chip.usb.connect_minimum_s)
 
@@ -363,10 +364,17 @@ class SimulatedBoard:
 
     # Starting -----------------------------------------------------------------------------------------------------------
 
+    def _load_option_bytes(self) -> None:
+        """Load them, and with them the empty check's flag: the first word of main flash is erased (RM0091 section 2.5)."""
+        self.memory.option_bytes.load()
+        flash = self.memory.flash
+        erased = bytes([flash.layout.erased]) * _WORD_BYTES
+        self.situation.flash_empty = flash.read(flash.layout.extent.start, _WORD_BYTES) == erased
+
     def _boot(self, *, connects_at_s: float | None) -> None:
         self._stop()
         options = self.memory.option_bytes
-        target = self.chip.starts(options.fields, boot0=self.situation.boot0)
+        target = self.chip.starts(options.fields, boot0=self.situation.boot0, flash_empty=self.situation.flash_empty)
         if (
             options.protection_level == 2
         ):  # RM0365 section 4.3.1, the same text: boot from RAM and system memory are disabled
@@ -415,7 +423,9 @@ class SimulatedBoard:
         elif self.situation.running is not Running.BOOTLOADER:
             return
         self._bootloader = Bootloader(_afflicted(model, self.faults), self.memory, self.clock, self)
-        self._device = UsbDevice(usb, self._bootloader.control)
+        self._device = UsbDevice(
+            replace(usb, serial=usb.serial or serial_number(self.memory.unique_id)), self._bootloader.control
+        )
 
     def resume(self, situation: Situation, registers: Registers | None, *, configuration: int, alternate: int) -> None:
         """Go on from a saved situation, in the middle of whatever the bootloader was doing."""
@@ -443,7 +453,8 @@ class SimulatedBoard:
 
     def _stack_pointer_is_in_ram(self, address: int) -> bool:
         pointer = int.from_bytes(self.memory.read(address, 4), "little")
-        return self.chip.ram.start < pointer <= self.chip.ram.end
+        memories = (self.chip.ram, *([self.chip.ccm] if self.chip.ccm else []))
+        return any(memory.start < pointer <= memory.end for memory in memories)
 
 
 def _nothing() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dfurun.chips import EarlyPoll, Execution
+from dfurun.chips import EarlyPoll, Execution, FirstState
 from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuStatus
 from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Action, Operation
@@ -45,6 +45,7 @@ class RomModel:
     mass_erase: bool
     execution: Execution
     early_poll: EarlyPoll
+    first_state: FirstState
     transfer_size_bytes: int
     regions: frozenset[Region] = frozenset(Region)
     addressing: BlockAddressing = BlockAddressing.FIXED
@@ -102,9 +103,10 @@ def _set_address(address: int, *, model: RomModel, memory: Memory) -> Operation:
 
 
 def _erase_page(address: int, *, memory: Memory) -> Operation:
-    duration = memory.chip.timing.page_erase
+    timing, flash = memory.chip.timing, memory.chip.flash
     if memory.region_of(address) is not Region.MAIN_FLASH:
-        return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_TARGET)
+        return Operation(Action.REFUSE, timing.shortest_erase.reported_s, outcome=DfuStatus.ERR_TARGET)
+    duration = timing.page_erase[flash.page(flash.page_index(address)).size_bytes]
     if memory.option_bytes.protection_level:
         return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_VENDOR)
     return Operation(Action.ERASE_PAGE, duration.reported_s, duration.typical_s, address)
@@ -126,8 +128,11 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
         return Operation(Action.WRITE_OPTION_BYTES, duration.reported_s, duration.typical_s, address, data)
     if region is Region.RAM:  # no flash operation: no time (inference)
         return Operation(Action.WRITE_RAM, 0.0, 0.0, address, data)
+    if region is Region.DEVICE_FEATURE:  # no flash operation; that it changes the programming width is left out
+        return Operation(Action.WRITE_DEVICE_FEATURE, 0.0, 0.0, address, data)
     duration_s = len(data) // memory.chip.flash.program_unit_bytes * timing.program_unit.typical_s
-    return Operation(Action.PROGRAM, timing.program_block.reported_s, duration_s, address, data)
+    action = Action.WRITE_OTP if region is Region.OTP else Action.PROGRAM
+    return Operation(action, timing.program_block.reported_s, duration_s, address, data)
 
 
 def misaligned(download: Download, *, model: RomModel, memory: Memory, pointer: int) -> bool:

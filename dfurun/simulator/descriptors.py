@@ -87,11 +87,21 @@ def functional_descriptor(usb: UsbIdentity) -> bytes:
     ).pack()
 
 
+def serial_number(unique_id: bytes) -> str:
+    """Return the serial number that a ROM, or ST's DFU example, makes of a unique id.
+
+    # Ref: libopencm3#760, the F2/F4 ROM's code and two pairs of unique id and serial number: word 0 + word 2, then the upper
+    # half of word 1.
+    """
+    words = [int.from_bytes(unique_id[i : i + 4], "little") for i in (0, 4, 8)]
+    return f"{words[0] + words[2] & 0xFFFF_FFFF:08X}{words[1] >> 16:04X}"
+
+
 def string_descriptor(usb: UsbIdentity, index: int) -> bytes | None:
     """Return the string descriptor of this index, 0 being the list of languages; None where there is none."""
     if index == 0:
         return struct.pack("<BBH", 4, DescriptorType.STRING, LANGUAGE_US_ENGLISH)
-    strings = (usb.manufacturer, usb.product, usb.serial, *usb.alternates)
+    strings = (usb.manufacturer, usb.product, usb.serial or "", *usb.alternates)
     if index > len(strings):
         return None
     text = strings[index - 1].encode("utf-16-le")[: _MAXIMUM_STRING_BYTES - 2]

@@ -81,9 +81,9 @@ class FlashMemory:
     def interrupt_erase(self, index: int) -> None:
         """Leave a page as a power cut during its erase does: neither old nor erased, the same on every run of the model."""
         noise = random.Random(f"page {index}, erase {self.erase_counts[index]}")
-        self._fill(index, noise.randbytes(self.layout.page_size_bytes))
+        self._fill(index, noise.randbytes(self.layout.page(index).size_bytes))
 
     def _fill(self, index: int, contents: bytes) -> None:
-        offset = index * self.layout.page_size_bytes
+        offset = self.layout.page(index).start - self.layout.extent.start
         self._cells[offset : offset + len(contents)] = contents
         self.erase_counts[index] += 1

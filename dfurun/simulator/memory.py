@@ -21,6 +21,8 @@ class Region(StrEnum):
     RAM = "ram"
     SYSTEM_MEMORY = "system-memory"
     OPTION_BYTES = "option-bytes"
+    OTP = "otp"
+    DEVICE_FEATURE = "device-feature"
 
 
 class Memory:
@@ -34,7 +36,10 @@ class Memory:
         self.flash = FlashMemory(chip.flash)
         self.option_bytes = OptionBytes(chip.option_bytes)
         self.ram = bytearray(chip.ram.size_bytes)
+        self.otp = bytearray(b"\xff" * (chip.otp.extent.size_bytes if chip.otp else 0))
+        self.device_feature = bytes(chip.device_feature.size_bytes if chip.device_feature else 0)
         self._system_memory = _system_memory(chip, unique_id)
+        self._behind_otp = _behind_otp(chip, unique_id)
 
     def extent(self, region: Region) -> AddressRange | None:
         """Return where the bootloader reaches this kind of memory, or None where it has none."""
@@ -47,6 +52,10 @@ class Memory:
                 return self.chip.system_memory
             case Region.OPTION_BYTES:
                 return self.chip.option_bytes.extent
+            case Region.OTP:
+                return self.chip.otp.extent if self.chip.otp else None
+            case Region.DEVICE_FEATURE:
+                return self.chip.device_feature
 
     def region_of(self, address: int) -> Region | None:
         """Return which memory the bootloader finds at `address`, or None."""
@@ -58,12 +67,17 @@ class Memory:
         return None
 
     def read(self, address: int, length: int) -> bytes:
-        """Return at most `length` bytes from `address`, as far as its region goes; nothing outside every region."""
+        """Return at most `length` bytes from `address`, as far as its region goes; nothing outside every region.
+
+        What lies behind the OTP area, the unique id and the flash size of an F4, is read in a block that begins in it
+        (stm32loader reads the id so; that no block may begin behind it is an inference).
+        """
         region = self.region_of(address)
         extent = self.extent(region) if region else None
         if region is None or extent is None:
             return b""
-        length = min(length, extent.end - address)
+        if region is not Region.OTP:
+            length = min(length, extent.end - address)
         match region:
             case Region.MAIN_FLASH:
                 return self.flash.read(address, length)
@@ -76,11 +90,23 @@ class Memory:
             case Region.OPTION_BYTES:
                 offset = address - extent.start
                 return self.option_bytes.stored[offset : offset + length]
+            case Region.OTP:
+                offset = address - extent.start
+                return (bytes(self.otp) + self._behind_otp)[offset : offset + length]
+            case Region.DEVICE_FEATURE:
+                offset = address - extent.start
+                return self.device_feature[offset : offset + length]
 
     def write_ram(self, address: int, data: bytes) -> None:
         """Write RAM; the caller has made sure that the range lies inside."""
         offset = address - self.chip.ram.start
         self.ram[offset : offset + len(data)] = data
+
+    def write_otp(self, address: int, data: bytes) -> None:
+        """Program OTP: bits go from 1 to 0 and never back (RM0090 section 3.7). The lock bytes are kept and lock nothing."""
+        offset = address - (self.chip.otp.extent.start if self.chip.otp else 0)
+        for index, value in enumerate(data, offset):
+            self.otp[index] &= value
 
     def clear_ram(self) -> None:
         """Set all RAM to zero. A real RAM powers up with noise; zeros keep a saved board small."""
@@ -92,12 +118,29 @@ def _system_memory(chip: Chip, unique_id: bytes) -> bytes:
     extent, identity = chip.system_memory, chip.identity
     contents = bytearray(random.Random(chip.name).randbytes(extent.size_bytes))
 
-    def put(address: int, data: bytes) -> None:
-        if extent.contains(AddressRange(address, len(data))):
-            contents[address - extent.start : address - extent.start + len(data)] = data
-
-    put(extent.start, chip.ram.end.to_bytes(4, "little") + (extent.start | 1).to_bytes(4, "little"))
-    put(identity.bootloader_id_address, bytes([min(identity.bootloader_versions)]))
-    put(identity.unique_id.start, unique_id)
-    put(identity.flash_size_address, (chip.flash.extent.size_bytes // KIBI).to_bytes(2, "little"))
+    _put(contents, extent, extent.start, chip.ram.end.to_bytes(4, "little") + (extent.start | 1).to_bytes(4, "little"))
+    _put(contents, extent, identity.bootloader_id_address, bytes([max(identity.bootloader_versions)]))
+    _put_identity(contents, extent, chip, unique_id)
     return bytes(contents)
+
+
+def _behind_otp(chip: Chip, unique_id: bytes) -> bytes:
+    """Return what can be read behind the OTP area, in a block that begins in it."""
+    if chip.otp is None:
+        return b""
+    extent = AddressRange(chip.otp.extent.end, chip.otp.readable_end - chip.otp.extent.end)
+    contents = bytearray(b"\xff" * extent.size_bytes)
+    _put_identity(contents, extent, chip, unique_id)
+    return bytes(contents)
+
+
+def _put_identity(contents: bytearray, extent: AddressRange, chip: Chip, unique_id: bytes) -> None:
+    size_kib = chip.flash.extent.size_bytes // KIBI
+    _put(contents, extent, chip.identity.unique_id.start, unique_id)
+    _put(contents, extent, chip.identity.flash_size_address, size_kib.to_bytes(2, "little"))
+
+
+def _put(contents: bytearray, extent: AddressRange, address: int, data: bytes) -> None:
+    """Put `data` at `address` into the contents of `extent`, if it lies there."""
+    if extent.contains(AddressRange(address, len(data))):
+        contents[address - extent.start : address - extent.start + len(data)] = data

@@ -17,6 +17,8 @@ class Action(StrEnum):
 
     SET_ADDRESS = "set-address"
     WRITE_RAM = "write-ram"
+    WRITE_OTP = "write-otp"
+    WRITE_DEVICE_FEATURE = "write-device-feature"
     PROGRAM = "program"
     ERASE_PAGE = "erase-page"
     ERASE_ALL = "erase-all"
@@ -50,10 +52,14 @@ class Operation:
 
 def finish(operation: Operation, memory: Memory) -> None:
     """Do to the memories what the operation does when it runs to its end."""
-    protected = memory.option_bytes.write_protected(memory.chip.flash.extent)
+    protected = memory.option_bytes.write_protected(memory.chip.flash)
     match operation.action:
         case Action.WRITE_RAM:
             memory.write_ram(operation.address, operation.data)
+        case Action.WRITE_OTP:
+            memory.write_otp(operation.address, operation.data)
+        case Action.WRITE_DEVICE_FEATURE:
+            memory.device_feature = operation.data
         case Action.PROGRAM:
             memory.flash.program(operation.address, operation.data, protected=protected)
         case Action.ERASE_PAGE:
@@ -91,7 +97,7 @@ def cut(operation: Operation, memory: Memory, *, elapsed_s: float) -> None:
     before they are programmed, so that in between the chip is at read protection level 1.
     """
     chip = memory.chip
-    protected = memory.option_bytes.write_protected(chip.flash.extent)
+    protected = memory.option_bytes.write_protected(chip.flash)
     match operation.action:
         case Action.PROGRAM:
             units = int(elapsed_s / chip.timing.program_unit.typical_s)
@@ -105,16 +111,18 @@ def cut(operation: Operation, memory: Memory, *, elapsed_s: float) -> None:
             if not protected:
                 _interrupt_erase_of_all(memory)
         case Action.WRITE_OPTION_BYTES:
-            programming_s = max(0.0, elapsed_s - chip.timing.page_erase.typical_s)
+            programming_s = max(0.0, elapsed_s - chip.timing.shortest_erase.typical_s)
             pairs = int(programming_s / chip.timing.program_unit.typical_s)
             memory.option_bytes.erase()
             memory.option_bytes.program(operation.data[: 2 * pairs])
         case Action.READ_UNPROTECT:
             # The order (option bytes erased, flash erased, option bytes programmed) is an inference: to confirm.
-            if memory.option_bytes.protection_level != 0 and elapsed_s >= chip.timing.page_erase.typical_s:
+            if memory.option_bytes.protection_level != 0 and elapsed_s >= chip.timing.shortest_erase.typical_s:
                 _interrupt_erase_of_all(memory)
             memory.option_bytes.erase()
-        case Action.SET_ADDRESS | Action.WRITE_RAM | Action.REFUSE:
+        case Action.WRITE_OTP:
+            memory.write_otp(operation.address, operation.data[: int(elapsed_s / chip.timing.program_unit.typical_s)])
+        case Action.SET_ADDRESS | Action.WRITE_RAM | Action.WRITE_DEVICE_FEATURE | Action.REFUSE:
             pass
 
 

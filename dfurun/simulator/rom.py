@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dfurun.chips import EarlyPoll, Execution
+from dfurun.chips import EarlyPoll, Execution, FirstState
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import (
     COMMAND_BLOCK,
@@ -89,7 +89,7 @@ class Bootloader:
         registers: Registers | None = None,
     ) -> None:
         self.model = model
-        self.registers = registers or Registers(pointer=memory.chip.flash.extent.start)
+        self.registers = registers or _as_met(model, memory)
         self._memory = memory
         self._clock = clock
         self._surroundings = surroundings
@@ -239,7 +239,7 @@ class Bootloader:
         registers.programming_failed |= misaligned(
             download, model=self.model, memory=self._memory, pointer=registers.pointer
         )
-        if registers.programming_failed and operation.action is Action.PROGRAM:
+        if registers.programming_failed and operation.action in (Action.PROGRAM, Action.WRITE_OTP):
             forced = forced or DfuStatus.ERR_TARGET
         reported_s = self._surroundings.reported_s(operation)
         if forced is not None:
@@ -294,3 +294,11 @@ class Bootloader:
             self.settle()
         if not self._running:
             raise Gone
+
+
+def _as_met(model: RomModel, memory: Memory) -> Registers:
+    """Return the registers of a bootloader that has just started."""
+    registers = Registers(pointer=memory.chip.flash.extent.start)
+    if model.first_state is FirstState.ERROR:
+        registers.state, registers.status = DfuState.ERROR, DfuStatus.ERR_FIRMWARE
+    return registers

@@ -32,7 +32,8 @@ class Situation:
     """Where the board stands: pin, core and bus.
 
     `connects_at_s` is when the device is on the bus, None where it will not come before a power cycle. `connections` counts
-    its appearances: a handle belongs to one of them.
+    its appearances: a handle belongs to one of them. `flash_empty` is the empty check's flag, taken when the option bytes are
+    loaded.
     """
 
     boot0: int
@@ -40,3 +41,4 @@ class Situation:
     usb_address: int = 0
     connections: int = 0
     connects_at_s: float | None = None
+    flash_empty: bool = False

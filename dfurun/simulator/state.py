@@ -30,6 +30,8 @@ VERSION = 1
 
 _REGION_OF_ACTION = {
     Action.WRITE_RAM: Region.RAM,
+    Action.WRITE_OTP: Region.OTP,
+    Action.WRITE_DEVICE_FEATURE: Region.DEVICE_FEATURE,
     Action.PROGRAM: Region.MAIN_FLASH,
     Action.ERASE_PAGE: Region.MAIN_FLASH,
 }
@@ -105,6 +107,7 @@ class StateFile:
             "tolerates_stray_requests": board.model.tolerates_stray_requests,
             "boot0": situation.boot0,
             "running": situation.running,
+            "flash_empty": situation.flash_empty,
             "usb": {
                 "address": situation.usb_address,
                 "connections": situation.connections,
@@ -122,17 +125,18 @@ class StateFile:
             "programmed_units": memory.flash.programmed_units,
             "erase_counts": {str(i): count for i, count in enumerate(memory.flash.erase_counts) if count},
             "ram": memory.ram.rstrip(b"\0").hex(),
+            **({"otp": memory.otp.hex()} if memory.otp else {}),
+            **({"device_feature": memory.device_feature.hex()} if memory.device_feature else {}),
             "flash": self._flash_document(board),
         }
 
     def _flash_document(self, board: SimulatedBoard) -> dict[str, str]:
         """Return the pages that are not erased, in hex, which is kept for as long as a page does not change."""
         flash = board.memory.flash
-        blank = bytes([flash.layout.erased]) * flash.layout.page_size_bytes
         pages: dict[str, str] = {}
         for index in range(flash.layout.page_count):
             contents = flash.page_bytes(index)
-            if contents == blank:
+            if contents == flash.layout.blank(index):
                 continue
             known = self._pages.get(index)
             if known is None or known[0] != contents:
@@ -318,7 +322,7 @@ def _port(document: _Part) -> tuple[int, ...]:
 
 def _restore_memory(board: SimulatedBoard, document: _Part) -> None:
     memory, layout = board.memory, board.chip.flash
-    size, options = layout.page_size_bytes, document.part("option_bytes")
+    options = document.part("option_bytes")
     length = board.chip.option_bytes.size_bytes
     memory.option_bytes.restore(
         stored=options.exactly("stored", length),
@@ -327,8 +331,9 @@ def _restore_memory(board: SimulatedBoard, document: _Part) -> None:
     )
     contents, pages = bytearray([layout.erased]) * layout.extent.size_bytes, document.part("flash")
     for key in pages.names():
-        index = _page_index(pages, key, layout.page_count)
-        contents[index * size : (index + 1) * size] = pages.exactly(key, size)
+        page = layout.page(_page_index(pages, key, layout.page_count))
+        start = page.start - layout.extent.start
+        contents[start : start + page.size_bytes] = pages.exactly(key, page.size_bytes)
     memory.flash.replace(bytes(contents))
     memory.flash.programmed_units = document.integer("programmed_units")
     counts = document.part("erase_counts")
@@ -336,6 +341,10 @@ def _restore_memory(board: SimulatedBoard, document: _Part) -> None:
         memory.flash.erase_counts[_page_index(counts, key, layout.page_count)] = counts.integer(key)
     ram = document.raw("ram", maximum=len(memory.ram))
     memory.ram[:] = ram.ljust(len(memory.ram), b"\0")
+    if document.has("otp"):
+        memory.otp[:] = document.exactly("otp", len(memory.otp))
+    if document.has("device_feature"):
+        memory.device_feature = document.exactly("device_feature", len(memory.device_feature))
 
 
 def _page_index(part: _Part, key: str, page_count: int) -> int:
@@ -349,6 +358,7 @@ def _situation(document: _Part, usb: _Part, now_s: float) -> Situation:
     return Situation(
         boot0=document.integer("boot0", maximum=1),
         running=document.choice("running", Running),
+        flash_empty=document.flag("flash_empty") if document.has("flash_empty") else False,
         usb_address=usb.integer("address", maximum=127),
         connections=usb.integer("connections"),
         connects_at_s=connects,

@@ -9,9 +9,12 @@ from dataclasses import replace
 
 from dfurun.chips import Chip, UsbIdentity
 from dfurun.dfuse.protocol import Command
+from dfurun.simulator.descriptors import serial_number
+from dfurun.units import KIBI
 
 USER_DFU_COMMANDS = (Command.GET_COMMANDS, Command.SET_ADDRESS, Command.ERASE)
 _TRANSFER_SIZE_BYTES = 1024
+_READ_ONLY_PAGES = 6
 
 
 def user_dfu_image(chip: Chip) -> bytes:
@@ -22,21 +25,25 @@ def user_dfu_image(chip: Chip) -> bytes:
 def user_dfu_identity(chip: Chip, unique_id: bytes) -> UsbIdentity:
     """Return how ST's DFU example presents itself: bcdDevice 0x0200, its own pages read-only, a serial from the unique id.
 
-    # Ref: STM32Cube's DFU examples, usbd_desc.c: "DFU in FS Mode"; the serial number is UID word 0 + word 2, then the upper
-    # half of word 1 (the formula checked against two pairs of unique id and serial number in libopencm3#760).
+    # Ref: STM32Cube's DFU examples, usbd_desc.c: "DFU in FS Mode".
     """
-    read_only = 6
-    pages, size_kib = chip.flash.page_count, chip.flash.page_size_bytes // 1024
-    layout = (
-        f"@Internal Flash  /0x{chip.flash.extent.start:08X}"
-        f"/{read_only:02}*{size_kib:03}Ka,{pages - read_only:02}*{size_kib:03}Kg"
-    )
-    words = [int.from_bytes(unique_id[i : i + 4], "little") for i in (0, 4, 8)]
+    first, *others = chip.flash.runs
+    read_only = min(_READ_ONLY_PAGES, first.count - 1)
+    parts = [
+        _segment(read_only, first.page_size_bytes, "a"),
+        _segment(first.count - read_only, first.page_size_bytes, "g"),
+    ]
+    parts += [_segment(run.count, run.page_size_bytes, "g") for run in others]
+    layout = f"@Internal Flash  /0x{chip.flash.extent.start:08X}/{','.join(parts)}"
     return replace(
         chip.usb,
         release=0x0200,
         product="DFU in FS Mode",
-        serial=f"{words[0] + words[2] & 0xFFFF_FFFF:08X}{words[1] >> 16:04X}",
+        serial=serial_number(unique_id),
         transfer_size_bytes=_TRANSFER_SIZE_BYTES,
         alternates=(layout,),
     )
+
+
+def _segment(count: int, size_bytes: int, access: str) -> str:
+    return f"{count:02}*{size_bytes // KIBI:03}K{access}"

@@ -171,7 +171,8 @@ class Context:
     def option_bytes_written(self, raw: bytes) -> bytes:
         """Read back after `raw` was written and the board was reset; return what is stored now."""
         before = self.option_forecast()
-        self._option_bytes = before.written(self.session.read_stable(self.chip.option_bytes.extent))
+        layout = self.chip.option_bytes
+        self._option_bytes = before.written(self.session.read_stable(layout.extent), layout)
         return self._option_bytes.stored
 
     @property
@@ -197,7 +198,7 @@ class Context:
                 )
         if forecast is None:
             return
-        for sector in forecast.write_protected(self.chip.option_bytes, self.chip.flash.extent):
+        for sector in forecast.write_protected(self.chip.option_bytes, self.chip.flash):
             if any(extent.overlaps(sector) for extent in extents):
                 raise Refused(
                     Code.WRITE_PROTECTED,

@@ -14,7 +14,7 @@ from dfurun.steps.event import Outcome
 from dfurun.steps.flashing import blank_pages, erase_pages, pages_of
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
-from dfurun.units import parse_pages, parse_range
+from dfurun.units import AddressRange, format_range, parse_pages, parse_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,21 @@ class Erase(Step):
                 case "pages":
                     pages = list(parse_pages(body["pages"]))
                     if pages[-1] >= flash.page_count:
-                        scope.report(Code.OUTSIDE_FLASH, f"the flash has pages 0 to {flash.page_count - 1}", path)
+                        scope.report(
+                            Code.OUTSIDE_FLASH, f"the flash has {flash.unit}s 0 to {flash.page_count - 1}", path
+                        )
                         return None
                 case _:
                     extent = parse_range(body["range"])
                     if not flash.extent.contains(extent):
                         scope.report(Code.OUTSIDE_FLASH, f"{extent} is outside the flash, {flash.extent}", path)
                         return None
-                    if extent.start % flash.page_size_bytes or extent.size_bytes % flash.page_size_bytes:
-                        hint = f"start and size are multiples of {flash.page_size_bytes}"
-                        scope.report(Code.MISALIGNED, "a part of a page cannot be erased", path, hint=hint)
-                        return None
                     pages = list(flash.pages_of(extent))
+                    whole = AddressRange.between(flash.page(pages[0]).start, flash.page(pages[-1]).end)
+                    if whole != extent:
+                        message = f"a part of a {flash.unit} cannot be erased"
+                        scope.report(Code.MISALIGNED, message, path, hint=f"whole {flash.unit}s: {format_range(whole)}")
+                        return None
         except ValueError as error:
             scope.report(Code.BAD_VALUE, str(error), path)
             return None
@@ -93,12 +96,9 @@ class Erase(Step):
         pages = list(self.pages)
         if self.only_needed:
             pages = [page for page, blank in blank_pages(context, pages).items() if not blank]
+        count = context.chip.flash.count
         if not pages:
-            return Result(Outcome.OK, f"{_count(len(self.pages))} blank already")
-        context.begin_destruction("erase", f"erase {_count(len(pages))}", pages=pages)
+            return Result(Outcome.OK, f"{count(len(self.pages))} blank already")
+        context.begin_destruction("erase", f"erase {count(len(pages))}", pages=pages)
         erase_pages(context, pages)
-        return Result(Outcome.CHANGED, f"{_count(len(pages))} erased")
-
-
-def _count(pages: int) -> str:
-    return f"{pages} page{'' if pages == 1 else 's'}"
+        return Result(Outcome.CHANGED, f"{count(len(pages))} erased")

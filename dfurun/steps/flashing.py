@@ -74,12 +74,12 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None
     others = sorted(set(pages) - {vectors})
     contents = {page: _wanted(context, memory, page) for page in [vectors, *others]}
     erase_pages(context, [vectors, *others])
-    total, done = flash.page_size_bytes * len(contents), 0
+    total, done = sum(len(content) for content in contents.values()), 0
     for page in [*others, vectors]:
         if page == vectors:
             settle(context, memory)
         _write_page(context, page, contents[page], total, done)
-        done += flash.page_size_bytes
+        done += len(contents[page])
     settle(context, memory)
 
 
@@ -103,7 +103,7 @@ def settle(context: Context, memory: MemoryImage) -> None:
         for page, content in contents.items():
             context.pages_redone += 1
             context.session.erase_page(flash.page(page).start)
-            _write_page(context, page, content, flash.page_size_bytes, 0)
+            _write_page(context, page, content, len(content), 0)
             doubtful.append(flash.page(page))
     raise StepFailed(
         Code.STEP_FAILED,
@@ -164,5 +164,4 @@ def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
 def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
     """Return for each page whether it is erased already."""
     flash = context.chip.flash
-    blank = bytes([flash.erased]) * flash.page_size_bytes
-    return {page: context.session.read(flash.page(page)) == blank for page in pages}
+    return {page: context.session.read(flash.page(page)) == flash.blank(page) for page in pages}

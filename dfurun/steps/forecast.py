@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dfurun.chips import OptionLayout
+from dfurun.chips import Flash, InForce, OptionLayout
 from dfurun.units import AddressRange
 
 
@@ -29,15 +29,17 @@ class OptionForecast:
         """Whether what is stored is in force for certain."""
         return self.in_force == {self.stored}
 
-    def written(self, raw: bytes) -> OptionForecast:
-        """Return the forecast after these bytes were written."""
+    def written(self, raw: bytes, layout: OptionLayout) -> OptionForecast:
+        """Return the forecast after these bytes were written, and the ROM has reset the chip."""
+        if layout.in_force_at is InForce.RESET:
+            return OptionForecast.settled(raw)
         return OptionForecast(raw, self.in_force | {raw})
 
     def power_cycled(self) -> OptionForecast:
         """Return the forecast after a power cycle."""
         return OptionForecast.settled(self.stored)
 
-    def write_protected(self, layout: OptionLayout, flash: AddressRange) -> list[AddressRange]:
+    def write_protected(self, layout: OptionLayout, flash: Flash) -> list[AddressRange]:
         """Return the sectors that may be write-protected."""
         images = self.in_force | {self.stored}
         return sorted({sector for raw in images for sector in layout.write_protected(raw, flash)})

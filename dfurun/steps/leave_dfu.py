@@ -85,9 +85,9 @@ class LeaveDfu(Step):
 
     def _require_application(self, context: Context) -> None:
         """Refuse to leave for what cannot run: the ROM would reset, or the core would hang off the bus (AN2662 4.5.5)."""
-        flash, ram = context.chip.flash.extent, context.chip.ram
+        flash = context.chip.flash.extent
         stack, reset = struct.unpack("<II", context.session.read_stable(AddressRange(self.entry, 8)))
-        if ram.start < stack <= ram.end and reset & 1 and flash.start <= reset < flash.end:
+        if context.chip.holds_stack(stack) and reset & 1 and flash.start <= reset < flash.end:
             return
         raise StepFailed(
             Code.NO_APPLICATION,

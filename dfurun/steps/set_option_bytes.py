@@ -55,7 +55,7 @@ class SetOptionBytes(Step):
         named = [name for name in known if layout.write_protection and name in layout.write_protection.fields]
         if named:
             raw = layout.encode(layout.factory, {name: known[name] for name in named})
-            protected = layout.write_protected(raw, self.chip.flash.extent)
+            protected = layout.write_protected(raw, self.chip.flash)
             board = replace(board, write_protected=protected, write_protected_by=self.path)
         return board, findings
 
@@ -71,7 +71,7 @@ class SetOptionBytes(Step):
             return None
         after = self._target(forecast.stored)
         self._check_guards(context, forecast.stored, after)
-        return forecast.written(after)
+        return forecast.written(after, self.chip.option_bytes)
 
     def execute(self, context: Context) -> Result:
         """Read, change, check, show, write once, follow the reset, read back."""

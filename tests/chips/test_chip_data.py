@@ -15,7 +15,7 @@ from jsonschema import Draft7Validator
 from dfurun import units
 from dfurun.chips import BootTarget, EarlyPoll, Execution, chip_names, load_chip
 from dfurun.chips.database import chip_from_facts, read_facts
-from dfurun.chips.option_bytes import Storage
+from dfurun.chips.option_bytes import OptionField, OptionLayout, Storage
 from dfurun.dfuse.layout import parse_layout
 from dfurun.dfuse.protocol import Command
 from dfurun.simulator import FAULTS
@@ -171,15 +171,22 @@ def test_a_chip_that_is_not_in_the_data_is_a_key_error() -> None:
 # Agreement -----------------------------------------------------------------------------------------------------------
 
 
+def bits_of(layout: OptionLayout, field: OptionField) -> dict[int, int]:
+    """The bits of a field in each of its bytes."""
+    raw = bytearray(layout.size_bytes)
+    field.put(raw, (1 << field.width) - 1)
+    return {offset: value for offset, value in enumerate(raw) if value}
+
+
 @every_chip
 def test_option_byte_fields_stay_inside_their_bytes_and_do_not_overlap(name: str) -> None:
     layout = load_chip(name).option_bytes
     taken = dict.fromkeys(layout.data_offsets(), 0)
     for field in layout.fields.values():
-        assert field.byte in taken, f"{field.name} is not in a data byte"
-        assert 0 < field.width <= 8 - field.bit, f"{field.name} runs out of its byte"
-        assert not taken[field.byte] & field.mask, f"{field.name} shares a bit"
-        taken[field.byte] |= field.mask
+        for offset, bits in bits_of(layout, field).items():
+            assert offset in taken, f"{field.name} is not in a data byte"
+            assert not taken[offset] & bits, f"{field.name} shares a bit"
+            taken[offset] |= bits
 
 
 @every_chip
@@ -187,9 +194,14 @@ def test_every_bit_of_every_data_byte_has_a_name(name: str) -> None:
     layout = load_chip(name).option_bytes
     named = dict.fromkeys(layout.data_offsets(), 0)
     for field in layout.fields.values():
-        named[field.byte] |= field.mask
+        for offset, bits in bits_of(layout, field).items():
+            named[offset] |= bits
     # A chip with bits that are deliberately not named lists them here, by offset.
-    not_named: dict[str, dict[int, int]] = {"stm32f072xb": {}}
+    not_named: dict[str, dict[int, int]] = {
+        "stm32f042x6": {10: 0xFF, 12: 0xFF, 14: 0xFF},  # WRP1 to WRP3 of larger chips
+        "stm32f072xb": {},
+        "stm32f405xg": {0: 0x13, 9: 0xF0},  # OPTLOCK and OPTSTRT, and BFB2, SPRMOD and DB1M of other F4
+    }
     assert {offset: mask ^ 0xFF for offset, mask in named.items() if mask != 0xFF} == not_named[name]
 
 
@@ -200,7 +212,7 @@ def test_factory_option_bytes_are_whole_valid_and_lock_nothing(name: str) -> Non
     assert len(layout.factory) == layout.size_bytes
     assert layout.spoiled(layout.factory) == ()
     assert layout.cleared_reserved(layout.factory) == ()
-    assert layout.write_protected(layout.factory, chip.flash.extent) == ()
+    assert layout.write_protected(layout.factory, chip.flash) == ()
     fields = layout.decode(layout.factory)
     assert not any(guard.entered({}, fields) for guard in chip.guards)
     assert (chip.starts(fields, boot0=0), chip.starts(fields, boot0=1)) == (
@@ -234,7 +246,8 @@ def test_the_alternate_settings_tell_the_memories_of_the_data(name: str) -> None
     flash, option_bytes = parse_layout(chip.usb.alternates[0]), parse_layout(chip.usb.alternates[1])
     assert flash.segments[0].start == chip.flash.extent.start
     assert flash.size_bytes == chip.flash.extent.size_bytes
-    assert {segment.sector_size_bytes for segment in flash.segments} == {chip.flash.page_size_bytes}
+    told = [(segment.count, segment.sector_size_bytes) for segment in flash.segments]
+    assert told == [(run.count, run.page_size_bytes) for run in chip.flash.runs]
     assert (option_bytes.segments[0].start, option_bytes.size_bytes) == (
         chip.option_bytes.address,
         chip.option_bytes.size_bytes,
@@ -246,12 +259,16 @@ def test_the_alternate_settings_tell_the_memories_of_the_data(name: str) -> None
 def test_pages_blocks_and_sectors_divide_the_flash(name: str) -> None:
     chip = load_chip(name)
     flash = chip.flash
-    assert flash.extent.size_bytes == flash.page_count * flash.page_size_bytes
-    assert flash.page_size_bytes % flash.write_alignment_bytes == 0
+    pages = [flash.page(index) for index in range(flash.page_count)]
+    assert pages[0].start == flash.extent.start
+    assert [page.end for page in pages] == [*(page.start for page in pages[1:]), flash.extent.end]
+    assert not any(page.size_bytes % flash.write_alignment_bytes for page in pages)
+    assert set(chip.timing.page_erase) == {page.size_bytes for page in pages}
     assert chip.usb.transfer_size_bytes % flash.write_alignment_bytes == 0
     assert flash.write_alignment_bytes % flash.program_unit_bytes == 0
     rule = chip.option_bytes.write_protection
-    assert rule is None or rule.sector_size_bytes % flash.page_size_bytes == 0
+    bits = sum(chip.option_bytes.fields[name].width for name in rule.fields) if rule else 0
+    assert rule is None or bits * rule.pages_a_bit == flash.page_count
 
 
 @every_chip
@@ -261,7 +278,12 @@ def test_pages_are_found_by_address_and_by_range(name: str) -> None:
         page = flash.page(index)
         assert flash.page_index(page.start) == flash.page_index(page.end - 1) == index
         assert flash.pages_of(page) == range(index, index + 1)
-    assert flash.pages_of(units.AddressRange(flash.extent.start + 1, flash.page_size_bytes)) == range(2)
+    assert flash.pages_of(units.AddressRange(flash.extent.start + 1, flash.page(0).size_bytes)) == range(2)
+    for outside in (flash.extent.start - 1, flash.extent.end):
+        with pytest.raises(IndexError, match="outside the flash"):
+            flash.page_index(outside)
+    with pytest.raises(IndexError, match=f"0 to {flash.page_count - 1}"):
+        flash.page(flash.page_count)
     assert flash.pages_of(flash.extent) == range(flash.page_count)
 
 
@@ -274,7 +296,11 @@ def test_identity_and_probes_lie_in_memory_that_the_rom_reads(name: str) -> None
         chip.identity.unique_id.end - 1,
         chip.identity.flash_size_address,
     ):
-        assert chip.system_memory.start <= address < chip.system_memory.end
+        assert any(read.start <= address < read.end for read in chip.identity.reads)
+    for read in chip.identity.reads:
+        behind_otp = chip.otp is not None and chip.otp.extent.start <= read.start < chip.otp.extent.end
+        assert chip.system_memory.contains(read) or (behind_otp and read.end <= chip.otp.readable_end)
+        assert read.size_bytes <= chip.usb.transfer_size_bytes
     assert chip.flash.extent.start in chip.protection_probes
     assert len(set(chip.protection_probes)) >= 2
     assert chip.ram_window is None or chip.ram.contains(chip.ram_window)
@@ -283,7 +309,8 @@ def test_identity_and_probes_lie_in_memory_that_the_rom_reads(name: str) -> None
 @every_chip
 def test_no_operation_takes_longer_than_the_data_sheet_allows(name: str) -> None:
     timing = load_chip(name).timing
-    for operation in (getattr(timing, field) for field in timing.__slots__):
+    kinds = [getattr(timing, field) for field in timing.__slots__ if field != "page_erase"]
+    for operation in (*kinds, *timing.page_erase.values()):
         assert 0 <= operation.typical_s <= operation.maximum_s
         assert operation.maximum_s > 0
 
@@ -297,14 +324,14 @@ def test_the_rom_has_the_commands_that_dfurun_sends_and_faults_that_can_be_simul
 
 def test_the_f072_is_what_its_documents_say() -> None:
     chip = load_chip("stm32f072xb")
-    assert (chip.flash.extent.size_bytes, chip.flash.page_size_bytes, chip.flash.page_count) == (131072, 2048, 64)
+    assert (chip.flash.extent.size_bytes, chip.flash.page(0).size_bytes, chip.flash.page_count) == (131072, 2048, 64)
     assert chip.system_memory.end == 0x1FFF_F800
     assert (chip.usb.vendor_id, chip.usb.product_id, chip.usb.release) == (0x0483, 0xDF11, 0x2200)
     assert chip.usb.serial == "FFFFFFFEFFFF"
     assert not chip.usb.serial_unique
     assert chip.identity.bootloader_versions == {0xA1: "V10.1"}
     assert chip.timing.program_block.maximum_s == pytest.approx(0.06144)
-    assert chip.timing.page_erase.maximum_s == 0.040
+    assert chip.timing.shortest_erase.maximum_s == 0.040
 
 
 def test_a_chip_without_a_ram_window_or_write_protection_is_taken() -> None:
@@ -314,4 +341,4 @@ def test_a_chip_without_a_ram_window_or_write_protection_is_taken() -> None:
     chip = chip_from_facts(facts)
     assert Draft7Validator(SCHEMA).is_valid(as_json(facts))
     assert chip.ram_window is None
-    assert chip.option_bytes.write_protected(chip.option_bytes.factory, chip.flash.extent) == ()
+    assert chip.option_bytes.write_protected(chip.option_bytes.factory, chip.flash) == ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfurun.chips import BootTarget, FieldValue, load_chip
+from dfurun.chips import BootTarget, FieldValue, PageRun, load_chip
 from dfurun.units import AddressRange
 
 CHIP = load_chip("stm32f072xb")
@@ -43,7 +44,7 @@ def test_the_factory_image_is_rm0091s() -> None:
     assert LAYOUT.decode(FACTORY) == FACTORY_FIELDS
     assert LAYOUT.spoiled(FACTORY) == ()
     assert LAYOUT.cleared_reserved(FACTORY) == ()
-    assert LAYOUT.write_protected(FACTORY, CHIP.flash.extent) == ()
+    assert LAYOUT.write_protected(FACTORY, CHIP.flash) == ()
 
 
 @pytest.mark.parametrize(("bit", "field"), USER_BITS.items())
@@ -164,11 +165,11 @@ def test_what_is_named_is_read_back_and_what_is_not_stays(image: bytes, named: d
     written = LAYOUT.encode(image, named)
     assert LAYOUT.decode(written) == LAYOUT.decode(image) | named
     before = LAYOUT.effective(image)
-    masks = dict.fromkeys(LAYOUT.data_offsets(), 0)
+    masks = bytearray(LAYOUT.size_bytes)
     for name in named:
-        masks[LAYOUT.fields[name].byte] |= LAYOUT.fields[name].mask
-    for offset, mask in masks.items():
-        assert written[offset] & ~mask == before[offset] & ~mask
+        LAYOUT.fields[name].put(masks, (1 << LAYOUT.fields[name].width) - 1)
+    for offset in LAYOUT.data_offsets():
+        assert written[offset] & ~masks[offset] == before[offset] & ~masks[offset]
         assert written[offset + 1] == written[offset] ^ 0xFF
 
 
@@ -190,7 +191,7 @@ def test_every_change_between_two_images_is_told(before: bytes, after: bytes) ->
 
 
 def test_a_cleared_bit_protects_its_4_kib() -> None:
-    flash = CHIP.flash.extent
+    flash = CHIP.flash
     assert LAYOUT.write_protected(raw(b8=0xFE), flash) == (AddressRange(0x0800_0000, 4096),)
     assert LAYOUT.write_protected(raw(b8=0x7D), flash) == (
         AddressRange(0x0800_1000, 4096),
@@ -201,12 +202,12 @@ def test_a_cleared_bit_protects_its_4_kib() -> None:
 
 
 def test_all_bits_cleared_protect_the_whole_flash_without_a_gap() -> None:
-    sectors = LAYOUT.write_protected(raw(b8=0, b10=0, b12=0, b14=0), CHIP.flash.extent)
+    sectors = LAYOUT.write_protected(raw(b8=0, b10=0, b12=0, b14=0), CHIP.flash)
     assert [sector.start for sector in sectors] == list(range(0x0800_0000, 0x0802_0000, 4096))
 
 
 def test_bits_beyond_a_smaller_flash_protect_nothing() -> None:
-    half = AddressRange(0x0800_0000, 64 * 1024)
+    half = replace(CHIP.flash, extent=AddressRange(0x0800_0000, 64 * 1024), runs=(PageRun(32, 2048),))
     assert len(LAYOUT.write_protected(raw(b8=0, b10=0, b12=0, b14=0), half)) == 16
 
 

@@ -27,8 +27,8 @@ from dfurun.simulator import SimulatedBackend, parse_fault
 from dfurun.simulator.transfer import Gone, NoAnswer, Setup, Stall
 from dfurun.simulator.wire import SETUP_S, transfer_s
 
-ERASE_S = CHIP.timing.page_erase.typical_s
-REPORTED_S = CHIP.timing.page_erase.reported_s
+ERASE_S = CHIP.timing.shortest_erase.typical_s
+REPORTED_S = CHIP.timing.shortest_erase.reported_s
 GETSTATUS_S = transfer_s(STATUS_LENGTH)
 GETSTATE_S = transfer_s(1)
 AFTER_SETUP_S = GETSTATUS_S - SETUP_S

@@ -259,7 +259,7 @@ def test_a_board_without_its_faults_flashes_and_with_missed_service_takes_longer
         bench = with_faults(*texts)
         bench.dnload(0, erase_page_payload(FLASH))
         while bench.status().state is not DfuState.DNLOAD_IDLE:
-            bench.clock.sleep(CHIP.timing.page_erase.reported_s)
+            bench.clock.sleep(CHIP.timing.shortest_erase.reported_s)
         return bench.board.transfers["GETSTATUS"]
 
     assert transfers() == 2

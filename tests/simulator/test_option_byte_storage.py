@@ -56,7 +56,7 @@ def test_an_erased_pair_counts_as_ff_without_opterr(option_bytes: OptionBytes) -
 def test_wrp_bits_at_zero_protect_four_kibibytes_each(option_bytes: OptionBytes) -> None:
     option_bytes.replace(options(b8=0b1111_1101, b14=0b0111_1111))
     option_bytes.load()
-    assert option_bytes.write_protected(CHIP.flash.extent) == (
+    assert option_bytes.write_protected(CHIP.flash) == (
         AddressRange(FLASH + 0x1000, 0x1000),
         AddressRange(FLASH + 31 * 0x1000, 0x1000),
     )

@@ -167,7 +167,7 @@ def test_a_power_cut_late_in_an_option_write_leaves_some_pairs_programmed() -> N
     """The pairs are programmed one after the other, RDP first."""
     bench = Bench()
     board = power_cut(
-        bench, lambda: bench.start_option_write(FACTORY), CHIP.timing.page_erase.typical_s + 3.5 * 53.5e-6
+        bench, lambda: bench.start_option_write(FACTORY), CHIP.timing.shortest_erase.typical_s + 3.5 * 53.5e-6
     )
     assert board.option_bytes.stored == FACTORY[:6] + b"\xff" * 10
 

@@ -98,9 +98,9 @@ def test_a_download_is_stored_and_only_the_next_getstatus_executes_it(bench: Ben
     bench.dnload(0, erase_page_payload(FLASH))
     bench.clock.sleep(10)
     assert bench.board.flash.contents[:2048] == bytes(2048)
-    assert bench.status() == busy(CHIP.timing.page_erase.reported_s)
+    assert bench.status() == busy(CHIP.timing.shortest_erase.reported_s)
     assert bench.board.flash.contents[:2048] == bytes(2048), "the erase takes its time"
-    bench.clock.sleep(CHIP.timing.page_erase.typical_s)
+    bench.clock.sleep(CHIP.timing.shortest_erase.typical_s)
     assert bench.board.flash.contents[:4096] == b"\xff" * 2048 + bytes(2048)
     assert bench.status() == StatusReport(DfuStatus.OK, 0.0, DfuState.DNLOAD_IDLE)
 
@@ -119,7 +119,7 @@ def test_after_the_operation_the_state_is_dnload_sync_until_getstatus_reports(be
     """DFU 1.1 section A.2.5: from dfuDNBUSY to dfuDNLOAD-SYNC when bwPollTimeout has elapsed."""
     bench.bring_to(DfuState.DNBUSY)
     assert bench.state() is DfuState.DNBUSY
-    bench.clock.sleep(CHIP.timing.page_erase.typical_s)
+    bench.clock.sleep(CHIP.timing.shortest_erase.typical_s)
     assert bench.state() is DfuState.DNLOAD_SYNC
     assert bench.status().state is DfuState.DNLOAD_IDLE
 
@@ -128,8 +128,8 @@ def test_an_early_poll_can_be_answered_busy() -> None:
     """DFU 1.1 section 6.1.2: the state is reported as it is."""
     bench = Bench(early_poll=EarlyPoll.BUSY)
     bench.bring_to(DfuState.DNBUSY)
-    assert bench.status() == busy(CHIP.timing.page_erase.reported_s)
-    bench.clock.sleep(CHIP.timing.page_erase.typical_s)
+    assert bench.status() == busy(CHIP.timing.shortest_erase.reported_s)
+    bench.clock.sleep(CHIP.timing.shortest_erase.typical_s)
     assert bench.status().state is DfuState.DNLOAD_IDLE
 
 
@@ -139,7 +139,7 @@ def test_an_early_poll_can_be_stalled_without_consequence() -> None:
     bench.bring_to(DfuState.DNBUSY)
     with pytest.raises(Stall):
         bench.status()
-    bench.clock.sleep(CHIP.timing.page_erase.typical_s)
+    bench.clock.sleep(CHIP.timing.shortest_erase.typical_s)
     assert bench.status().state is DfuState.DNLOAD_IDLE
 
 
@@ -153,7 +153,7 @@ def test_an_early_poll_can_be_stalled_with_a_latched_error_while_the_operation_g
     assert bench.status() == error(DfuStatus.ERR_STALLEDPKT)
     bench.clear()
     assert bench.status() == idle()
-    bench.clock.sleep(CHIP.timing.page_erase.typical_s)
+    bench.clock.sleep(CHIP.timing.shortest_erase.typical_s)
     assert bench.board.flash.contents[:2048] == b"\xff" * 2048
 
 
@@ -257,5 +257,5 @@ def test_a_bus_reset_does_not_stop_an_erase(bench: Bench) -> None:
     bench.board.replace_flash(bytes(2048))
     bench.bring_to(DfuState.DNBUSY)
     bench.board.usb_reset()
-    bench.clock.sleep(CHIP.timing.page_erase.typical_s)
+    bench.clock.sleep(CHIP.timing.shortest_erase.typical_s)
     assert bench.board.flash.contents[:2048] == b"\xff" * 2048

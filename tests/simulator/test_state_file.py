@@ -54,7 +54,7 @@ def test_a_download_that_was_stored_and_not_executed_is_executed_by_the_next_pro
     second = next_process(path)
     assert second.state() is DfuState.DNLOAD_SYNC
     third = next_process(path)
-    assert third.status() == busy(CHIP.timing.page_erase.reported_s)
+    assert third.status() == busy(CHIP.timing.shortest_erase.reported_s)
     third.clock.sleep(0.04)
     assert third.status().state is DfuState.DNLOAD_IDLE
     assert third.board.flash.contents[:4096] == bytes(2048) + b"\xff" * 2048

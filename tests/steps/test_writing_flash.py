@@ -22,7 +22,7 @@ from dfurun.steps.flashing import aligned
 
 CHIP = load_chip("stm32f072xb")
 FLASH = CHIP.flash.extent
-PAGE = CHIP.flash.page_size_bytes
+PAGE = CHIP.flash.page(0).size_bytes
 PAGES_IN_PLAY = 5
 
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
