@@ -19,7 +19,9 @@ from dfurun.usb.discovery import Bus, Selector
 from dfurun.usb.port import PortPath
 
 if TYPE_CHECKING:
+    from dfurun.dfuse.trace import Trace
     from dfurun.simulator import SimulatedBoard
+    from dfurun.usb.connection import Connection
 
 DEFAULT_SIM_CHIP = "stm32f072xb"
 
@@ -37,6 +39,12 @@ class Bench:
     selector: Selector
     simulated: bool
     journal_name: Callable[[str], str | None]
+
+    def connection(self, chip: Chip, trace: Trace | None = None) -> Connection:
+        """Return the way to the board that is meant, with this chip; `trace` hears what passes."""
+        from dfurun.usb.connection import Connection
+
+        return Connection(self.bus, chip, self.clock, self.selector, trace)
 
 
 class HumanOperator:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.options import Json, Quiet
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus, worst_status
@@ -23,7 +24,9 @@ class Format(StrEnum):
 
 def check_command(
     context: typer.Context,
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes, YAML files.", show_default=False)],
+    recipes: Annotated[
+        list[Path], typer.Argument(help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes)
+    ],
     format: Annotated[Format, typer.Option(help="github: annotations for a workflow.")] = Format.TEXT,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
@@ -33,7 +36,6 @@ def check_command(
 ) -> int:
     """Check recipes and their images, without hardware."""
     from dfurun.plan import compile_recipe
-    from dfurun.report.diagnostics import github_annotation
     from dfurun.report.words import count
 
     output: Output = context.obj
@@ -46,6 +48,8 @@ def check_command(
         status = worst_status(compiled.findings)
         statuses.append(status)
         if chosen is Format.GITHUB:
+            from dfurun.report.diagnostics import github_annotation
+
             for finding in compiled.findings:
                 output.product.print(github_annotation(finding), soft_wrap=True)
         else:
@@ -53,7 +57,7 @@ def check_command(
         output.write({"event": "checked", "recipe": str(path), "exit": int(status)})
         if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet:
             steps, chip = count(len(compiled.recipe.steps), "step", "steps"), compiled.recipe.chip.title
-            output.product.print(f"{path}: ok, {steps} for {chip}", soft_wrap=True)
+            output.line(f"{path}: ok, {steps} for {chip}")
     return worst_of(statuses)
 
 

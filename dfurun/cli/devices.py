@@ -9,7 +9,7 @@ import typer
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.options import BoardOptions, Json, Sim, SimClock, SimFault, SimState
 from dfurun.cli.output import Output
-from dfurun.errors import DfurunError, ExitStatus
+from dfurun.errors import ExitStatus
 from dfurun.report.words import printable
 from dfurun.usb.hints import ENTER_DFU
 
@@ -52,26 +52,23 @@ def devices_command(
 
 def listed(bench: Bench) -> list[Listed]:
     """Return what is on the bus; each board is opened for its strings, and nothing is sent to its bootloader."""
-    from dfurun.dfuse.link import LinkError
-    from dfurun.usb.pyusb_link import PyusbLink
+    from dfurun.usb.survey import survey
 
     boards = []
-    layout: tuple[str, ...]
-    for candidate in bench.bus.candidates():
-        product, serial, layout, problem = "", "", (), ""
-        try:
-            link = PyusbLink(candidate, bench.clock)
-        except DfurunError as error:
-            problem = error.message
-        except LinkError as error:
-            problem = f"does not answer: {error.label}"
-        else:
-            description = link.description
-            product, serial = description.product, description.serial
-            layout = tuple(alternate.name for alternate in description.alternates)
-            link.close()
-        ids = (candidate.vendor_id, candidate.product_id)
-        boards.append(Listed(str(candidate.port), candidate.address, *ids, product, serial, layout, problem))
+    for found in survey(bench.bus, bench.clock):
+        candidate, told = found.candidate, found.description
+        boards.append(
+            Listed(
+                port=str(candidate.port),
+                address=candidate.address,
+                vendor_id=candidate.vendor_id,
+                product_id=candidate.product_id,
+                product=told.product if told else "",
+                serial=told.serial if told else "",
+                layout=tuple(alternate.name for alternate in told.alternates) if told else (),
+                problem=found.problem.message if found.problem else "",
+            )
+        )
     return boards
 
 

@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.options import (
     BoardOptions,
     Json,
+    Log,
     Port,
     Quiet,
     Serial,
@@ -25,6 +27,7 @@ from dfurun.cli.options import (
     SimOperatorOption,
     SimReload,
     SimState,
+    Verbose,
 )
 from dfurun.cli.output import Output
 from dfurun.errors import Code, Refused
@@ -36,7 +39,9 @@ UNIT = "1"
 
 def run_command(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
+    recipe: Annotated[
+        Path, typer.Argument(help="The recipe, a YAML file.", show_default=False, autocompletion=completion.recipes)
+    ],
     port: Port = None,
     serial: Serial = None,
     allow_irreversible: Annotated[
@@ -47,10 +52,18 @@ def run_command(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Let `read` steps overwrite files.")] = False,
     record: Annotated[
-        str | None, typer.Option("--record", help="Write the unit's record to this file, or into this folder.")
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="PATH",
+            help="Write the unit's record to this file, or into this folder.",
+            autocompletion=completion.files,
+        ),
     ] = None,
     json: Json = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log: Log = None,
     sim: Sim = False,
     sim_chip: SimChip = None,
     sim_state: SimState = None,
@@ -63,8 +76,7 @@ def run_command(
     from dfurun.plan import compile_recipe
 
     output: Output = context.obj
-    if quiet:
-        output.quieten()
+    output.watch(quiet=quiet, verbose=verbose, log=log)
     compiled = compile_recipe(recipe, allow_outside=allow_outside)
     output.findings(compiled.findings)
     runnable = compiled.runnable()
@@ -106,7 +118,6 @@ def _run_unit(
     from dfurun.run.journal import UnitJournal, journals_folder
     from dfurun.run.record import RecordFile
     from dfurun.steps.context import Context
-    from dfurun.usb.connection import Connection
 
     if record:
         _refuse_to_overwrite(Path(record))
@@ -116,7 +127,7 @@ def _run_unit(
     context = Context(
         chip=recipe.chip,
         clock=bench.clock,
-        connection=Connection(bench.bus, recipe.chip, bench.clock, bench.selector),
+        connection=bench.connection(recipe.chip, output.trace),
         operator=bench.operator,
         journal=journal,
         emit=listen,

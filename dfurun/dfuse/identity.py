@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dfurun.chips import Chip
-from dfurun.dfuse.session import AddressRefused, Session
 from dfurun.image import MemoryImage, Piece
 from dfurun.units import KIBI, AddressRange
+
+if TYPE_CHECKING:
+    from dfurun.dfuse.session import Session
 
 UNREADABLE_SIZES = (0x0000, 0xFFFF)
 
@@ -51,6 +54,8 @@ def read_identity(session: Session, chip: Chip) -> BoardIdentity:
 
 
 def _read(session: Session, extent: AddressRange) -> Piece | None:
+    from dfurun.dfuse.session import AddressRefused
+
     try:
         return Piece(extent.start, session.read(extent))
     except AddressRefused:

@@ -46,7 +46,7 @@ class TextReporter:
     def __call__(self, event: Event) -> None:
         """Render one event."""
         if not isinstance(event, Progress):
-            self._end_bar()
+            self.end_bar()
         match event:
             case UnitStarted() | BoardFound() | Notice() if self._verbosity < 0:
                 pass
@@ -56,6 +56,8 @@ class TextReporter:
                 self._board(event)
             case StepStarted():
                 self._titles[event.index] = event.title
+                if self._verbosity > 0:
+                    self._line(f"  {event.title}", style="bold")
             case Progress():
                 self._progress(event)
             case OptionBytesPlanned():
@@ -71,9 +73,13 @@ class TextReporter:
             case _:
                 assert_never(event)
 
+    def detail(self, text: str) -> None:
+        """Render a line about the link; a bar that is drawn moves below it."""
+        self._line(text, style="yellow" if text.lstrip().startswith("!") else "dim")
+
     def error(self, error: DfurunError) -> None:
         """Render a failure outside of a unit's run."""
-        self._end_bar()
+        self.end_bar()
         self._failure(str(error.code), error.message, error.consequence, error.hint, error.evidence)
 
     def _board(self, event: BoardFound) -> None:
@@ -169,12 +175,13 @@ class TextReporter:
             self._bar = RichProgress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
             self._bar.start()
         title = self._titles.get(event.index, "")
-        title = title if title == event.activity else f"{title}: {event.activity}"
+        title = f"{title}: {event.activity}" if title not in ("", event.activity) else event.activity
         task = next((task for task in self._bar.tasks if task.description == title), None)
         task_id = self._bar.add_task(title, total=event.total) if task is None else task.id
         self._bar.update(task_id, completed=event.done)
 
-    def _end_bar(self) -> None:
+    def end_bar(self) -> None:
+        """Take the bar away, where one is drawn."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
