@@ -209,7 +209,8 @@ def nearest(word: str, known: Collection[str], *, cutoff: float = 0.6) -> list[s
 
 def chip_hint(name: str) -> str:
     """Return the did-you-mean for a chip's name. Chips of other lines have names that differ in one digit: none is meant."""
-    return did_you_mean(name, chip_names(), cutoff=0.83)
+    inside = [known for known in chip_names() if _fold(name) in known]
+    return did_you_mean(name, inside or chip_names(), cutoff=0 if len(inside) == 1 else 0.83)
 
 
 def _fold(word: str) -> str:
