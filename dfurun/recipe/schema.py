@@ -201,6 +201,8 @@ def _type_hint(mistake: _Mistake) -> str:
         text = json.dumps(value)
         if re.search(mistake.schema.get("pattern", ""), text):
             return f'quote it: "{text}"'
+    if types == ["array"] and isinstance(value, str) and value:
+        return f"in brackets: [{_short(value)}]"
     if isinstance(value, bool) and ("fields" in mistake.path or value in mistake.schema.get("enum", ())):
         return f"did you mean {int(value)}?"
     if types == ["integer"] and isinstance(value, str) and re.fullmatch("[0-9]+|0x[0-9a-fA-F]+", value):
@@ -263,7 +265,8 @@ def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
 
 def _bad_value(mistake: _Mistake) -> Finding:
     value, wanted, schema = mistake.value, mistake.wanted, mistake.schema
-    name, hint = _name(mistake.path), ""
+    path, name, hint = mistake.path, _name(mistake.path), ""
+    related: tuple[Related, ...] = ()
     match mistake.rule:
         case "const":
             message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
@@ -278,7 +281,9 @@ def _bad_value(mistake: _Mistake) -> Finding:
             bounds = f"{_number(schema['minimum'])} to {_number(schema['maximum'])}"
             message = f"{name} is {_wanted(schema)} from {bounds}, not {_number(value)}"
         case "uniqueItems":
-            message = f"{name} names {_flow(_first_repeated(value))} twice"
+            first, again = _first_repeated(value)
+            path, message = (*path, again), f"{name} names {_flow(value[again])} twice"
+            related = (Related((*mistake.path, first), "first here"),)
         case "minItems" | "minProperties":
             message, hint = f"{name} is empty", _example_hint(schema)
         case "minLength" | "maxLength" | "pattern" if not value:
@@ -289,11 +294,13 @@ def _bad_value(mistake: _Mistake) -> Finding:
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", _example_hint(schema)
         case _:  # a keyword that the schema did not use when this was written
             message = mistake.message
-    return Finding(Code.BAD_VALUE, message, mistake.path, hint=hint)
+    return Finding(Code.BAD_VALUE, message, path, hint=hint, related=related)
 
 
-def _first_repeated(values: list[Any]) -> Any:
-    return next(value for index, value in enumerate(values) if value in values[:index])
+def _first_repeated(values: list[Any]) -> tuple[int, int]:
+    """Return where the first value is that comes again, and where it does."""
+    again = next(index for index, value in enumerate(values) if value in values[:index])
+    return values.index(values[again]), again
 
 
 # Words ---------------------------------------------------------------------------------------------------------------

@@ -14,8 +14,6 @@ def parse_fields(body: Mapping[str, FieldValue], path: RecipePath, scope: Scope)
     """Return the fields as they are, or None after reporting every one that the chip does not take."""
     known, good = scope.chip.option_bytes.fields, True
     for name, value in body.items():
-        if name.startswith("x-"):
-            continue
         if name not in known:
             message = f"{scope.chip.title} has no option-byte field {name!r}"
             scope.report(Code.UNKNOWN_FIELD, message, (*path, name), hint=did_you_mean(name, known), on_key=True)

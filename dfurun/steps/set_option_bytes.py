@@ -186,9 +186,10 @@ class SetOptionBytes(Step):
         return [guard for guard in self.chip.guards if matches(guard.when, self._known_after())]
 
     def _guard_finding(self, guard: Guard) -> Finding:
-        field = next(iter(guard.when))
-        keys = ("fields", field) if field in self.fields else ()
-        return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard))
+        named = [field for field in guard.when if field in self.fields]
+        keys = ("fields", named[0]) if named else ()
+        related = tuple(Related((*self.path, "fields", field), "together with this") for field in named[1:])
+        return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard), related=related)
 
     def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:
         layout = self.chip.option_bytes

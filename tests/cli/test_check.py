@@ -142,3 +142,35 @@ def test_github_annotations_name_file_line_and_code(dfurun: Dfurun, monkeypatch:
     done = dfurun("check", "guard-level-2.yaml", "--format", "github")
     assert done.out.startswith("::error file=guard-level-2.yaml,line=6,col=38,")
     assert "title=guard" in done.out
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_path_is_escaped_for_github_and_whole_for_people_and_json(
+    dfurun: Dfurun, tmp_path: Path, command: str
+) -> None:
+    name = "x%,y z.yaml"
+    (tmp_path / name).write_text("dfurun: 1\nname: on\nchip: stm32f072xb\nsteps: [connect]\n", encoding="utf-8")
+    message, hint = "`on` is true in YAML 1.1 and text in YAML 1.2", 'quote it: "on"'
+
+    done = dfurun(command, name, "--format", "github")
+    shown = done.out + done.err
+    assert (
+        shown
+        == f"::error file=x%25%2Cy z.yaml,line=2,col=7,endColumn=8,title=yaml-ambiguous::{message}%0Ahint: {hint}\n"
+    )
+    assert done.exit == 3
+
+    (finding,) = (line for line in dfurun(command, name, "--format", "json").lines if line["event"] == "finding")
+    assert (finding["file"], finding["line"], finding["message"]) == (name, 2, message)
+
+    done = dfurun(command, name)
+    assert (done.out + done.err).startswith(f"{name}:2:7: error[yaml-ambiguous]: {message}\n")
+
+
+def test_findings_are_the_product_of_check_and_messages_of_run(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASES / "rules")
+    for form in ("text", "github"):
+        checked, run = (dfurun(command, "overlap.yaml", "--format", form) for command in ("check", "run"))
+        assert (checked.err, run.out) == ("", "")
+        assert checked.out == run.err
+        assert checked.exit == run.exit == 3
