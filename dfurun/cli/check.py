@@ -16,7 +16,10 @@ from dfurun.errors import ExitStatus, worst_status
 def check_command(
     context: typer.Context,
     recipes: Annotated[
-        list[Path], typer.Argument(help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes)
+        list[Path],
+        typer.Argument(
+            metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
+        ),
     ],
     format: FormatOption = Format.TEXT,
     allow_outside: Annotated[

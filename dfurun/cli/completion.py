@@ -94,18 +94,20 @@ def faults(incomplete: str) -> list[str]:
 
 
 def ports(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Return the ports at which there is a board, simulated ones too; nothing where the bus cannot be listed."""
+    """Return the ports at which there is a board; nothing where the bus cannot be listed.
+
+    Boards in files are not asked: to open one may change its file.
+    """
     from dfurun.cli.bench import set_up
     from dfurun.cli.options import BoardOptions, SimClock
 
-    given = context.params
-    states = tuple(given.get("sim_state") or ())
-    simulated = bool(given.get("sim") or states)
-    clock = SimClock.VIRTUAL if simulated else SimClock.REAL
+    if context.params.get("sim_state"):
+        return []
+    simulated = bool(context.params.get("sim"))
     try:
-        bench = set_up(BoardOptions(sim=bool(given.get("sim")), sim_states=states, sim_clock=clock))
+        bench = set_up(BoardOptions(sim=simulated, sim_clock=SimClock.VIRTUAL if simulated else SimClock.REAL))
         found = [(str(c.port), f"{c.vendor_id:04x}:{c.product_id:04x}") for c in bench.bus.candidates()]
-    except Exception:  # no libusb, no permission, a file that is no board: TAB is not the place to tell
+    except Exception:  # no libusb, no permission: TAB is not the place to tell
         return []
     return [offer for offer in found if offer[0].startswith(incomplete)]
 

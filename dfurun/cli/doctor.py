@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dfurun.cli.bench import Bench, set_up
-from dfurun.cli.options import BoardOptions, Json, Quiet, Sim, SimChip, SimClock, SimFault, SimState
+from dfurun.cli.options import BoardOptions, Json, Quiet, Sim, SimChip, SimFault, SimState, survey_options
 from dfurun.cli.output import Output
 from dfurun.errors import AccessDenied, Code, DfurunError
 
@@ -35,13 +35,7 @@ def doctor_command(
     from dfurun.usb.doctor import exit_status, judge
 
     output: Output = context.obj
-    options = BoardOptions(
-        sim=sim,
-        sim_chip=sim_chip,
-        sim_states=tuple(sim_state or ()),
-        sim_faults=tuple(sim_fault or ()),
-        sim_clock=SimClock.VIRTUAL if sim or sim_state else SimClock.REAL,
-    )
+    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)
     checks = judge(gather(options))
     for check in checks:
         output.write(check_object(check))

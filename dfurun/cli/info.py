@@ -166,6 +166,7 @@ def as_object(report: Report) -> dict[str, Any]:
 
 def _print(output: Output, report: Report) -> None:
     from dfurun.report.board import print_board
+    from dfurun.report.words import print_hint
 
     print_board(
         output.product,
@@ -182,8 +183,8 @@ def _print(output: Output, report: Report) -> None:
     if report.always_boots_bootloader:
         output.product.print()
         output.product.print("! this board always boots into the bootloader, whatever BOOT0 says", style="bold yellow")
-        output.product.print(f"  {REPAIR_HINT}", soft_wrap=True)
+        print_hint(output.product, REPAIR_HINT)
     if report.description.is_user_dfu:
         output.product.print()
         output.product.print("! this is a DFU program in user flash, not the bootloader in ROM", style="bold yellow")
-        output.product.print("  hold BOOT0 high and power-cycle the board to reach the ROM", soft_wrap=True)
+        print_hint(output.product, "hold BOOT0 high and power-cycle the board to reach the ROM")

@@ -167,3 +167,17 @@ class BoardOptions:
     def simulated(self) -> bool:
         """Whether the board is a simulated one; a state file says so as well."""
         return self.sim or bool(self.sim_states)
+
+
+def survey_options(
+    *, sim: bool, sim_chip: str | None, sim_state: list[Path] | None, sim_fault: list[str] | None
+) -> BoardOptions:
+    """Return the options of a command that only looks at what is on the bus: a simulated one need not take its time."""
+    simulated = sim or bool(sim_state)
+    return BoardOptions(
+        sim=sim,
+        sim_chip=sim_chip,
+        sim_states=tuple(sim_state or ()),
+        sim_faults=tuple(sim_fault or ()),
+        sim_clock=SimClock.VIRTUAL if simulated else SimClock.REAL,
+    )

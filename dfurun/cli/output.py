@@ -147,7 +147,7 @@ class Output:
             self._log.line("error", f"[{error.code}] {error.message}; {error.consequence}")
             for line in error.evidence:
                 self._log.line("seen", line)
-        self._log.line("exit", str(int(status)))
+        self._log.end(int(status))
         if self._log.lost is not None:
             self.messages.print(f"the log is not complete: {self._log.lost.strerror or self._log.lost}", soft_wrap=True)
 

@@ -42,7 +42,10 @@ UNIT = "1"
 def run_command(
     context: typer.Context,
     recipe: Annotated[
-        Path, typer.Argument(help="The recipe, a YAML file.", show_default=False, autocompletion=completion.recipes)
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="The recipe, a YAML file.", show_default=False, autocompletion=completion.recipes
+        ),
     ],
     port: Port = None,
     serial: Serial = None,

@@ -38,7 +38,7 @@ LOAD_MODULE = "as root, on Linux: modprobe vhci-hcd"
 def serve_command(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Boards that live in files.", show_default=False)
+        list[Path] | None, typer.Argument(metavar="FILE", help="Boards that live in files.", show_default=False)
     ] = None,
     new: Annotated[
         list[str] | None,

@@ -93,7 +93,7 @@ def power_cycle_command(
 def set_option_bytes_command(
     context: typer.Context,
     file: StateArgument,
-    fields: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE...]", help="Fields, or USER=0x77.")] = None,
+    fields: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Fields, or USER=0x77.")] = None,
     raw: Annotated[str | None, typer.Option("--raw", metavar="HEX", help="All bytes, in hex.")] = None,
     json: Json = False,
 ) -> int:

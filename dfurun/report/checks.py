@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dfurun.report.words import count, printable
+from dfurun.report.words import count, printable, wrapped
 from dfurun.usb.doctor import Check, Verdict
 
 if TYPE_CHECKING:
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 14
 VERDICT_WIDTH = 9
-LEAST_WIDTH = 30
 STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "bold red"}
 
 
@@ -49,7 +47,9 @@ def _print(console: Console, check: Check) -> None:
     from rich.text import Text
 
     indent = " " * (NAME_WIDTH + VERDICT_WIDTH)
-    first, *rest = _wrapped(console, (f"error[{check.code}]: " if check.code else "") + check.message)
+    first, *rest = wrapped(
+        console, (f"error[{check.code}]: " if check.code else "") + check.message, beside=len(indent)
+    )
     line = Text(check.name.ljust(NAME_WIDTH))
     line.append(check.verdict.value.ljust(VERDICT_WIDTH), style=STYLES[check.verdict])
     line.append(first)
@@ -57,22 +57,10 @@ def _print(console: Console, check: Check) -> None:
     for text in rest:
         console.print(indent + text, soft_wrap=True)
     for detail in check.details:
-        for text in _wrapped(console, detail):
+        for text in wrapped(console, detail, beside=len(indent)):
             console.print(indent + text, style="dim", soft_wrap=True)
     if check.hint:
-        for text in _wrapped(console, f"what to do: {check.hint}"):
+        for text in wrapped(console, f"what to do: {check.hint}", beside=len(indent)):
             console.print(indent + text, soft_wrap=True)
     if check.command:  # whole and at the margin, to be copied
         console.print(printable(check.command), style="bold", soft_wrap=True)
-
-
-def _wrapped(console: Console, text: str) -> list[str]:
-    """Return the text in lines that fit beside the names on a terminal; elsewhere in one."""
-    if not console.is_terminal:
-        return printable(text).splitlines()
-    width = max(console.width - NAME_WIDTH - VERDICT_WIDTH, LEAST_WIDTH)
-    return [
-        line
-        for part in printable(text).splitlines()
-        for line in textwrap.wrap(part, width, break_long_words=False, break_on_hyphens=False)
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from dfurun.errors import DfurunError
-from dfurun.report.words import count, printable
+from dfurun.report.words import count, printable, wrapped
 from dfurun.steps.event import (
     BoardFound,
     Event,
@@ -32,6 +32,7 @@ OUTCOME_STYLES = {
     Outcome.FAILED: "bold red",
 }
 NAME_WIDTH = 22
+HANGING = 4
 
 
 class TextReporter:
@@ -121,7 +122,7 @@ class TextReporter:
         code = f"[{event.code}]" if event.code else ""
         self._line(f"  note{code}: {event.message}", style="yellow")
         if event.hint:
-            self._line(f"    {event.hint}")
+            self._hanging(f"  {event.hint}")
 
     def _ask(self, event: OperatorAsked) -> None:
         level = "HIGH" if event.boot0 else "LOW"
@@ -152,14 +153,20 @@ class TextReporter:
 
     def _failure(self, code: str, message: str, consequence: str, hint: str, evidence: tuple[str, ...]) -> None:
         self._line(f"error[{code}]: {message}", style="bold red")
-        if consequence:
-            self._line(f"  the board: {consequence}")
-        if hint:
-            self._line(f"  what to do: {hint}")
+        for label, words in (("the board", consequence), ("what to do", hint)):
+            if words:
+                self._hanging(f"{label}: {words}")
         if evidence:
             self._line("  seen:")
             for line in evidence:
                 self._line(f"    {line}")
+
+    def _hanging(self, text: str) -> None:
+        """Print a text, on a terminal in lines that begin a little further in."""
+        first, *rest = wrapped(self._console, text, beside=HANGING)
+        self._line(f"  {first}")
+        for line in rest:
+            self._line(f"{'' if len(line) > self._console.width - HANGING else ' ' * HANGING}{line}")
 
     def _line(self, text: str, *, style: str = "") -> None:
         self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)

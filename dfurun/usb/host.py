@@ -85,7 +85,7 @@ def look_at_host() -> Host:
         software=software(),
         is_root=geteuid is not None and geteuid() == 0,
         usbfs=USBFS.is_dir(),
-        rule=_rule_for_boards(RULE_FOLDERS),
+        rule=rule_for_boards(RULE_FOLDERS),
         shipped_rule=str(files("dfurun.usb") / UDEV_RULES),
     )
 
@@ -110,7 +110,7 @@ def plug_of(port: PortPath, address: int, sysfs: Path = SYSFS, usbfs: Path = USB
     )
 
 
-def _rule_for_boards(folders: tuple[Path, ...]) -> str:
+def rule_for_boards(folders: tuple[Path, ...]) -> str:
     """Return the udev rules file that speaks of ST's bootloader, empty where none does."""
     for folder in folders:
         try:
