@@ -188,6 +188,10 @@ class Chip:
     boot_rules: tuple[BootRule, ...]
     guards: tuple[Guard, ...]
 
+    def takes_stack(self, pointer: int) -> bool:
+        """Say whether an initial stack pointer lies in RAM; at its very end the first push is inside."""
+        return self.ram.start < pointer <= self.ram.end
+
     def starts(self, fields: Mapping[str, FieldValue], *, boot0: int) -> BootTarget:
         """Return what starts at power-on with these option-byte fields and BOOT0 at this level.
 
