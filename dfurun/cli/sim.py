@@ -126,7 +126,7 @@ def protect_command(
 def load_command(
     context: typer.Context,
     file: StateArgument,
-    image: Annotated[Path, typer.Argument(help="A HEX file.")],
+    image: Annotated[Path, typer.Argument(help="An ELF, HEX, S-record or DfuSe file.")],
     json: Json = False,
 ) -> int:
     """Put an image into flash as a debugger would; the rest of the flash is erased."""

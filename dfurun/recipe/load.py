@@ -11,7 +11,7 @@ from typing import Any
 from dfurun import __version__
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
-from dfurun.image import ImageError, ImageFile, read_image
+from dfurun.image import ImageError, ImageFile, UsbIds, read_image
 from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
@@ -118,7 +118,7 @@ class _Loader:
             return None
         self._check_version(values)
         chip = self._load_chip(values)
-        images = self._load_images(values)
+        images = self._load_images(values, chip)
         self._check_use(values)
         self._check_step_ids(values)
         if chip is None:
@@ -197,17 +197,17 @@ class _Loader:
 
     # Images ------------------------------------------------------------------------------------------------------
 
-    def _load_images(self, values: Mapping[str, Any]) -> dict[str, ImageFile | None]:
+    def _load_images(self, values: Mapping[str, Any], chip: Chip | None) -> dict[str, ImageFile | None]:
         entries = values.get("images")
         if not isinstance(entries, dict):
             return {}
         images: dict[str, ImageFile | None] = {}
         for name, entry in entries.items():
             path = ("images", name)
-            images[name] = self._load_image(name, entry, path) if self.is_sound(path) else None
+            images[name] = self._load_image(name, entry, path, chip) if self.is_sound(path) else None
         return images
 
-    def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath) -> ImageFile | None:
+    def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath, chip: Chip | None) -> ImageFile | None:
         file = self.path.parent / entry["file"]
         if not self.allow_outside and not self._is_inside(file):
             message = f"`{entry['file']}` is outside the recipe's repository"
@@ -223,7 +223,14 @@ class _Loader:
         try:
             image = read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
         except ImageError as error:
-            self._report(error.code, error.message, (*path, error.subject.value), hint=error.hint)
+            place = (*path, error.subject.value)
+            self.findings.append(Finding(error.code, error.message, place, hint=error.hint, notes=error.notes))
+            return None
+        if chip is not None and image.usb is not None and not image.usb.fits(chip.usb.vendor_id, chip.usb.product_id):
+            own = UsbIds(chip.usb.vendor_id, chip.usb.product_id)
+            message = f"{file.name} is for the USB device {image.usb}, the bootloader of {chip.title} is {own}"
+            hint = "take the build for this board; where the suffix alone is wrong, make the file with the right ids"
+            self._report(Code.IMAGE_FOR_OTHER_DEVICE, message, (*path, "file"), hint=hint)
             return None
         if not image.pinned:
             hint = f'pin it: sha256: "{image.sha256}"'
