@@ -68,7 +68,7 @@ def _beside_its_other_place(finding: Finding, step: Step, steps: Sequence[Step])
             left = ("leave-dfu", "wait-for-power-cycle")
             other = _first(reversed(earlier), left, "left here") or _first(later, ("connect",), "connected only here")
         case Code.VERIFY_UNWRITTEN if isinstance(step, Verify):
-            writes = [other for other in earlier if isinstance(other, Write) and other.image is step.image]
+            writes = [other for other in earlier if isinstance(other, Write) and other.image.name == step.image.name]
             other = _first(writes, ("write",), "written here, and erased since")
         case _:
             pass

@@ -11,7 +11,7 @@ from typing import Any
 from dfurun import __version__
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
-from dfurun.image import ImageError, ImageFile, read_image
+from dfurun.image import ImageError, ImageFile, UsbIds, read_image
 from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
@@ -120,7 +120,7 @@ class _Loader:
             return None
         self._check_version(values)
         chip = self._load_chip(values)
-        images = self._load_images(values)
+        images = self._load_images(values, chip)
         self._check_use(values)
         self._check_step_ids(values)
         if chip is None:
@@ -213,7 +213,7 @@ class _Loader:
 
     # Images ------------------------------------------------------------------------------------------------------
 
-    def _load_images(self, values: Mapping[str, Any]) -> dict[str, ImageFile | None]:
+    def _load_images(self, values: Mapping[str, Any], chip: Chip | None) -> dict[str, ImageFile | None]:
         entries = values.get("images")
         if not isinstance(entries, dict):
             return {}
@@ -222,10 +222,10 @@ class _Loader:
             path = ("images", name)
             rest = without(entry, path, self.wrong)
             readable = path not in self.wrong and isinstance(rest, dict) and "file" in rest
-            images[name] = self._load_image(name, rest, path) if readable else None
+            images[name] = self._load_image(name, rest, path, chip) if readable else None
         return images
 
-    def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath) -> ImageFile | None:
+    def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath, chip: Chip | None) -> ImageFile | None:
         """Return the image; of one with a mistake in it, say nothing that may follow from the mistake."""
         if "\\" in entry["file"]:
             hint = f"write `{entry['file'].replace(chr(92), '/')}`: it works on every system"
@@ -247,7 +247,14 @@ class _Loader:
             image = read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
         except ImageError as error:
             if self.is_sound(path) or error.code is not Code.IMAGE_ADDRESS:
-                self._report(error.code, error.message, (*path, error.subject.value), hint=error.hint)
+                place = (*path, error.subject.value)
+                self.findings.append(Finding(error.code, error.message, place, hint=error.hint, notes=error.notes))
+            return None
+        if chip is not None and image.usb is not None and not image.usb.fits(chip.usb.vendor_id, chip.usb.product_id):
+            own = UsbIds(chip.usb.vendor_id, chip.usb.product_id)
+            message = f"{file.name} is for the USB device {image.usb}, the bootloader of {chip.title} is {own}"
+            hint = "take the build for this board; where the suffix alone is wrong, make the file with the right ids"
+            self._report(Code.IMAGE_FOR_OTHER_DEVICE, message, (*path, "file"), hint=hint)
             return None
         if not image.pinned and self.is_sound(path):
             hint = f'pin it: sha256: "{image.sha256}"'
@@ -311,10 +318,11 @@ class _Loader:
             return self._parse_sound_step(index, step, scope) or unread
         rest = readable_step(step, path, self.wrong)
         if rest is not None:
-            apart = Scope(scope.chip, scope.images, scope.allow)
-            self._parse_sound_step(index, rest, apart)
+            before = len(scope.findings)
+            self._parse_sound_step(index, rest, scope)
             # What is said of a body as a whole may follow from what was left out of it
-            scope.findings += [finding for finding in apart.findings if len(finding.path) > len(path) + 1]
+            found = [f for f in scope.findings[before:] if f.path[:2] != path or len(f.path) > len(path) + 1]
+            scope.findings[before:] = found
         return unread
 
     def _parse_sound_step(self, index: int, step: str | Mapping[str, Any], scope: Scope) -> Step | None:

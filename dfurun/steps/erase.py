@@ -11,6 +11,7 @@ from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.flashable import flashable_image
 from dfurun.steps.flashing import blank_pages, erase_pages, pages_of
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
@@ -49,11 +50,8 @@ class Erase(Step):
         try:
             match given[0]:
                 case "image":
-                    image = scope.image(body["image"], path)
+                    image = flashable_image(body["image"], scope, path)
                     if image is None:
-                        return None
-                    if any(not flash.extent.contains(piece.extent) for piece in image.memory.pieces):
-                        scope.report(Code.OUTSIDE_FLASH, "the image is not wholly inside the flash", path)
                         return None
                     pages = pages_of(flash, image.memory)
                 case "pages":

@@ -11,6 +11,7 @@ from dfurun.image import ImageFile, Piece
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.flashable import flashable_image
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
 
@@ -38,7 +39,7 @@ class Verify(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for an image that the recipe lists."""
-        image = scope.image(body["image"], (*head.path, "image"))
+        image = flashable_image(body["image"], scope, (*head.path, "image"))
         return None if image is None else cls(head, image)
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
