@@ -98,7 +98,7 @@ def test_a_file_of_100_mebibytes_is_a_finding(dfurun: Dfurun, tmp_path: Path) ->
     (tmp_path / "recipe.yaml").write_text(recipe)
     done = dfurun("check", "recipe.yaml")
     assert (done.exit, done.codes) == (3, {"image-invalid"})
-    assert "disk.bin is larger than 65536 KiB, no firmware for a microcontroller" in done.out
+    assert "disk.bin is larger than 64 MiB, no firmware for a microcontroller" in done.out
 
 
 def test_the_output_in_the_documentation_is_real() -> None:

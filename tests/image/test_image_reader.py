@@ -131,7 +131,7 @@ def test_a_file_too_large_for_any_microcontroller_is_not_read(tmp_path: Path) ->
         file.truncate(MAXIMUM_SIZE_BYTES * 100)  # sparse: reading it would take memory, keeping it takes no disk
     error = refusal(path, address=0)
     assert error.code is Code.IMAGE_INVALID
-    assert error.message == "disk.img is larger than 65536 KiB, no firmware for a microcontroller"
+    assert error.message == "disk.img is larger than 64 MiB, no firmware for a microcontroller"
 
 
 def test_a_missing_file_is_answered_with_the_names_that_are_there(tmp_path: Path) -> None:
