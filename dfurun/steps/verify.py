@@ -69,7 +69,9 @@ class Verify(Step):
         if pages:
             where = format_address(flash.page(pages[0]).start)
             more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
-            raise VerifyMismatch(f"the flash differs from {self.image.name} in the page at {where}{more}", pages)
+            raise VerifyMismatch(
+                f"the flash differs from {self.image.name} in the {flash.unit} at {where}{more}", pages
+            )
         return Result(Outcome.OK, f"{self.image.name}: {format_size(memory.size_bytes)} are equal")
 
     def _differs_again(self, context: Context, page: int) -> bool:

@@ -80,9 +80,7 @@ class Write(Step):
         if not changed:
             return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
         self.redo(context, changed)
-        return Result(
-            Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} pages changed"
-        )
+        return Result(Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} changed")
 
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
@@ -97,7 +95,8 @@ class Write(Step):
         return [
             self.finding(
                 Code.NOT_ERASED,
-                f"no earlier step erases {board.chip.flash.page(missing[0])}" + _and_more(len(missing) - 1),
+                f"no earlier step erases {board.chip.flash.page(missing[0])}"
+                + _and_more(len(missing) - 1, board.chip.flash.unit),
                 "image",
                 hint="put `mass-erase` or `erase: {image: ...}` before it, or write with `mode: changed`",
             )
@@ -121,9 +120,10 @@ class Write(Step):
         return findings
 
 
-def _pages(context: Context, image: ImageFile) -> int:
-    return len(pages_of(context.chip.flash, image.memory))
+def _pages(context: Context, image: ImageFile) -> str:
+    flash = context.chip.flash
+    return flash.count(len(pages_of(flash, image.memory)))
 
 
-def _and_more(count: int) -> str:
-    return f" and {count} more page{'' if count == 1 else 's'}" if count else ""
+def _and_more(count: int, unit: str) -> str:
+    return f" and {count} more {unit}{'' if count == 1 else 's'}" if count else ""

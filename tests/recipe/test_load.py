@@ -34,7 +34,7 @@ def test_the_products_recipes_load_without_a_finding(path: Path) -> None:
     loaded = load_recipe(path)
     assert loaded.findings == ()
     assert loaded.recipe is not None
-    assert loaded.recipe.chip.name == "stm32f072xb"
+    assert loaded.recipe.chip.name[5:9] == path.name[:4]
     assert loaded.recipe.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     for image in loaded.recipe.images.values():
         assert image.pinned
