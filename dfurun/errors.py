@@ -94,13 +94,30 @@ class Code(Enum):
     )
     IMAGE_INVALID = ("image-invalid", ExitStatus.INVALID, "an image file is damaged")
     IMAGE_EMPTY = ("image-empty", ExitStatus.INVALID, "an image file holds no data")
-    IMAGE_ADDRESS = ("image-address", ExitStatus.INVALID, "a bin needs an address; a HEX brings its own")
+    IMAGE_ADDRESS = ("image-address", ExitStatus.INVALID, "raw binary needs an address; other formats bring their own")
+    IMAGE_FOR_OTHER_DEVICE = (
+        "image-for-other-device",
+        ExitStatus.INVALID,
+        "a DFU suffix names another USB device than the chip's bootloader",
+    )
     PIN_MISMATCH = ("pin-mismatch", ExitStatus.REFUSED, "an image file is not the one that was pinned")
 
     # Rules of the steps -----------------------------------------------------------------------------------------------
     STEP_ORDER = ("step-order", ExitStatus.INVALID, "a step at a place where it cannot work")
     NOT_ERASED = ("not-erased", ExitStatus.INVALID, "a write to flash that no earlier step erased")
     OUTSIDE_FLASH = ("outside-flash", ExitStatus.INVALID, "an address outside the memory that the step works on")
+    OPTION_BYTES_IN_IMAGE = (
+        "option-bytes-in-image",
+        ExitStatus.INVALID,
+        "an image holds option bytes, which `write` and `verify` leave out",
+        Severity.WARNING,
+    )
+    VECTOR_TABLE = (
+        "vector-table",
+        ExitStatus.INVALID,
+        "an image holds no plausible vector table where the core starts",
+        Severity.WARNING,
+    )
     OVERLAP = ("overlap", ExitStatus.INVALID, "two writes to the same bytes")
     MISALIGNED = ("misaligned", ExitStatus.INVALID, "an address or a size that the ROM cannot take")
     VERIFY_UNWRITTEN = (
@@ -196,7 +213,8 @@ class Related:
 class Finding:
     """Something wrong with an input: a code, where in the recipe, and words.
 
-    `path` leads to a value of the recipe (`("steps", 3, "write", "image")`); `on_key` puts the caret under its key.
+    `path` leads to a value of the recipe (`("steps", 3, "write", "image")`); `on_key` puts the caret under its key. `notes`
+    are facts too long for the message, a line each.
     Steps and rules know no places: only `dfurun.recipe` turns a path into one.
     """
 
@@ -207,6 +225,7 @@ class Finding:
     on_key: bool = False
     place: Place | None = None
     related: tuple[Related, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:

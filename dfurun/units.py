@@ -113,7 +113,9 @@ def format_range(extent: AddressRange) -> str:
 
 
 def format_size(size_bytes: int) -> str:
-    """Return `128 KiB` where it is a whole number of them, else `1234 bytes`."""
+    """Return `1 MiB` or `128 KiB` where it is a whole number of them, else `1234 bytes`."""
+    if size_bytes and size_bytes % (KIBI * KIBI) == 0:
+        return f"{size_bytes // (KIBI * KIBI)} MiB"
     if size_bytes and size_bytes % KIBI == 0:
         return f"{size_bytes // KIBI} KiB"
     return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"

@@ -103,9 +103,9 @@ class OptionField:
         return "0 or 1" if self.width == 1 else f"0 to {self.show(self._ones)}"
 
     def show(self, value: FieldValue) -> str:
-        """Return the value as people read it: names as they are, bytes in hex, bits as digits."""
-        digits = max(2, -(-self.width // 4))
-        return f"0x{value:0{digits}X}" if isinstance(value, int) and self.width > 1 else str(value)
+        """Return the value as people read it: names as they are, bytes and more in hex, a few bits as a number."""
+        digits = -(-self.width // 4)
+        return f"0x{value:0{digits}X}" if isinstance(value, int) and digits > 1 else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ COMMANDS = {
     "devices": "dfurun.cli.devices:devices_command",
     "read": "dfurun.cli.read:read_command",
     "doctor": "dfurun.cli.doctor:doctor_command",
+    "chips": "dfurun.cli.chips:chips_command",
+    "schema": "dfurun.cli.schema:schema_command",
+    "explain": "dfurun.cli.explain:explain_command",
     "sim": "dfurun.cli.sim:sim_app",
 }
 

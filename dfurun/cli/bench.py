@@ -14,7 +14,7 @@ from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import BoardOptions, SimClock, SimOperator
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.steps.context import Operator
-from dfurun.steps.step import did_you_mean
+from dfurun.steps.step import chip_hint
 from dfurun.usb.discovery import Bus, Selector
 from dfurun.usb.port import PortPath
 
@@ -99,7 +99,7 @@ def chip_called(name: str) -> Chip:
     try:
         return load_chip(name.lower())
     except KeyError:
-        raise UsageFailure(f"no chip is called {name!r}", did_you_mean(name.lower(), chip_names())) from None
+        raise UsageFailure(f"no chip is called {name!r}", chip_hint(name)) from None
 
 
 def _real(options: BoardOptions, selector: Selector) -> Bench:

@@ -12,6 +12,14 @@ import typer
 from dfurun.cli import completion
 
 
+class Format(StrEnum):
+    """How findings are written; json, as --json, is how everything is."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
 class SimClock(StrEnum):
     """How time passes for a simulated board."""
 
@@ -109,6 +117,9 @@ SimReload = Annotated[
         help="When written option bytes come into force; as the state file has it, else power-on.",
         rich_help_panel=SIM,
     ),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="Of findings; github: annotations for a workflow.", rich_help_panel=OUTPUT)
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[

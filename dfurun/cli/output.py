@@ -28,6 +28,7 @@ class Output:
         self.as_json = as_json
         self.trace: Watch | None = None  # what listens to the boards' links, where anybody does
         self._arguments = arguments
+        self.annotate = False  # whether findings are annotations for a workflow
         self._verbosity = 0
         self._log: LogFile | None = None
         self.unit_status: int | None = None  # how the unit ended, where one did and that has been told
@@ -83,7 +84,7 @@ class Output:
         """Show findings; they are the product of `check` and messages of every other command."""
         if not findings:
             return
-        from dfurun.report.diagnostics import finding_object, print_findings
+        from dfurun.report.diagnostics import finding_object, github_annotation, print_findings
 
         if self._log is not None:
             for finding in findings:
@@ -94,8 +95,12 @@ class Output:
             return
         if self._verbosity < 0 and not product:
             findings = [finding for finding in findings if finding.severity is Severity.ERROR]
-        if findings:
-            print_findings(findings, self.product if product else self.messages)
+        console = self.product if product else self.messages
+        if self.annotate:
+            for finding in findings:
+                console.print(github_annotation(finding), soft_wrap=True)
+        elif findings:
+            print_findings(findings, console)
 
     def line(self, text: str) -> None:
         """Write one plain line of the product; for that rich is not imported."""

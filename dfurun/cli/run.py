@@ -13,6 +13,8 @@ from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.options import (
     BoardOptions,
+    Format,
+    FormatOption,
     Json,
     Log,
     Port,
@@ -63,6 +65,7 @@ def run_command(
             autocompletion=completion.files,
         ),
     ] = None,
+    format: FormatOption = Format.TEXT,
     json: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -81,6 +84,7 @@ def run_command(
     output: Output = context.obj
     output.watch(quiet=quiet, verbose=verbose, log=log)
     compiled = compile_recipe(recipe, allow_outside=allow_outside)
+    output.annotate = format is Format.GITHUB
     output.findings(compiled.findings)
     runnable = compiled.runnable()
     assert compiled.interpretation is not None

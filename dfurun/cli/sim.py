@@ -132,7 +132,10 @@ def protect_command(
 def load_command(
     context: typer.Context,
     file: StateArgument,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A HEX file.", autocompletion=completion.files)],
+    image: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGE", help="An ELF, HEX, S-record or DfuSe file.", autocompletion=completion.files),
+    ],
     json: Json = False,
 ) -> int:
     """Put an image into flash as a debugger would; the rest of the flash is erased."""

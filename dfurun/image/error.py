@@ -17,14 +17,40 @@ class Subject(Enum):
 
 
 class ImageError(ValueError):
-    """A firmware file that cannot be used. `line` counts from 1, where the format has lines."""
+    """A firmware file that cannot be used.
+
+    `where` is the place in the file, such as `line 3`; `notes` are facts too long for the message, a line each.
+    """
 
     def __init__(
-        self, code: Code, message: str, *, subject: Subject = Subject.FILE, line: int | None = None, hint: str = ""
+        self,
+        code: Code,
+        message: str,
+        *,
+        subject: Subject = Subject.FILE,
+        where: str = "",
+        hint: str = "",
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.subject = subject
-        self.line = line
+        self.where = where
         self.hint = hint
+        self.notes = notes
+
+
+class Mark(Enum):
+    """How a place in a firmware file is named: by its line, counted from 1, in a text; by its offset in a binary file."""
+
+    LINE = "in line {}"
+    OFFSET = "at offset 0x{:X}"
+
+    def words(self, number: int) -> str:
+        """Return the place in words."""
+        return self.value.format(number)
+
+    def damaged(self, number: int, message: str, *, hint: str = "take the file from its source again") -> ImageError:
+        """Return the error for what is wrong there."""
+        return ImageError(Code.IMAGE_INVALID, message, where=self.words(number).removeprefix("in "), hint=hint)

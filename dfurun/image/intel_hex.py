@@ -11,51 +11,42 @@ from collections.abc import Iterator
 
 import intelhex
 
-from dfurun.errors import Code
-from dfurun.image.error import ImageError
+from dfurun.image.contents import ADDRESS_SPACE, Contents, Format, join
+from dfurun.image.error import Mark
 from dfurun.image.memory import MemoryImage, Piece
+from dfurun.image.text import Line, damaged, holds_record, numbered_lines
 
-_FIRST_RECORD = re.compile(rb"\s*:[0-9A-Fa-f]{2}")
+_RECORD = re.compile(rb":(?:[0-9A-Fa-f]{2})+")
+_DATA = "00"
 _END_OF_FILE = "01"
-_SECTION_STARTS = ("02", "04")
-_ADDRESS_SPACE = 1 << 32
-
-Line = tuple[int, str]
+_SECTION_STARTS = {"02": 4, "04": 16}  # how far the base address in such a record is shifted
 
 
 def looks_like_intel_hex(data: bytes) -> bool:
-    """Say whether a file's content begins like Intel HEX."""
-    return _FIRST_RECORD.match(data) is not None
+    """Say whether a file's content is a text with Intel HEX records."""
+    return holds_record(data, _RECORD, _is_sound)
 
 
 def parse_intel_hex(data: bytes) -> MemoryImage:
     """Return the image; raise ImageError, with the line, for whatever is damaged, cut short or contradictory."""
-    lines = _lines(data)
+    lines = numbered_lines(data)
     pieces: list[Piece] = []
     for section in _sections(_until_end(lines)):
         for piece in _section_pieces(section):
-            if piece.extent.end > _ADDRESS_SPACE:
-                raise _damaged(section[0][0], f"data at 0x{piece.address:X}, past the 32-bit address space")
+            if piece.extent.end > ADDRESS_SPACE:
+                number = next(n for n, part in _records(section) if part.extent.end > ADDRESS_SPACE)
+                raise damaged(number, "data past the 32-bit address space")
             pieces.append(piece)
     _check_end(lines)
     try:
         return MemoryImage.of(pieces)
-    except ValueError as error:
-        raise ImageError(Code.IMAGE_INVALID, str(error), hint="link or convert the image again") from None
+    except ValueError:
+        return join(_records(lines), Mark.LINE)  # it knows the lines, and raises
 
 
-def _lines(data: bytes) -> list[Line]:
-    """Return the lines that hold anything, with their numbers."""
-    numbered = enumerate(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"), 1)
-    lines: list[Line] = []
-    for number, raw in numbered:
-        line = raw.strip(b" \t")
-        if not line:
-            continue
-        if not line.isascii():
-            raise _damaged(number, "a byte that is not ASCII")
-        lines.append((number, line.decode("ascii")))
-    return lines
+def _is_sound(record: bytes) -> bool:
+    raw = bytes.fromhex(record[1:].decode())
+    return len(raw) == raw[0] + 5 and sum(raw) & 0xFF == 0
 
 
 def _type_of(line: str) -> str:
@@ -72,9 +63,9 @@ def _until_end(lines: list[Line]) -> Iterator[Line]:
 def _check_end(lines: list[Line]) -> None:
     ends = [index for index, (_, line) in enumerate(lines) if _type_of(line) == _END_OF_FILE]
     if not ends:
-        raise _damaged(lines[-1][0] if lines else 1, "no end-of-file record: the file is cut short")
+        raise damaged(lines[-1][0] if lines else 1, "no end-of-file record: the file is cut short")
     if ends[0] + 1 < len(lines):
-        raise _damaged(lines[ends[0] + 1][0], "something after the end-of-file record")
+        raise damaged(lines[ends[0] + 1][0], "something after the end-of-file record")
 
 
 def _sections(lines: Iterator[Line]) -> Iterator[list[Line]]:
@@ -93,8 +84,11 @@ def _section_pieces(section: list[Line]) -> Iterator[Piece]:
     records = intelhex.IntelHex()
     try:
         records.loadhex(io.StringIO("\n".join(line for _, line in section)))
+    except intelhex.AddressOverlapError as error:
+        join(_records(section[: error.line]), Mark.LINE)
+        raise damaged(section[error.line - 1][0], f"a second value for 0x{error.address:08X}") from None
     except intelhex.HexReaderError as error:
-        raise _damaged(section[error.line - 1][0], _explain(error)) from None
+        raise damaged(section[error.line - 1][0], _explain(error)) from None
     for start, end in records.segments():
         yield Piece(start, records.tobinstr(start=start, end=end - 1))
 
@@ -107,8 +101,6 @@ def _explain(error: intelhex.HexReaderError) -> str:
             return "the record is longer or shorter than it says"
         case intelhex.RecordTypeError():
             return "an unknown record type"
-        case intelhex.AddressOverlapError():
-            return f"a second value for 0x{error.address:08X}"
         case intelhex.DuplicateStartAddressRecordError():
             return "a second start address"
         case _ if type(error) is intelhex.HexRecordError:
@@ -117,6 +109,19 @@ def _explain(error: intelhex.HexReaderError) -> str:
             return "an invalid record"
 
 
-def _damaged(line: int, message: str) -> ImageError:
-    hint = "the file is damaged: take it from its source again"
-    return ImageError(Code.IMAGE_INVALID, message, line=line, hint=hint)
+def _records(lines: list[Line]) -> Iterator[tuple[int, Piece]]:
+    """Yield the data of lines that are sound, each with its number."""
+    base = 0
+    for number, line in lines:
+        kind = _type_of(line)
+        if kind in _SECTION_STARTS:
+            base = int(line[9:13], 16) << _SECTION_STARTS[kind]
+        elif kind == _DATA:
+            yield number, Piece(base + int(line[3:7], 16), bytes.fromhex(line[9:-2]))
+
+
+def _parse(data: bytes) -> Contents:
+    return Contents(parse_intel_hex(data))
+
+
+INTEL_HEX = Format("an Intel HEX file", (".hex", ".ihex", ".ihx"), looks_like_intel_hex, _parse)

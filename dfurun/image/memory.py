@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from dfurun.units import AddressRange
 
@@ -64,13 +63,7 @@ class MemoryImage:
             if start < end:
                 yield Piece(start, piece.data[start - piece.address : end - piece.address])
 
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A firmware file that a recipe names: where it is, what its bytes hash to, what it puts where."""
-
-    name: str
-    path: Path
-    sha256: str
-    pinned: bool
-    memory: MemoryImage
+    def without(self, hole: AddressRange) -> MemoryImage:
+        """Return the image without what lies in `hole`."""
+        below, above = AddressRange(0, hole.start), AddressRange(hole.end, max(0, (1 << 32) - hole.end))
+        return MemoryImage((*self.within(below), *self.within(above)))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from dfurun.errors import Code
+from dfurun.image.contents import ADDRESS_SPACE, Contents, Format
 from dfurun.image.error import ImageError, Subject
-from dfurun.image.intel_hex import looks_like_intel_hex, parse_intel_hex
-from dfurun.image.memory import ImageFile, MemoryImage, Piece
+from dfurun.image.file import ImageFile
+from dfurun.image.formats import format_of
+from dfurun.image.memory import MemoryImage, Piece
 from dfurun.units import format_address, format_size
 
 MAXIMUM_SIZE_BYTES = 64 * 1024 * 1024
-
-_HEX_SUFFIXES = (".hex", ".ihex", ".ihx")
-_OTHER_FORMATS = {b"\x7fELF": "an ELF file", b"DfuSe": "a DfuSe file", b"S0": "a Motorola S-record file"}
 
 
 def read_image(
@@ -33,8 +33,8 @@ def read_image(
     if size_bytes is not None and len(data) != size_bytes:
         message = f"{path.name} has {format_size(len(data))}, the recipe pins {format_size(size_bytes)}"
         raise ImageError(Code.PIN_MISMATCH, message, subject=Subject.SIZE, hint=_PIN_HINT)
-    memory = _parse(path, data, address)
-    return ImageFile(name, path, found, sha256 is not None, memory)
+    contents = _parse(path, data, address)
+    return ImageFile(name, path, found, sha256 is not None, contents.memory, contents.usb, contents.targets)
 
 
 _PIN_HINT = "if the new file is meant, pin that one, for a review"
@@ -45,40 +45,40 @@ def _other_file(path: Path, data: bytes, found: str, pinned: str) -> ImageError:
     with_lf = data.replace(b"\r\n", b"\n")
     if pinned in (hashlib.sha256(form).hexdigest() for form in (with_lf, with_lf.replace(b"\n", b"\r\n"))):
         hint = f"only the line endings differ: a checkout changed them; `*{path.suffix} -text` in .gitattributes keeps them"
-    message = f"{path.name} has sha256 {found}, the recipe pins {pinned}"
-    return ImageError(Code.PIN_MISMATCH, message, subject=Subject.SHA256, hint=hint)
+    message = f"{path.name} is another file than the recipe pins"
+    notes = (f"pinned: {pinned}", f"found:  {found}")
+    return ImageError(Code.PIN_MISMATCH, message, subject=Subject.SHA256, hint=hint, notes=notes)
 
 
-def _parse(path: Path, data: bytes, address: int | None) -> MemoryImage:
+def _parse(path: Path, data: bytes, address: int | None) -> Contents:
     if not data:
         raise ImageError(Code.IMAGE_EMPTY, f"{path.name} is empty", hint="build it again")
-    for magic, what in _OTHER_FORMATS.items():
-        if data.startswith(magic):
-            hint = "convert it with objcopy -O ihex"
-            raise ImageError(Code.IMAGE_INVALID, f"{path.name} is {what}, not Intel HEX or raw binary", hint=hint)
-    if looks_like_intel_hex(data) or path.suffix.lower() in _HEX_SUFFIXES:
-        return _parse_hex(path, data, address)
+    try:
+        known = format_of(path.name, data)
+        contents = known.parse(data)
+    except ImageError as error:
+        where = f"{path.name}{error.where and ', '}{error.where}"
+        raise ImageError(error.code, f"{where}: {error.message}", where=error.where, hint=error.hint) from None
+    if not contents.memory.pieces:
+        raise ImageError(Code.IMAGE_EMPTY, f"{path.name} is {known.name} and holds no data", hint="build it again")
+    return _at_address(path, known, contents, address)
+
+
+def _at_address(path: Path, known: Format, contents: Contents, address: int | None) -> Contents:
+    """Return the contents, those of a format without addresses at the recipe's. Raises ImageError."""
+    if known.has_addresses and address is not None:
+        message = f"{path.name} is {known.name} and brings its own addresses"
+        raise ImageError(Code.IMAGE_ADDRESS, message, subject=Subject.ADDRESS, hint="remove `address`")
+    if known.has_addresses:
+        return contents
     if address is None:
         hint = "for example `address: 0x08000000`"
-        raise ImageError(Code.IMAGE_ADDRESS, f"{path.name} is raw binary and needs an `address`", hint=hint)
-    if address + len(data) > 1 << 32:
-        message = f"{format_size(len(data))} from {format_address(address)} run past the 32-bit address space"
+        raise ImageError(Code.IMAGE_ADDRESS, f"{path.name} is {known.name} and needs an `address`", hint=hint)
+    (piece,) = contents.memory.pieces
+    if address + len(piece.data) > ADDRESS_SPACE:
+        message = f"{format_size(len(piece.data))} from {format_address(address)} run past the 32-bit address space"
         raise ImageError(Code.IMAGE_ADDRESS, message, subject=Subject.ADDRESS)
-    return MemoryImage.of([Piece(address, data)])
-
-
-def _parse_hex(path: Path, data: bytes, address: int | None) -> MemoryImage:
-    try:
-        memory = parse_intel_hex(data)
-    except ImageError as error:
-        where = path.name if error.line is None else f"{path.name}, line {error.line}"
-        raise ImageError(error.code, f"{where}: {error.message}", line=error.line, hint=error.hint) from None
-    if not memory.pieces:
-        raise ImageError(Code.IMAGE_EMPTY, f"{path.name} holds no data", hint="build it again")
-    if address is not None:
-        message = f"{path.name} is Intel HEX and brings its own addresses"
-        raise ImageError(Code.IMAGE_ADDRESS, message, subject=Subject.ADDRESS, hint="remove `address`")
-    return memory
+    return replace(contents, memory=MemoryImage((Piece(address, piece.data),)))
 
 
 def _read(path: Path) -> bytes:

@@ -68,6 +68,8 @@ def _finding_lines(finding: Finding, width: int) -> Iterator[Text]:
             yield from _excerpt(_parts(related.place, cells), line_number, "-", "bold blue", label=label)
         else:
             yield Text(f" {' ' * gutter}   {label}")
+    for note in finding.notes:
+        yield Text.assemble((f" {' ' * gutter} = ", "blue"), escape(note))
     if finding.hint:
         yield Text.assemble((f" {' ' * gutter} = ", "blue"), ("hint: ", "bold"), escape(finding.hint))
 
@@ -123,6 +125,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "code": finding.code.label,
         "severity": str(finding.severity),
         "message": finding.message,
+        "notes": list(finding.notes),
         "hint": finding.hint or None,
         **_place_object(finding.place),
         "related": [{"message": related.message, **_place_object(related.place)} for related in finding.related],
@@ -150,7 +153,7 @@ def github_annotation(finding: Finding) -> str:
     properties["title"] = finding.code.label
     listed = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
     also = [f"{related.message}: {related.place}" for related in finding.related if related.place]
-    message = "\n".join([finding.message, *also, *([f"hint: {finding.hint}"] if finding.hint else [])])
+    message = "\n".join([finding.message, *finding.notes, *also, *([f"hint: {finding.hint}"] if finding.hint else [])])
     return f"::{finding.severity} {listed}::{_escape_data(message)}"
 
 

@@ -24,7 +24,7 @@ _ACTIONS = {
     "set-address": (Action.SET_ADDRESS,),
     "erase": (Action.ERASE_PAGE,),
     "mass-erase": (Action.ERASE_ALL,),
-    "write": (Action.PROGRAM, Action.WRITE_RAM),
+    "write": (Action.PROGRAM, Action.WRITE_RAM, Action.WRITE_OTP, Action.WRITE_DEVICE_FEATURE),
     "option-bytes": (Action.WRITE_OPTION_BYTES,),
     "read-unprotect": (Action.READ_UNPROTECT,),
 }

@@ -11,6 +11,7 @@ from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.flashable import flashable_image
 from dfurun.steps.flashing import blank_pages, erase_pages, pages_of
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
@@ -33,21 +34,24 @@ class Erase(Step):
         given = [key for key in ("image", "pages", "range") if key in body]
         if len(given) != 1:
             words = " and ".join(given) if given else "none"
+            if "image" in body:
+                scope.image(body["image"], (*head.path, "image"))
+            hint = "keep one" if given else "for example `- erase: {image: application}`"
             scope.report(
-                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint="keep one"
+                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint=hint
             )
             return None
+        if "mode" in body and given[0] != "image":
+            hint = "remove it: these pages are erased whatever they hold"
+            scope.report(Code.BAD_VALUE, "`mode` goes with `image` only", (*head.path, "mode"), hint=hint)
         only_needed = body.get("mode", "all") == "needed"
         flash, path = scope.chip.flash, (*head.path, given[0])
         image = None
         try:
             match given[0]:
                 case "image":
-                    image = scope.image(body["image"], path)
+                    image = flashable_image(body["image"], scope, path)
                     if image is None:
-                        return None
-                    if any(not flash.extent.contains(piece.extent) for piece in image.memory.pieces):
-                        scope.report(Code.OUTSIDE_FLASH, "the image is not wholly inside the flash", path)
                         return None
                     pages = pages_of(flash, image.memory)
                 case "pages":

@@ -107,7 +107,7 @@ def settle(context: Context, memory: MemoryImage) -> None:
             doubtful.append(flash.page(page))
     raise StepFailed(
         Code.STEP_FAILED,
-        "the page at "
+        f"the {flash.unit} at "
         + format_address(flash.page(wrong[0]).start)
         + f" is still wrong after {REDO_LIMIT} more attempts",
         consequence="the flash holds a part of the image, and must not be used like this",

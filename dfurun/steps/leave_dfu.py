@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from dfurun.errors import Code, Finding, Refused, StepFailed
+from dfurun.errors import Code, Finding, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.steps.vector_table import LINK_IT, TABLE_BYTES, implausible, objection
 from dfurun.units import AddressRange, format_address, parse_address
 
 DEPARTURE_TIMEOUT_S = 5.0
@@ -49,7 +49,8 @@ class LeaveDfu(Step):
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Let the abstract board go."""
-        return replace(board, presence=Presence.LEFT), self.needs_connection(board)
+        findings = self.needs_connection(board) + self._cannot_start(board)
+        return replace(board, presence=Presence.LEFT), findings
 
     def execute(self, context: Context) -> Result:
         """Set the address (a protected chip refuses that and starts its flash anyway), leave, and watch the bus."""
@@ -72,6 +73,23 @@ class LeaveDfu(Step):
             )
         return Result(Outcome.CHANGED, f"started what is at {format_address(self.entry)}")
 
+    def _cannot_start(self, board: AbstractBoard) -> list[Finding]:
+        """Return findings for images that put no vector table where this leaves for; `write` has judged the start of flash."""
+        if self.entry == board.chip.flash.extent.start:
+            return []
+        judged = [(written, implausible(board.chip, written.image, self.entry)) for written in board.written]
+        return [
+            self.finding(
+                Code.VECTOR_TABLE,
+                unfit,
+                "address",
+                hint=f"leave-dfu would refuse to start it: {LINK_IT}",
+                related=(Related((*written.path, "image"), "written here"),),
+            )
+            for written, unfit in judged
+            if unfit
+        ]
+
     def _require_start_of_flash(self, context: Context) -> None:
         """Refuse another address on a protected chip: it takes none, and starts its flash from the beginning."""
         start = context.chip.flash.extent.start
@@ -85,14 +103,13 @@ class LeaveDfu(Step):
 
     def _require_application(self, context: Context) -> None:
         """Refuse to leave for what cannot run: the ROM would reset, or the core would hang off the bus (AN2662 4.5.5)."""
-        flash = context.chip.flash.extent
-        stack, reset = struct.unpack("<II", context.session.read_stable(AddressRange(self.entry, 8)))
-        if context.chip.holds_stack(stack) and reset & 1 and flash.start <= reset < flash.end:
+        table = context.session.read_stable(AddressRange(self.entry, TABLE_BYTES))
+        why = objection(context.chip, table)
+        if not why:
             return
         raise StepFailed(
             Code.NO_APPLICATION,
-            f"no application at {format_address(self.entry)}: initial stack pointer {format_address(stack)}, "
-            f"reset vector {format_address(reset)}",
+            f"no application at {format_address(self.entry)}: {why}",
             consequence="the board stays in its bootloader; what was written is written",
             hint="write an image whose vector table is there, or leave with another `address`",
         )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import Chip
-from dfurun.errors import Code, Finding
+from dfurun.errors import Code, Finding, RecipePath
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
@@ -29,15 +29,7 @@ class Read(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for memory that the ROM lets be read."""
-        try:
-            extent = parse_range(body["range"])
-        except ValueError as error:
-            scope.report(Code.BAD_VALUE, str(error), (*head.path, "range"))
-            return None
-        if not is_readable(scope.chip, extent):
-            hint = readable_hint(scope.chip)
-            scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", (*head.path, "range"), hint=hint)
-            return None
+        extent = _extent(body["range"], (*head.path, "range"), scope)
         unknown = wrong_variable(body["file"])
         if unknown is not None:
             message = f"a file's name has no variable {unknown!r}"
@@ -48,7 +40,7 @@ class Read(Step):
             message = "a backup is written below the working directory"
             scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint="a relative path without `..`")
             return None
-        return cls(head, extent, str(file))
+        return None if extent is None else cls(head, extent, str(file))
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing."""
@@ -81,3 +73,15 @@ def readable_hint(chip: Chip) -> str:
     """Say what the ROM reads."""
     memories = ", ".join(str(memory) for memory in readable_memories(chip))
     return f"the ROM reads {memories}, and the option bytes as a whole ({chip.option_bytes.extent})"
+
+
+def _extent(text: str, path: RecipePath, scope: Scope) -> AddressRange | None:
+    try:
+        extent = parse_range(text)
+    except ValueError as error:
+        scope.report(Code.BAD_VALUE, str(error), path)
+        return None
+    if is_readable(scope.chip, extent):
+        return extent
+    scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", path, hint=readable_hint(scope.chip))
+    return None

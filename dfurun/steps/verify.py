@@ -11,6 +11,7 @@ from dfurun.image import ImageFile, Piece
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.flashable import flashable_image
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
 
@@ -38,15 +39,20 @@ class Verify(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for an image that the recipe lists."""
-        image = scope.image(body["image"], (*head.path, "image"))
+        image = flashable_image(body["image"], scope, (*head.path, "image"))
         return None if image is None else cls(head, image)
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Mark the image as verified; verifying what was never written is odd."""
         findings = self.needs_open_flash(board)
-        if board.write_of(self.image) is None:
+        if board.write_of(self.image) is None and not board.in_doubt:
             findings.append(
-                self.finding(Code.VERIFY_UNWRITTEN, f"{self.image.name} is not written before this", "image")
+                self.finding(
+                    Code.VERIFY_UNWRITTEN,
+                    f"{self.image.name} is not written before this",
+                    "image",
+                    hint=_UNWRITTEN_HINT,
+                )
             )
         return replace(board, verified=board.verified | {self.image.name}), findings
 
@@ -63,12 +69,17 @@ class Verify(Step):
         if pages:
             where = format_address(flash.page(pages[0]).start)
             more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
-            raise VerifyMismatch(f"the flash differs from {self.image.name} in the page at {where}{more}", pages)
+            raise VerifyMismatch(
+                f"the flash differs from {self.image.name} in the {flash.unit} at {where}{more}", pages
+            )
         return Result(Outcome.OK, f"{self.image.name}: {format_size(memory.size_bytes)} are equal")
 
     def _differs_again(self, context: Context, page: int) -> bool:
         extent = context.chip.flash.page(page)
         return any(context.session.read(p.extent) != p.data for p in self.image.memory.within(extent))
+
+
+_UNWRITTEN_HINT = "right where the recipe only looks at a board; else `write` it first, or mend the name"
 
 
 def _differs(piece: Piece, read: bytes, page: AddressRange) -> bool:

@@ -8,9 +8,11 @@ from typing import Any, ClassVar, Self
 
 from dfurun.errors import Code, Finding, Related
 from dfurun.image import ImageFile
+from dfurun.steps import vector_table
 from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.flashable import flashable_image
 from dfurun.steps.flashing import aligned, changed_pages, pages_of, rewrite, write_erased
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
@@ -29,24 +31,16 @@ class Write(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for an image that the recipe lists."""
-        image = scope.image(body["image"], (*head.path, "image"))
+        image = flashable_image(body["image"], scope, (*head.path, "image"))
         if image is None:
             return None
-        outside = [p for p in image.memory.pieces if not scope.chip.flash.extent.contains(p.extent)]
-        for piece in outside:
-            scope.report(
-                Code.OUTSIDE_FLASH,
-                f"{image.path.name} holds {piece.extent}, outside the flash {scope.chip.flash.extent}",
-                (*head.path, "image"),
-                hint="option bytes are set by name, with set-option-bytes",
-            )
         start, unit = image.memory.pieces[0].address, scope.chip.flash.write_alignment_bytes
-        if start % unit and not outside:
+        if start % unit:
             message = f"{image.path.name} starts at {format_address(start)}"
             hint = f"the ROM writes from multiples of {unit} (AN2606 table 7)"
             scope.report(Code.MISALIGNED, message, (*head.path, "image"), hint=hint)
             return None
-        return None if outside else cls(head, image, body.get("mode", "all") == "changed")
+        return cls(head, image, body.get("mode", "all") == "changed")
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Write the abstract board; every page must be erased, no byte written twice."""
@@ -57,6 +51,12 @@ class Write(Step):
             findings += self._not_erased(board)
         findings += self._overlaps(board, extents)
         findings += self.needs_writable(board, extents, "image")
+        if unfit := vector_table.implausible(board.chip, self.image, flash.extent.start):
+            findings.append(
+                self.finding(
+                    Code.VECTOR_TABLE, unfit, "image", hint=f"the core would hang at power-on: {vector_table.LINK_IT}"
+                )
+            )
         kept = tuple(w for w in board.written if w.image.name != self.image.name)
         written = Written(self.path, self.image, extents)
         return replace(board, written=(*kept, written), verified=board.verified - {self.image.name}), findings
@@ -80,9 +80,7 @@ class Write(Step):
         if not changed:
             return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
         self.redo(context, changed)
-        return Result(
-            Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} pages changed"
-        )
+        return Result(Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} changed")
 
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
@@ -97,7 +95,8 @@ class Write(Step):
         return [
             self.finding(
                 Code.NOT_ERASED,
-                f"no earlier step erases {board.chip.flash.page(missing[0])}" + _and_more(len(missing) - 1),
+                f"no earlier step erases {board.chip.flash.page(missing[0])}"
+                + _and_more(len(missing) - 1, board.chip.flash.unit),
                 "image",
                 hint="put `mass-erase` or `erase: {image: ...}` before it, or write with `mode: changed`",
             )
@@ -121,9 +120,10 @@ class Write(Step):
         return findings
 
 
-def _pages(context: Context, image: ImageFile) -> int:
-    return len(pages_of(context.chip.flash, image.memory))
+def _pages(context: Context, image: ImageFile) -> str:
+    flash = context.chip.flash
+    return flash.count(len(pages_of(flash, image.memory)))
 
 
-def _and_more(count: int) -> str:
-    return f" and {count} more page{'' if count == 1 else 's'}" if count else ""
+def _and_more(count: int, unit: str) -> str:
+    return f" and {count} more {unit}{'' if count == 1 else 's'}" if count else ""

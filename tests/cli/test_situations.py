@@ -122,7 +122,7 @@ SITUATIONS = [
         steps=("mass-erase", "write: {image: application, timeout: 100ms}"),
     ),
     Situation(
-        "flash without an application", 1, "no-application", ("initial stack pointer 0xFFFFFFFF",),
+        "flash without an application", 1, "no-application", ("the vector table is erased",),
         steps=("mass-erase", "leave-dfu"),
     ),
     Situation(

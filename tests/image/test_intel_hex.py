@@ -74,7 +74,7 @@ def test_data_at_both_ends_of_the_address_space_takes_no_memory_between() -> Non
 
 def test_data_past_the_address_space_is_damage() -> None:
     error = damage(hex_file(base(0xFFFF_0000), record(0xFFFF, 0, b"ab")))
-    assert error.message == "data at 0xFFFFFFFF, past the 32-bit address space"
+    assert (error.where, error.message) == ("line 2", "data past the 32-bit address space")
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,18 @@ def test_data_past_the_address_space_is_damage() -> None:
         (":zz", "not an Intel HEX record"),
         ("S1137AF00A0A0D0000000000000000000000000061", "not an Intel HEX record"),
         (":00ö", "a byte that is not ASCII"),
-        (record(0xF, 0, b"ab"), "a second value for 0x0800000F"),
+        (record(0xF, 0, b"ab"), "a second value for 0x0800000F, the first is in line 2"),
     ],
 )
 def test_damage_is_named_by_its_line(line: str, message: str) -> None:
     error = damage(hex_file(base(0x0800_0000), record(0, 0, bytes(16)), line))
-    assert (error.line, error.message) == (3, message)
+    assert (error.where, error.message) == ("line 3", message)
 
 
 def test_the_same_bytes_twice_in_different_sections_are_damage() -> None:
     section = [base(0x0800_0000), record(0, 0, b"ab")]
-    assert damage(hex_file(*section, *section)).message == "two records hold 0x08000000"
+    error = damage(hex_file(*section, *section))
+    assert (error.where, error.message) == ("line 4", "a second value for 0x08000000, the first is in line 2")
 
 
 def test_a_file_cut_short_is_damage_wherever_it_is_cut() -> None:
@@ -111,7 +112,7 @@ def test_a_file_cut_short_is_damage_wherever_it_is_cut() -> None:
 
 def test_nothing_may_follow_the_end_of_file_record() -> None:
     error = damage(hex_file(record(0, 0, b"a")) + record(1, 0, b"b").encode())
-    assert (error.line, error.message) == (3, "something after the end-of-file record")
+    assert (error.where, error.message) == ("line 3", "something after the end-of-file record")
 
 
 @given(st.dictionaries(st.integers(0, 0xFFFF_FFFF), st.binary(min_size=1, max_size=40), max_size=5))

@@ -16,7 +16,7 @@ IMAGE = "images: {a: {file: a.bin, address: 0x08000000}}\n"
 
 
 def judged(folder: Path, text: str) -> list[Code]:
-    (folder / "a.bin").write_bytes(b"\x01\x02")
+    (folder / "a.bin").write_bytes(bytes.fromhex("0040002009000008"))  # a vector table, and no code
     (folder / "recipe.yaml").write_text(text)
     compiled = compile_recipe(folder / "recipe.yaml")
     assert compiled.recipe is None

@@ -34,7 +34,7 @@ def test_the_products_recipes_load_without_a_finding(path: Path) -> None:
     loaded = load_recipe(path)
     assert loaded.findings == ()
     assert loaded.recipe is not None
-    assert loaded.recipe.chip.name == "stm32f072xb"
+    assert loaded.recipe.chip.name[5:9] == path.name[:4]
     assert loaded.recipe.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     for image in loaded.recipe.images.values():
         assert image.pinned
@@ -183,8 +183,7 @@ def test_a_pin_that_does_not_fit_is_refused_and_shows_both_hashes(tmp_path: Path
     loaded = load(tmp_path, text)
     (finding,) = [finding for finding in loaded.findings if finding.severity is Severity.ERROR]
     assert finding.code is Code.PIN_MISMATCH
-    assert pinned in finding.message
-    assert found in finding.message
+    assert finding.notes == (f"pinned: {pinned}", f"found:  {found}")
     assert finding.path == ("images", "a", "sha256")
 
 

@@ -121,6 +121,7 @@ def test_the_json_form_has_the_place_of_the_finding_and_of_what_it_conflicts_wit
         "code": "yaml-duplicate-key",
         "severity": "error",
         "message": "twice",
+        "notes": [],
         "hint": "drop one",
         "file": "recipe.yaml",
         "line": 9,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dfurun.chips import EarlyPoll, load_chip
+from dfurun.chips import Chip, EarlyPoll, load_chip
 from dfurun.clock import VirtualClock
 from dfurun.dfuse.protocol import (
     REQUEST_TYPE_IN,
@@ -43,9 +43,10 @@ APPLICATION = vector_table() + bytes(range(8, 256)) * 20
 class Bench:
     """One board on a clock that only moves when somebody sleeps."""
 
-    def __init__(self, *, early_poll: EarlyPoll = EarlyPoll.STALL_ERROR, **settings: Any) -> None:
+    def __init__(self, *, chip: Chip = CHIP, early_poll: EarlyPoll = EarlyPoll.STALL_ERROR, **settings: Any) -> None:
         self.clock = VirtualClock()
-        self.board = SimulatedBoard(CHIP, self.clock, early_poll=early_poll, **settings)
+        self.chip = chip
+        self.board = SimulatedBoard(chip, self.clock, early_poll=early_poll, **settings)
 
     @property
     def registers(self) -> Registers:
@@ -115,7 +116,7 @@ class Bench:
         return found
 
     def start_option_write(self, raw: bytes) -> StatusReport:
-        self.set_address(OPTIONS)
+        self.set_address(self.chip.option_bytes.address)
         return self.start(2, raw)
 
     def write_options(self, raw: bytes) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from dfurun.chips import load_chip
+from dfurun.chips import Chip, load_chip
 from dfurun.clock import RealClock
 from dfurun.simulator import SimulatedBoard, parse_fault
 from dfurun.simulator.usbip.server import Export, Server
@@ -85,10 +85,12 @@ class GuestBench:
         self.machine.__exit__()
 
     @contextmanager
-    def board(self, port: str = "1-1", *, faults: tuple[str, ...] = (), **settings: Any) -> Iterator[BoardInGuest]:
+    def board(
+        self, port: str = "1-1", *, chip: Chip = CHIP, faults: tuple[str, ...] = (), **settings: Any
+    ) -> Iterator[BoardInGuest]:
         """A new board at this port of the guest, until the block ends; waits until the guest has enumerated it."""
         bus, _, number = port.partition("-")
-        board = SimulatedBoard(CHIP, RealClock(), bus=int(bus), port=(int(number),), trace_length=100_000, **settings)
+        board = SimulatedBoard(chip, RealClock(), bus=int(bus), port=(int(number),), trace_length=100_000, **settings)
         found = BoardInGuest(self._server.add(board), port, board)
         try:
             self.wait_for(found)

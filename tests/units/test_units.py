@@ -183,9 +183,18 @@ def test_a_range_prints_its_first_and_its_last_byte() -> None:
 
 @pytest.mark.parametrize(
     ("size_bytes", "words"),
-    [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1 KiB"), (1025, "1025 bytes"), (131072, "128 KiB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1 KiB"),
+        (1025, "1025 bytes"),
+        (131072, "128 KiB"),
+        (1 << 20, "1 MiB"),
+        (3 << 19, "1536 KiB"),
+    ],
 )
-def test_a_size_is_printed_in_kib_where_it_is_a_whole_number_of_them(size_bytes: int, words: str) -> None:
+def test_a_size_is_printed_in_mib_or_kib_where_it_is_a_whole_number_of_them(size_bytes: int, words: str) -> None:
     assert format_size(size_bytes) == words
 
 

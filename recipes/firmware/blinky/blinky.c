@@ -1,13 +1,14 @@
 /* A breathing LED for STM32 boards: the smallest image that is worth flashing, checking and starting.
  *
- * Everything is in this file: vector table, startup, clock, one interrupt. The image spans three 2 KiB flash
- * pages, of which the last is partly filled, because the brightness curve is a real table of 4 KiB.
+ * Everything is in this file: vector table, startup, clock, one interrupt. On an F072 the image spans three 2 KiB
+ * flash pages, of which the last is partly filled, because the brightness curve is a real table of 4 KiB.
  *
  * The target is chosen with -DTARGET_F072, -DTARGET_F042 or -DTARGET_F405, the LED with -DLED_PORT=C
  * -DLED_PIN=6 and -DLED_ACTIVE_HIGH=1.
  *
  * Ref: RM0091 (STM32F0x1/F0x2/F0x8), PM0215 (Cortex-M0), RM0090 (STM32F405), PM0214 (Cortex-M4)
  * Ref: UM1690 (STM32F072B-DISCO): LD3, the red user LED, is on PC6 and lights when the pin is high
+ * Ref: candleLight_fw, include/config.h: a CANable's green LED is on PB0 and lights when the pin is high
  */
 
 #include <stdint.h>
@@ -24,15 +25,15 @@
 #endif
 #define FAMILY_F0
 #define DEVICE_INTERRUPTS 32 /* RM0091 section 11.1.3 */
-#elif defined(TARGET_F042)   /* NUCLEO-F042K6, LD3 */
+#elif defined(TARGET_F042) /* CANable, the green LED */
 #define BUILD_NAME "f042-blinky"
 #ifndef LED_PORT
 #define LED_PORT B
-#define LED_PIN 3
+#define LED_PIN 0
 #endif
 #define FAMILY_F0
 #define DEVICE_INTERRUPTS 32 /* RM0091 section 11.1.3 */
-#elif defined(TARGET_F405)   /* Feather STM32F405, red LED */
+#elif defined(TARGET_F405) /* Feather STM32F405, red LED */
 #define BUILD_NAME "f405-blinky"
 #ifndef LED_PORT
 #define LED_PORT C

@@ -1,0 +1,25 @@
+"""A firmware file that a recipe names, read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfurun.image.contents import Target, UsbIds
+from dfurun.image.memory import MemoryImage
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """Where a firmware file is, what its bytes hash to, what it puts where.
+
+    `usb` is the device that it is for and `targets` the alternate settings that it names, where its format has such things.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    pinned: bool
+    memory: MemoryImage
+    usb: UsbIds | None = None
+    targets: tuple[Target, ...] = ()

@@ -1,0 +1,86 @@
+"""What of an image goes into main flash, and what is said of the rest: option bytes are left out, all else is an error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dfurun.chips import Chip
+from dfurun.errors import Code, Finding, RecipePath
+from dfurun.image import ImageFile, MemoryImage, Piece
+from dfurun.steps.step import Scope
+from dfurun.units import AddressRange, format_address, format_size
+
+
+def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | None:
+    """Return the image of this name, without what is not for the flash and can be left out; report that, and what cannot.
+
+    `path` is where the step names the image. None where it is not there, or cannot be flashed. Each finding about an image is
+    reported once, whatever the number of steps that name it.
+    """
+    image, chip = scope.image(name, path), scope.chip
+    if image is None:
+        return None
+    options = MemoryImage(tuple(image.memory.within(chip.option_bytes.extent)))
+    inside = MemoryImage(tuple(image.memory.within(chip.flash.extent)))
+    outside = image.memory.without(chip.flash.extent).without(chip.option_bytes.extent)
+    findings = [_outside(image, chip, piece, path) for piece in outside.pieces]
+    findings += _wrong_targets(image, chip, path)
+    if not inside.pieces and not findings:
+        message = f"{image.path.name} holds nothing for the flash {chip.flash.extent}"
+        findings = [
+            Finding(Code.OUTSIDE_FLASH, message, path, hint="option bytes are set by name, with set-option-bytes")
+        ]
+    if findings:
+        known = {(finding.code, finding.message) for finding in scope.findings}
+        scope.findings += [finding for finding in findings if (finding.code, finding.message) not in known]
+        return None
+    if options.pieces:
+        warning = _option_bytes(image, chip, options)
+        scope.findings += [] if warning in scope.findings else [warning]
+    return replace(image, memory=inside)
+
+
+def _outside(image: ImageFile, chip: Chip, piece: Piece, path: RecipePath) -> Finding:
+    message = (
+        f"{image.path.name} holds {piece.extent}{_for(image, piece.extent)}, outside the flash {chip.flash.extent}"
+    )
+    hint = "take the build for this chip, or leave that part out of the image"
+    if chip.ram.overlaps(piece.extent):
+        hint = "that is RAM, which the start-up code fills: give initial data a load address in flash"
+    return Finding(Code.OUTSIDE_FLASH, message, path, hint=hint)
+
+
+def _wrong_targets(image: ImageFile, chip: Chip, path: RecipePath) -> list[Finding]:
+    """Return findings for a DfuSe file's targets that name another alternate setting than the flash's, and hold flash."""
+    return [
+        Finding(
+            Code.OUTSIDE_FLASH,
+            f"{image.path.name} holds {piece.extent} for {target}, and that is flash, alternate setting 0",
+            path,
+            hint="make the file again, with the right target",
+        )
+        for target in image.targets
+        for piece in target.memory.within(chip.flash.extent)
+        if target.alternate != 0  # AN3156: a ROM's first alternate setting is its main flash
+    ]
+
+
+def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding:
+    """Return the warning that says by name what the option bytes in an image are, where the recipe lists the image."""
+    layout, extent = chip.option_bytes, options.pieces[0].extent
+    changes = layout.changes(layout.factory, options.overlay(layout.extent, layout.factory))
+    values = ", ".join(f"{change.field.name}: {change.field.show(change.after)}" for change in changes)
+    held = f"{format_size(options.size_bytes)} of option bytes at {format_address(extent.start)}{_for(image, extent)}"
+    if changes:
+        said = f"not the factory's: {values}"
+        hint = f"write and verify leave them out; where they are meant, `set-option-bytes: {{fields: {{{values}}}}}`"
+    else:
+        said, hint = "the factory's", "write and verify leave them out; build the image without them"
+    message = f"{image.path.name} holds {held}, {said}"
+    return Finding(Code.OPTION_BYTES_IN_IMAGE, message, ("images", image.name, "file"), hint=hint)
+
+
+def _for(image: ImageFile, extent: AddressRange) -> str:
+    """Return for which target a DfuSe file holds a range; nothing for other formats."""
+    named = [target for target in image.targets if any(target.memory.within(extent))]
+    return f" for {named[0]}" if named else ""
