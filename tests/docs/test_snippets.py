@@ -94,6 +94,8 @@ def _is_plain(command: str) -> bool:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    if shutil.which("sh") is None:
+        pytest.skip("the documents show a POSIX shell, and there is none")
     for name in ("recipes", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / ".git").mkdir()
@@ -260,7 +262,10 @@ def test_only_three_dots_stand_for_what_is_not_shown(shown: list[str], agree: bo
         ("```yaml\n- conect\n```\n", "unknown-step"),
         ("<!-- broken: recipes/x.yaml -->\n```yaml\n- connect\n```\n", "nothing is wrong"),
         ("```yaml\non: push\njobs: {a: {steps: []}}\n```\n", "'runs-on'"),
-        ("```yaml\non: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: dfurun check no.yaml\n```\n", "no.yaml"),
+        (
+            "```yaml\non: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: dfurun check no.yaml\n```\n",
+            "no.yaml",
+        ),
     ],
 )
 def test_a_snippet_that_does_not_do_what_it_says_is_told(
