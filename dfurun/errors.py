@@ -20,7 +20,7 @@ from enum import Enum, IntEnum, StrEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process tells its caller; the table in the README. 8 and 10 are kept for several units and for plans."""
+    """What the process tells its caller; the table in docs/guide/runs.md. 8 and 10 are kept for several units and for plans."""
 
     DONE = 0
     FAILED = 1
