@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 include recipes/firmware/blinky/firmware.mk
 
-.PHONY: help demo test system-test system-packages compare benchmark lint format types floors wheel ci clean venv venv-dev
+.PHONY: help demo test system-test system-packages compare benchmark startup lint format types floors wheel ci clean venv venv-dev
 
 help: ## show this list
 	@echo 'make TARGET, where TARGET is'
@@ -63,8 +63,11 @@ system-packages: ## install what the virtual machine needs; Debian, as root
 compare: venv-dev ## dfurun and dfu-util in the same situations, in the virtual machine: docs/comparison.md
 	$(BIN)/python -m benchmarks.comparison $(ARGS)
 
-benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine: benchmarks/report.md
+benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine: benchmarks/report.md, and startup.md
 	$(BIN)/python -m benchmarks
+
+startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.md
+	$(BIN)/python -m benchmarks.startup
 
 lint: venv-dev ## ruff: rules and format
 	$(BIN)/ruff check

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import modelled, paired
+from benchmarks import modelled, paired, startup
+from benchmarks.computer import computer
 from tests.system.guest_bench import GuestBench
 from tests.system.vm.machine import why_not
 
@@ -19,6 +18,7 @@ def main() -> None:
     """Measure everything, print it, and write it down."""
     if reason := why_not():
         sys.exit(reason)
+    startup.write_report()
     exact = modelled.table([modelled.measure(case) for case in modelled.CASES])
     print(exact, flush=True)
     results = []
@@ -28,22 +28,16 @@ def main() -> None:
         for pairing in paired.PAIRINGS:
             results.append(paired.measure(bench, pairing))
             print(paired.table(results[-1:]), flush=True)
-    where = f"{_processor()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     REPORT.write_text(
         TEMPLATE.format(
             date=datetime.now(UTC).date(),
-            where=where,
+            where=computer(),
             kernel=kernel,
             other=other,
             exact=exact,
             real=paired.table(results),
         )
     )
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 TEMPLATE = """\

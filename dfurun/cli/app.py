@@ -1,37 +1,26 @@
-"""The commands, put together."""
+"""The commands, put together. Only the modules of the command that is meant are imported."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 
 from dfurun import __version__
-from dfurun.cli.check import check_command
-from dfurun.cli.devices import devices_command
-from dfurun.cli.info import info_command
 from dfurun.cli.output import Output
-from dfurun.cli.run import run_command
-from dfurun.cli.serve import attach_command, serve_command
-from dfurun.cli.sim import sim_app
 from dfurun.errors import ExitStatus
 
-app = typer.Typer(
-    name="dfurun",
-    help="Flash STM32 boards over USB DFU from a reviewed recipe. `dfurun RECIPE` is `dfurun run RECIPE`.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-app.command("run")(run_command)
-app.command("check")(check_command)
-app.command("info")(info_command)
-app.command("devices")(devices_command)
-sim_app.command("serve")(serve_command)
-sim_app.command("attach")(attach_command)
-app.add_typer(sim_app, name="sim")
+# In the order of `dfurun --help`: a function is a command, a Typer a group of commands.
+COMMANDS = {
+    "run": "dfurun.cli.run:run_command",
+    "check": "dfurun.cli.check:check_command",
+    "info": "dfurun.cli.info:info_command",
+    "devices": "dfurun.cli.devices:devices_command",
+    "sim": "dfurun.cli.sim:sim_app",
+}
 
 
 def _version(asked: bool) -> None:
@@ -40,7 +29,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -49,18 +37,39 @@ def _root(
     """Flash STM32 boards over USB DFU from a reviewed recipe."""
 
 
-@cache
-def _command() -> Any:
-    return typer.main.get_command(app)
-
-
 def invoke(arguments: Sequence[str], output: Output) -> int:
     """Run a command and return its exit status; raise typer's usage errors and DfurunError."""
-    status = _command().main(list(arguments), prog_name="dfurun", standalone_mode=False, obj=output)
+    command = _command(_meant(arguments))
+    status = command.main(list(arguments), prog_name="dfurun", standalone_mode=False, obj=output)
     return int(status) if status is not None else ExitStatus.DONE
 
 
 def run_options() -> frozenset[str]:
     """Return the options that `run` takes, without --help."""
-    command = _command().commands["run"]
+    command = _command(("run",)).commands["run"]
     return frozenset(name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _meant(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that stands first; all of them where none does: help, completion and did-you-mean name all."""
+    return tuple(arguments[:1]) if arguments and arguments[0] in COMMANDS else tuple(COMMANDS)
+
+
+@cache
+def _command(names: tuple[str, ...]) -> Any:
+    """Import these commands and return the command line that has them alone."""
+    app = typer.Typer(
+        name="dfurun",
+        help="Flash STM32 boards over USB DFU from a reviewed recipe. `dfurun RECIPE` is `dfurun run RECIPE`.",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for name in names:
+        command = resolve_name(COMMANDS[name])
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return typer.main.get_command(app)

@@ -33,7 +33,6 @@ def check_command(
 ) -> int:
     """Check recipes and their images, without hardware."""
     from dfurun.plan import compile_recipe
-    from dfurun.report.diagnostics import github_annotation
 
     output: Output = context.obj
     chosen = format
@@ -45,6 +44,8 @@ def check_command(
         status = worst_status(compiled.findings)
         statuses.append(status)
         if chosen is Format.GITHUB:
+            from dfurun.report.diagnostics import github_annotation
+
             for finding in compiled.findings:
                 output.product.print(github_annotation(finding), soft_wrap=True)
         else:
@@ -52,7 +53,7 @@ def check_command(
         output.write({"event": "checked", "recipe": str(path), "exit": int(status)})
         if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet:
             steps, chip = len(compiled.recipe.steps), compiled.recipe.chip.title
-            output.product.print(f"{path}: ok, {steps} steps for {chip}", soft_wrap=True)
+            output.line(f"{path}: ok, {steps} steps for {chip}")
     return worst_of(statuses)
 
 

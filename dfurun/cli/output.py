@@ -8,13 +8,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput, Severity
-from dfurun.report.json_lines import JsonReporter
-from dfurun.steps.event import Event, UnitFinished
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dfurun.report.json_lines import JsonReporter
     from dfurun.report.text import TextReporter
+    from dfurun.steps.event import Event
 
 
 class Output:
@@ -24,7 +24,6 @@ class Output:
         self.as_json = as_json
         self._quiet = quiet
         self.unit_status: int | None = None  # how the unit ended, where one did and that has been told
-        self._json = JsonReporter(sys.stdout)
         if as_json:
             self._json.hello(command)
 
@@ -48,6 +47,8 @@ class Output:
 
     def listener(self, unit: str) -> Callable[[Event], None]:
         """Return what renders a unit's events."""
+        from dfurun.steps.event import UnitFinished
+
         render = partial(self._json.event, unit) if self.as_json else self._text
 
         def listen(event: Event) -> None:
@@ -59,6 +60,8 @@ class Output:
 
     def findings(self, findings: Sequence[Finding], *, product: bool = False) -> None:
         """Show findings; they are the product of `check` and messages of every other command."""
+        if not findings:
+            return
         from dfurun.report.diagnostics import finding_object, print_findings
 
         if self.as_json:
@@ -69,6 +72,12 @@ class Output:
             findings = [finding for finding in findings if finding.severity is Severity.ERROR]
         if findings:
             print_findings(findings, self.product if product else self.messages)
+
+    def line(self, text: str) -> None:
+        """Write one plain line of the product; for that rich is not imported."""
+        from dfurun.report.words import printable
+
+        print(printable(text))
 
     def write(self, body: dict[str, Any]) -> None:
         """Write one JSON object of the command's own; nothing in text."""
@@ -84,6 +93,12 @@ class Output:
         """Write the last line in JSON; nothing in text."""
         if self.as_json:
             self._json.result(status, error)
+
+    @cached_property
+    def _json(self) -> JsonReporter:
+        from dfurun.report.json_lines import JsonReporter
+
+        return JsonReporter(sys.stdout)
 
     @cached_property
     def _text(self) -> TextReporter:

@@ -11,6 +11,7 @@ from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_cal
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json, Reload
 from dfurun.cli.output import Output
+from dfurun.cli.serve import attach_command, serve_command
 from dfurun.clock import VirtualClock
 
 if TYPE_CHECKING:
@@ -208,3 +209,8 @@ def _show(output: Output, board: SimulatedBoard, file: Path) -> None:
     output.write({"event": "simulated-board", "file": str(file), **simulated_object(board)})
     if not output.as_json:
         print_simulated(output.product, board)
+
+
+# The last two in the list of `dfurun sim --help`.
+sim_app.command("serve")(serve_command)
+sim_app.command("attach")(attach_command)

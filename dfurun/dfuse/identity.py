@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dfurun.chips import Chip
-from dfurun.dfuse.session import AddressRefused, Session
+from dfurun.errors import AddressRefused
 from dfurun.image import MemoryImage, Piece
 from dfurun.units import KIBI, AddressRange
+
+if TYPE_CHECKING:
+    from dfurun.dfuse.session import Session
 
 UNREADABLE_SIZES = (0x0000, 0xFFFF)
 

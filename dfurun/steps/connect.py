@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dfurun.dfuse.identity import BoardIdentity, read_identity
-from dfurun.dfuse.link import DeviceDescription
 from dfurun.errors import Code, Finding, Refused
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import BoardFound, Outcome
 from dfurun.steps.step import Result, Step
 from dfurun.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from dfurun.dfuse.link import DeviceDescription
 
 DEFAULT_TIMEOUT_S = 10.0
 

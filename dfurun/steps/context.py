@@ -1,23 +1,28 @@
-"""What a step executes in: one board and what is known of it, and the seams to time, people, files and the outside."""
+"""What a step executes in: one board and what is known of it, and the seams to time, people, files and the outside.
+
+Every step imports this module, `check` too, which has no board: the session and the bus are imported where a board is there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dfurun.chips import Chip
 from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
-from dfurun.dfuse.protection import Protection, Verdict
-from dfurun.dfuse.session import Departure, Session
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
 from dfurun.units import AddressRange, format_duration
-from dfurun.usb.connection import Connection
+
+if TYPE_CHECKING:
+    from dfurun.dfuse.protection import Protection
+    from dfurun.dfuse.session import Departure, Session
+    from dfurun.usb.connection import Connection
 
 POWER_CYCLE_TIMEOUT_S = 120.0
 STAYED_GRACE_S = 1.0  # for a board that still answered, and may leave all the same
@@ -139,6 +144,8 @@ class Context:
 
     def is_protected(self) -> bool:
         """Whether the chip is proven read-protected."""
+        from dfurun.dfuse.protection import Verdict
+
         return self.protection().verdict is Verdict.PROTECTED
 
     def is_protected_again(self) -> bool:
@@ -219,6 +226,8 @@ class Context:
 
     def follow_reset(self, departure: Departure) -> str | None:
         """Wait until the board has left and is open again at its port; return why it is not, None where it is."""
+        from dfurun.dfuse.session import Departure
+
         timeout_s = self.chip.usb.reconnect_timeout_s
         self.connection.wait_for_departure(timeout_s if departure is Departure.LEFT else STAYED_GRACE_S)
         self._protection = None

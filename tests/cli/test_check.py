@@ -21,7 +21,7 @@ BY_LABEL = {str(code): code for code in Code}
 
 
 def expected_exit(text: str) -> int:
-    """What the README says of these findings: invalid before refused, warnings do no harm."""
+    """What docs/guide/runs.md says of these findings: invalid before refused, warnings do no harm."""
     errors = {BY_LABEL[label].exit_status for label in re.findall(r"error\[([a-z0-9-]+)\]", text)}
     return next((s for s in (ExitStatus.INVALID, ExitStatus.REFUSED) if s in errors), ExitStatus.DONE)
 
