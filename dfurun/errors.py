@@ -7,6 +7,7 @@
     +-- DeviceNotFound          no board, or more than one that fits
     +-- AccessDenied            no permission, no driver, no libusb, or another program has the board (also a PermissionError)
     +-- LinkUnreliable          the link lies or the board is lost: its state is unknown (also a ConnectionError)
+    |   +-- AddressRefused      the ROM says that it reaches no memory there
     +-- Interrupted             Ctrl-C, taken at a safe boundary
 
 A `Code` is stable: scripts and people may rely on its name and its exit status.
@@ -303,6 +304,10 @@ class LinkUnreliable(DfurunError, ConnectionError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class AddressRefused(LinkUnreliable):
+    """The ROM says of an address, again and again, that it reaches no memory there (errTARGET)."""
 
 
 class Interrupted(DfurunError):
