@@ -7,6 +7,7 @@
     +-- DeviceNotFound          no board, or more than one that fits
     +-- AccessDenied            no permission, no driver, no libusb, or another program has the board (also a PermissionError)
     +-- LinkUnreliable          the link lies or the board is lost: its state is unknown (also a ConnectionError)
+    |   +-- AddressRefused      the ROM says that it reaches no memory there
     +-- Interrupted             Ctrl-C, taken at a safe boundary
 
 A `Code` is stable: scripts and people may rely on its name and its exit status.
@@ -20,7 +21,7 @@ from enum import Enum, IntEnum, StrEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process tells its caller; the table in the README. 8 and 10 are kept for several units and for plans."""
+    """What the process tells its caller; the table in docs/guide/runs.md. 8 and 10 are kept for several units and for plans."""
 
     DONE = 0
     FAILED = 1
@@ -303,6 +304,10 @@ class LinkUnreliable(DfurunError, ConnectionError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class AddressRefused(LinkUnreliable):
+    """The ROM says of an address, again and again, that it reaches no memory there (errTARGET)."""
 
 
 class Interrupted(DfurunError):

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfurun.chips import Chip
+from dfurun.errors import AddressRefused
+from dfurun.image import MemoryImage, Piece
 from dfurun.units import KIBI, AddressRange
 
 if TYPE_CHECKING:
     from dfurun.dfuse.session import Session
-    from dfurun.image import Piece
 
 UNREADABLE_SIZES = (0x0000, 0xFFFF)
 
@@ -36,8 +37,6 @@ class BoardIdentity:
 
 def read_identity(session: Session, chip: Chip) -> BoardIdentity:
     """Read who the board is; what the ROM says it cannot read stays unknown. Raise DfurunError for a link that fails."""
-    from dfurun.image import MemoryImage
-
     where = chip.identity
     memory = MemoryImage.of(piece for extent in where.reads if (piece := _read(session, extent)))
 
@@ -56,9 +55,6 @@ def read_identity(session: Session, chip: Chip) -> BoardIdentity:
 
 
 def _read(session: Session, extent: AddressRange) -> Piece | None:
-    from dfurun.dfuse.session import AddressRefused
-    from dfurun.image import Piece
-
     try:
         return Piece(extent.start, session.read(extent))
     except AddressRefused:

@@ -34,7 +34,7 @@ from dfurun.dfuse.protocol import (
     set_address_payload,
 )
 from dfurun.dfuse.waiting import Ending, RomError, Waiter
-from dfurun.errors import AccessDenied, Code, DfurunError, LinkUnreliable, Refused, StepFailed
+from dfurun.errors import AccessDenied, AddressRefused, Code, DfurunError, LinkUnreliable, Refused, StepFailed
 from dfurun.units import AddressRange, format_address
 
 ATTEMPTS = 5
@@ -42,10 +42,6 @@ STABLE_READS = 4
 DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
-
-
-class AddressRefused(LinkUnreliable):
-    """The ROM says of an address, again and again, that it reaches no memory there (errTARGET)."""
 
 
 class Departure(Enum):

@@ -31,7 +31,7 @@ CODES_OF_CHECK = set(list(Code)[: list(Code).index(Code.NO_DEVICE)]) - NOT_IN_TH
 
 
 def expected_exit(text: str) -> int:
-    """What the README says of these findings: invalid before refused, warnings do no harm."""
+    """What docs/guide/runs.md says of these findings: invalid before refused, warnings do no harm."""
     errors = {BY_LABEL[label].exit_status for label in re.findall(r"error\[([a-z0-9-]+)\]", text)}
     return next((s for s in (ExitStatus.INVALID, ExitStatus.REFUSED) if s in errors), ExitStatus.DONE)
 
