@@ -32,7 +32,7 @@ OUTCOME_STYLES = {
     Outcome.FAILED: "bold red",
 }
 NAME_WIDTH = 22
-HANGING = 4
+FURTHER_IN = 2
 
 
 class TextReporter:
@@ -104,8 +104,12 @@ class TextReporter:
         line.append(self._titles.get(event.index, event.step).ljust(NAME_WIDTH))
         line.append(event.outcome.value.ljust(8), style=OUTCOME_STYLES[event.outcome])
         line.append(format_duration(event.duration_s).rjust(8) + "  ", style="dim")
-        line.append(f"[{event.code}]" if event.code else printable(event.detail))
+        beside = len(line)
+        first, *rest = wrapped(self._console, f"[{event.code}]" if event.code else event.detail, beside=beside)
+        line.append(first)
         self._console.print(line, soft_wrap=True)
+        for text in rest:
+            self._line(" " * beside + text)
 
     def _option_bytes(self, event: OptionBytesPlanned) -> None:
         if self._verbosity < 0:
@@ -120,9 +124,9 @@ class TextReporter:
 
     def _notice(self, event: Notice) -> None:
         code = f"[{event.code}]" if event.code else ""
-        self._line(f"  note{code}: {event.message}", style="yellow")
+        self._hanging(f"note{code}: {event.message}", style="yellow")
         if event.hint:
-            self._hanging(f"  {event.hint}")
+            self._hanging(event.hint, indent=4)
 
     def _ask(self, event: OperatorAsked) -> None:
         level = "HIGH" if event.boot0 else "LOW"
@@ -145,14 +149,15 @@ class TextReporter:
             if event.power_cycle_needed:
                 reserves.append("option bytes come into force at the next power-on")
             verdict = f"PASS ({'; '.join(reserves)})" if reserves else "PASS"
-            self._line(f"{verdict} in {format_duration(event.duration_s)} ({words})", style="bold green")
+            words = f"{verdict} in {format_duration(event.duration_s)} ({words})"
+            self._hanging(words, indent=0, style="bold green")
         else:
             self._line(
                 f"FAIL, exit {event.exit_status}, after {format_duration(event.duration_s)} ({words})", style="bold red"
             )
 
     def _failure(self, code: str, message: str, consequence: str, hint: str, evidence: tuple[str, ...]) -> None:
-        self._line(f"error[{code}]: {message}", style="bold red")
+        self._hanging(f"error[{code}]: {message}", indent=0, style="bold red")
         for label, words in (("the board", consequence), ("what to do", hint)):
             if words:
                 self._hanging(f"{label}: {words}")
@@ -161,12 +166,13 @@ class TextReporter:
             for line in evidence:
                 self._line(f"    {line}")
 
-    def _hanging(self, text: str) -> None:
-        """Print a text, on a terminal in lines that begin a little further in."""
-        first, *rest = wrapped(self._console, text, beside=HANGING)
-        self._line(f"  {first}")
+    def _hanging(self, text: str, *, indent: int = 2, style: str = "") -> None:
+        """Print a text, on a terminal in lines that go on a little further in; what is to be copied stays whole."""
+        first, *rest = wrapped(self._console, text, beside=indent + FURTHER_IN)
+        self._line(" " * indent + first, style=style)
         for line in rest:
-            self._line(f"{'' if len(line) > self._console.width - HANGING else ' ' * HANGING}{line}")
+            is_long = len(line) > self._console.width - indent - FURTHER_IN
+            self._line(line if is_long else " " * (indent + FURTHER_IN) + line, style=style)
 
     def _line(self, text: str, *, style: str = "") -> None:
         self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
