@@ -90,6 +90,13 @@ def _trouble(chip: Chip) -> Iterator[Row]:
         known = known_errata().get(name)
         words = f"{name}: {known.means}; {known.advice_direct} ({known.source})" if known else name
         yield "known trouble", words
+    mass_erase = chip.timing.mass_erase
+    if mass_erase.reported_s < mass_erase.typical_s:
+        reported, typical = format_duration(mass_erase.reported_s), format_duration(mass_erase.typical_s)
+        yield (
+            "known trouble",
+            f"it reports {reported} for a mass erase that takes {typical}; dfurun waits as long as it takes",
+        )
 
 
 def _usb(chip: Chip) -> Iterator[Row]:
@@ -105,10 +112,8 @@ def _memory(chip: Chip) -> Iterator[Row]:
     flash = chip.flash
     pages = ", ".join(f"{run.count} x {format_size(run.page_size_bytes)}" for run in flash.runs)
     yield "flash", f"{flash.extent}, {format_size(flash.extent.size_bytes)}; {flash.unit}s: {pages}"
-    yield (
-        "",
-        f"programmed {flash.program_unit_bytes} at a time, written from multiples of {flash.write_alignment_bytes}",
-    )
+    unit, alignment = format_size(flash.program_unit_bytes), flash.write_alignment_bytes
+    yield "", f"programmed {unit} at a time, written from multiples of {alignment}"
     memories = (("RAM", chip.ram), ("CCM RAM", chip.ccm), ("RAM that can be read", chip.ram_window))
     otp = chip.otp.extent if chip.otp else None
     for name, memory in (*memories, ("system memory", chip.system_memory), ("OTP", otp)):
@@ -157,18 +162,14 @@ def _option_bytes(chip: Chip) -> Iterator[Row]:
 
 
 def _print_fields(console: Console, chip: Chip) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     layout = chip.option_bytes
     factory = layout.decode(layout.factory)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("field", "factory", "values", "what it does"):
-        table.add_column(heading, overflow="fold")
-    for name, field in layout.fields.items():
-        table.add_row(Text(name), Text(field.show(factory[name])), Text(field.allowed()), Text(field.means))
-    console.print(table)
+    rows = [("field", "factory", "takes", "what it does")]
+    rows += [(name, field.show(factory[name]), field.allowed(), field.means) for name, field in layout.fields.items()]
+    widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+    for row in rows:
+        name = "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        print_row(console, name, row[3], width=sum(widths))
 
 
 def _boot(chip: Chip) -> Iterator[Row]:

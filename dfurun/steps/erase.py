@@ -41,9 +41,6 @@ class Erase(Step):
                 Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint=hint
             )
             return None
-        if "mode" in body and given[0] != "image":
-            hint = "remove it: these pages are erased whatever they hold"
-            scope.report(Code.BAD_VALUE, "`mode` goes with `image` only", (*head.path, "mode"), hint=hint)
         only_needed = body.get("mode", "all") == "needed"
         flash, path = scope.chip.flash, (*head.path, given[0])
         image = None

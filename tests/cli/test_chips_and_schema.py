@@ -49,6 +49,12 @@ def test_a_chip_shows_its_memories_boot_rules_and_timings(dfurun: Dfurun) -> Non
     assert "Needs --allow-irreversible as well. (RM0091; high)\n" in shown
 
 
+def test_a_bootloader_that_reports_too_short_a_time_is_known_trouble(dfurun: Dfurun) -> None:
+    words = "it reports 100 ms for a mass erase that takes 16.0 s; dfurun waits as long as it takes\n"
+    assert words in dfurun("chips", "stm32f405xg").out
+    assert "for a mass erase that takes" not in dfurun("chips", "stm32f072xb").out
+
+
 @pytest.mark.parametrize(
     ("word", "hint"),
     [
