@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 include recipes/firmware/blinky/firmware.mk
 
-.PHONY: help demo test system-test system-packages compare benchmark startup lint format types floors wheel ci clean venv venv-dev
+.PHONY: help demo test system-test system-packages compare benchmark startup docs lint format types floors wheel ci clean venv venv-dev
 
 help: ## show this list
 	@echo 'make TARGET, where TARGET is'
@@ -68,6 +68,9 @@ benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine:
 
 startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.md
 	$(BIN)/python -m benchmarks.startup
+
+docs: venv-dev ## make docs/codes.md and docs/recipe.md of the data that they show
+	$(BIN)/python -m dfurun.report.reference docs
 
 lint: venv-dev ## ruff: rules and format
 	$(BIN)/ruff check

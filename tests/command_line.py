@@ -28,6 +28,8 @@ class Finished:
     def codes(self) -> set[str]:
         found = set(_CODE.findall(self.out + self.err))
         for line in self.lines:
+            if line["event"] == "explanation":
+                continue  # told of, and not met
             found |= {line["code"]} if isinstance(line.get("code"), str) else set()
             found |= {line["error"]["code"]} if isinstance(line.get("error"), dict) else set()
         return found
@@ -35,7 +37,7 @@ class Finished:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """The JSON objects on standard output, where it is JSON Lines."""
-        if not self.out.startswith("{"):
+        if not self.out.startswith('{"'):
             return []
         return [json.loads(line) for line in self.out.splitlines()]
 

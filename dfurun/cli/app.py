@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dfurun import __version__
+from dfurun.cli.completion import Commands
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 
@@ -19,6 +20,11 @@ COMMANDS = {
     "check": "dfurun.cli.check:check_command",
     "info": "dfurun.cli.info:info_command",
     "devices": "dfurun.cli.devices:devices_command",
+    "read": "dfurun.cli.read:read_command",
+    "doctor": "dfurun.cli.doctor:doctor_command",
+    "chips": "dfurun.cli.chips:chips_command",
+    "schema": "dfurun.cli.schema:schema_command",
+    "explain": "dfurun.cli.explain:explain_command",
     "sim": "dfurun.cli.sim:sim_app",
 }
 
@@ -60,6 +66,7 @@ def _command(names: tuple[str, ...]) -> Any:
     """Import these commands and return the command line that has them alone."""
     app = typer.Typer(
         name="dfurun",
+        cls=Commands,
         help="Flash STM32 boards over USB DFU from a reviewed recipe. `dfurun RECIPE` is `dfurun run RECIPE`.",
         no_args_is_help=True,
         rich_markup_mode="markdown",
@@ -72,4 +79,14 @@ def _command(names: tuple[str, ...]) -> Any:
             app.add_typer(command, name=name)
         else:
             app.command(name)(command)
-    return typer.main.get_command(app)
+    return _tidied(typer.main.get_command(app))
+
+
+def _tidied(command: Any) -> Any:
+    """Return the command whose help shows no type beside a flag, which takes no value: a newer typer shows <bool>."""
+    for parameter in command.get_params(typer.Context(command)):
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _tidied(inner)
+    return command

@@ -14,12 +14,14 @@ from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import BoardOptions, SimClock, SimOperator
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.steps.context import Operator
-from dfurun.steps.step import did_you_mean
+from dfurun.steps.step import chip_hint
 from dfurun.usb.discovery import Bus, Selector
 from dfurun.usb.port import PortPath
 
 if TYPE_CHECKING:
+    from dfurun.dfuse.trace import Trace
     from dfurun.simulator import SimulatedBoard
+    from dfurun.usb.connection import Connection
 
 DEFAULT_SIM_CHIP = "stm32f072xb"
 
@@ -37,6 +39,12 @@ class Bench:
     selector: Selector
     simulated: bool
     journal_name: Callable[[str], str | None]
+
+    def connection(self, chip: Chip, trace: Trace | None = None) -> Connection:
+        """Return the way to the board that is meant, with this chip; `trace` hears what passes."""
+        from dfurun.usb.connection import Connection
+
+        return Connection(self.bus, chip, self.clock, self.selector, trace)
 
 
 class HumanOperator:
@@ -91,7 +99,7 @@ def chip_called(name: str) -> Chip:
     try:
         return load_chip(name.lower())
     except KeyError:
-        raise UsageFailure(f"no chip is called {name!r}", did_you_mean(name.lower(), chip_names())) from None
+        raise UsageFailure(f"no chip is called {name!r}", chip_hint(name)) from None
 
 
 def _real(options: BoardOptions, selector: Selector) -> Bench:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 import typer
 
 from dfurun.cli.bench import Bench, set_up
-from dfurun.cli.options import BoardOptions, Json, Sim, SimClock, SimFault, SimState
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, survey_options
 from dfurun.cli.output import Output
-from dfurun.errors import DfurunError, ExitStatus
-from dfurun.report.words import printable
+from dfurun.errors import ExitStatus
+from dfurun.report.words import print_hint, printable
 from dfurun.usb.hints import ENTER_DFU
 
 
@@ -32,17 +32,13 @@ def devices_command(
     context: typer.Context,
     json: Json = False,
     sim: Sim = False,
+    sim_chip: SimChip = None,
     sim_state: SimState = None,
     sim_fault: SimFault = None,
 ) -> int:
     """List the boards in DFU mode, by port."""
     output: Output = context.obj
-    options = BoardOptions(
-        sim=sim, sim_states=tuple(sim_state or ()), sim_faults=tuple(sim_fault or ()), sim_clock=SimClock.VIRTUAL
-    )
-    if not options.simulated:
-        options = BoardOptions(sim_faults=options.sim_faults)
-    found = listed(set_up(options))
+    found = listed(set_up(survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)))
     for board in found:
         output.write({"event": "device", **asdict(board)})
     if not output.as_json:
@@ -52,33 +48,30 @@ def devices_command(
 
 def listed(bench: Bench) -> list[Listed]:
     """Return what is on the bus; each board is opened for its strings, and nothing is sent to its bootloader."""
-    from dfurun.dfuse.link import LinkError
-    from dfurun.usb.pyusb_link import PyusbLink
+    from dfurun.usb.survey import survey
 
     boards = []
-    layout: tuple[str, ...]
-    for candidate in bench.bus.candidates():
-        product, serial, layout, problem = "", "", (), ""
-        try:
-            link = PyusbLink(candidate, bench.clock)
-        except DfurunError as error:
-            problem = error.message
-        except LinkError as error:
-            problem = f"does not answer: {error.label}"
-        else:
-            description = link.description
-            product, serial = description.product, description.serial
-            layout = tuple(alternate.name for alternate in description.alternates)
-            link.close()
-        ids = (candidate.vendor_id, candidate.product_id)
-        boards.append(Listed(str(candidate.port), candidate.address, *ids, product, serial, layout, problem))
+    for found in survey(bench.bus, bench.clock):
+        candidate, told = found.candidate, found.description
+        boards.append(
+            Listed(
+                port=str(candidate.port),
+                address=candidate.address,
+                vendor_id=candidate.vendor_id,
+                product_id=candidate.product_id,
+                product=told.product if told else "",
+                serial=told.serial if told else "",
+                layout=tuple(alternate.name for alternate in told.alternates) if told else (),
+                problem=found.problem.message if found.problem else "",
+            )
+        )
     return boards
 
 
 def _print(output: Output, boards: list[Listed]) -> None:
     if not boards:
         output.messages.print("no board in DFU mode is on the bus")
-        output.messages.print(f"  {ENTER_DFU}", soft_wrap=True)
+        print_hint(output.messages, ENTER_DFU)
         return
     for board in boards:
         ids = f"{board.vendor_id:04x}:{board.product_id:04x}"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from dfurun.chips import BootTarget, Chip
 from dfurun.cli.bench import Bench, chip_called, set_up
 from dfurun.cli.options import (
+    BoardChip,
     BoardOptions,
     Json,
+    Log,
     Port,
     Serial,
     Sim,
@@ -23,11 +25,13 @@ from dfurun.cli.options import (
     SimOperator,
     SimReload,
     SimState,
+    Verbose,
 )
 from dfurun.cli.output import Output
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection, Verdict
+from dfurun.dfuse.trace import Trace
 
 LOOK_TIMEOUT_S = 1.0
 REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
@@ -68,10 +72,10 @@ def info_command(
     context: typer.Context,
     port: Port = None,
     serial: Serial = None,
-    chip: Annotated[
-        str | None, typer.Option("--chip", help="The board's chip; by its memory layout if not given.")
-    ] = None,
+    chip: BoardChip = None,
     json: Json = False,
+    verbose: Verbose = 0,
+    log: Log = None,
     sim: Sim = False,
     sim_chip: SimChip = None,
     sim_state: SimState = None,
@@ -85,7 +89,8 @@ def info_command(
     options = BoardOptions(
         port, serial, sim, sim_chip, states, sim_clock, tuple(sim_fault or ()), SimOperator.PRESENT, sim_option_reload
     )
-    report = look(set_up(options), chip_called(chip) if chip else None)
+    output.watch(verbose=verbose, log=log)
+    report = look(set_up(options), chip_called(chip) if chip else None, output.trace)
     output.write({"event": "board", **as_object(report)})
     if not output.as_json:
         _print(output, report)
@@ -93,13 +98,13 @@ def info_command(
     return 0
 
 
-def look(bench: Bench, chip: Chip | None) -> Report:
+def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
     """Open the board that the bench's selector means and learn all that it tells. Raise DfurunError."""
-    from dfurun.usb.connection import Connection
+    from dfurun.run.journal import known_cause
     from dfurun.usb.recognise import recognise
 
     chip = chip or recognise(bench.bus, bench.selector, bench.clock)
-    connection = Connection(bench.bus, chip, bench.clock, bench.selector)
+    connection = bench.connection(chip, trace)
     session = connection.open(LOOK_TIMEOUT_S)
     try:
         commands = session.commands()
@@ -116,22 +121,13 @@ def look(bench: Bench, chip: Chip | None) -> Report:
             commands=commands,
             protection=protection,
             option_bytes=option_bytes,
-            cause_of_protection=_cause(bench, str(connection.port))
+            cause_of_protection=known_cause(bench.journal_name(str(connection.port)))
             if protection.verdict is Verdict.PROTECTED
             else None,
             anomalies=connection.anomalies.counts,
         )
     finally:
         connection.close()
-
-
-def _cause(bench: Bench, port: str) -> str:
-    """Return what the port's journal knows of how the board came to be protected."""
-    from dfurun.run.journal import cause_of_protection, journal_path, journals_folder
-
-    name = bench.journal_name(port)
-    known = None if name is None else cause_of_protection(journal_path(journals_folder(), name))
-    return known or "cause unknown"
 
 
 def as_object(report: Report) -> dict[str, Any]:
@@ -170,6 +166,7 @@ def as_object(report: Report) -> dict[str, Any]:
 
 def _print(output: Output, report: Report) -> None:
     from dfurun.report.board import print_board
+    from dfurun.report.words import print_hint
 
     print_board(
         output.product,
@@ -186,8 +183,8 @@ def _print(output: Output, report: Report) -> None:
     if report.always_boots_bootloader:
         output.product.print()
         output.product.print("! this board always boots into the bootloader, whatever BOOT0 says", style="bold yellow")
-        output.product.print(f"  {REPAIR_HINT}", soft_wrap=True)
+        print_hint(output.product, REPAIR_HINT)
     if report.description.is_user_dfu:
         output.product.print()
         output.product.print("! this is a DFU program in user flash, not the bootloader in ROM", style="bold yellow")
-        output.product.print("  hold BOOT0 high and power-cycle the board to reach the ROM", soft_wrap=True)
+        print_hint(output.product, "hold BOOT0 high and power-cycle the board to reach the ROM")

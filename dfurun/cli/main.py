@@ -77,7 +77,7 @@ def _status_of(arguments: Sequence[str], output: Output) -> tuple[ExitStatus, Df
 def _output(arguments: Sequence[str]) -> Output:
     from dfurun.cli.output import Output
 
-    return Output(as_json=wants_json(arguments), command=arguments[0] if arguments else "")
+    return Output(as_json=wants_json(arguments), arguments=arguments)
 
 
 def _tell(output: Output, status: ExitStatus, error: DfurunError | None) -> None:

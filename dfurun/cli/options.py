@@ -9,6 +9,16 @@ from typing import Annotated
 
 import typer
 
+from dfurun.cli import completion
+
+
+class Format(StrEnum):
+    """How findings are written; json, as --json, is how everything is."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
 
 class SimClock(StrEnum):
     """How time passes for a simulated board."""
@@ -34,29 +44,67 @@ class Reload(StrEnum):
 BOARD, SIM, OUTPUT = "Which board", "Simulated board", "Output"
 
 Port = Annotated[
-    str | None, typer.Option("--port", help="The board at this port, such as 1-2.3.", rich_help_panel=BOARD)
+    str | None,
+    typer.Option(
+        "--port",
+        metavar="PORT",
+        help="The board at this port, such as 1-2.3.",
+        rich_help_panel=BOARD,
+        autocompletion=completion.ports,
+    ),
 ]
 Serial = Annotated[
     str | None,
-    typer.Option("--serial", help="The board with this serial number (not unique on F0).", rich_help_panel=BOARD),
+    typer.Option(
+        "--serial",
+        metavar="NUMBER",
+        help="The board with this serial number (not unique on F0).",
+        rich_help_panel=BOARD,
+    ),
+]
+BoardChip = Annotated[
+    str | None,
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        help="The board's chip; by its memory layout if not given.",
+        rich_help_panel=BOARD,
+        autocompletion=completion.chips,
+    ),
 ]
 Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated board, no hardware.", rich_help_panel=SIM)]
 SimChip = Annotated[
     str | None,
     typer.Option(
-        "--sim-chip", help="The simulated board's chip; that of its file, else of the recipe.", rich_help_panel=SIM
+        "--sim-chip",
+        metavar="CHIP",
+        help="The simulated board's chip; that of its file, else of the recipe.",
+        rich_help_panel=SIM,
+        autocompletion=completion.chips,
     ),
 ]
 SimState = Annotated[
     list[Path] | None,
-    typer.Option("--sim-state", help="Keep the board in this file. Repeat it for several boards.", rich_help_panel=SIM),
+    typer.Option(
+        "--sim-state",
+        metavar="FILE",
+        help="Keep the board in this file. Repeat it for several boards.",
+        rich_help_panel=SIM,
+        autocompletion=completion.files,
+    ),
 ]
 SimClockOption = Annotated[
     SimClock, typer.Option("--sim-clock", help="real: as long as a board takes. virtual: at once.", rich_help_panel=SIM)
 ]
 SimFault = Annotated[
     list[str] | None,
-    typer.Option("--sim-fault", help="A fault, NAME[:key=value,...]. Repeat it for several.", rich_help_panel=SIM),
+    typer.Option(
+        "--sim-fault",
+        metavar="FAULT",
+        help="A fault, NAME[:key=value,...]. Repeat it for several.",
+        rich_help_panel=SIM,
+        autocompletion=completion.faults,
+    ),
 ]
 SimOperatorOption = Annotated[
     SimOperator,
@@ -70,9 +118,34 @@ SimReload = Annotated[
         rich_help_panel=SIM,
     ),
 ]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="Of findings; github: annotations for a workflow.", rich_help_panel=OUTPUT)
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only failures, what to do by hand, the verdict.", rich_help_panel=OUTPUT)
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        metavar="",
+        help="Tell each operation on standard error; -vv: each transfer as well.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Write everything that -vv tells to this file, with times. An earlier log is appended to.",
+        rich_help_panel=OUTPUT,
+        autocompletion=completion.files,
+    ),
 ]
 
 
@@ -94,3 +167,17 @@ class BoardOptions:
     def simulated(self) -> bool:
         """Whether the board is a simulated one; a state file says so as well."""
         return self.sim or bool(self.sim_states)
+
+
+def survey_options(
+    *, sim: bool, sim_chip: str | None, sim_state: list[Path] | None, sim_fault: list[str] | None
+) -> BoardOptions:
+    """Return the options of a command that only looks at what is on the bus: a simulated one need not take its time."""
+    simulated = sim or bool(sim_state)
+    return BoardOptions(
+        sim=sim,
+        sim_chip=sim_chip,
+        sim_states=tuple(sim_state or ()),
+        sim_faults=tuple(sim_fault or ()),
+        sim_clock=SimClock.VIRTUAL if simulated else SimClock.REAL,
+    )

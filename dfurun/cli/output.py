@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfurun.cli.failures import UsageFailure
 from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput, Severity
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dfurun.cli.watching import Watch
     from dfurun.report.json_lines import JsonReporter
+    from dfurun.report.log import LogFile
     from dfurun.report.text import TextReporter
     from dfurun.steps.event import Event
 
@@ -20,12 +24,16 @@ if TYPE_CHECKING:
 class Output:
     """One process's output. Exactly one `result` is written in JSON, whatever happens."""
 
-    def __init__(self, *, as_json: bool, command: str = "", quiet: bool = False) -> None:
+    def __init__(self, *, as_json: bool, arguments: Sequence[str] = ()) -> None:
         self.as_json = as_json
-        self._quiet = quiet
+        self.trace: Watch | None = None  # what listens to the boards' links, where anybody does
+        self._arguments = arguments
+        self.annotate = False  # whether findings are annotations for a workflow
+        self._verbosity = 0
+        self._log: LogFile | None = None
         self.unit_status: int | None = None  # how the unit ended, where one did and that has been told
         if as_json:
-            self._json.hello(command)
+            self._json.hello(arguments[0] if arguments else "")
 
     @cached_property
     def product(self) -> Console:
@@ -41,17 +49,31 @@ class Output:
 
         return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
 
-    def quieten(self) -> None:
-        """Show only failures, what an operator must do, and verdicts from now on."""
-        self._quiet = True
+    def watch(self, *, quiet: bool = False, verbose: int = 0, log: Path | None = None) -> None:
+        """Show less (failures, what an operator must do, verdicts) or more from now on, and log to a file.
+
+        Raises UsageFailure for both at once; Refused and StepFailed for a log that cannot be written.
+        """
+        if quiet and verbose:
+            raise UsageFailure("--quiet and --verbose contradict each other", "one of the two")
+        self._verbosity = -1 if quiet else verbose
+        if verbose or log is not None:
+            from dfurun.cli.watching import Watch, open_log
+
+            self._log = None if log is None else open_log(log, self._arguments)
+            self.trace = Watch(self._text.detail, verbose, self._log)
 
     def listener(self, unit: str) -> Callable[[Event], None]:
         """Return what renders a unit's events."""
-        from dfurun.steps.event import UnitFinished
+        from dfurun.steps.event import Progress, UnitFinished
 
         render = partial(self._json.event, unit) if self.as_json else self._text
 
         def listen(event: Event) -> None:
+            if self.trace is not None and not isinstance(event, Progress):
+                self.trace.flush()
+            if self._log is not None:
+                self._log.event(event)
             render(event)
             if isinstance(event, UnitFinished):
                 self.unit_status = event.exit_status
@@ -62,16 +84,23 @@ class Output:
         """Show findings; they are the product of `check` and messages of every other command."""
         if not findings:
             return
-        from dfurun.report.diagnostics import finding_object, print_findings
+        from dfurun.report.diagnostics import finding_object, github_annotation, print_findings
 
+        if self._log is not None:
+            for finding in findings:
+                self._log.line("finding", f"{finding.place}: {finding.severity}[{finding.code}] {finding.message}")
         if self.as_json:
             for finding in findings:
                 self._json.write(finding_object(finding))
             return
-        if self._quiet and not product:
+        if self._verbosity < 0 and not product:
             findings = [finding for finding in findings if finding.severity is Severity.ERROR]
-        if findings:
-            print_findings(findings, self.product if product else self.messages)
+        console = self.product if product else self.messages
+        if self.annotate:
+            for finding in findings:
+                console.print(github_annotation(finding), soft_wrap=True)
+        elif findings:
+            print_findings(findings, console)
 
     def line(self, text: str) -> None:
         """Write one plain line of the product; for that rich is not imported."""
@@ -84,15 +113,43 @@ class Output:
         if self.as_json:
             self._json.write(body)
 
+    def progress(self, activity: str, done: int, total: int) -> None:
+        """Tell how far something is that is no step of a unit."""
+        from dfurun.steps.event import Progress
+
+        self.write({"event": "progress", "activity": activity, "done": done, "total": total})
+        if not self.as_json:
+            self._text(Progress(0, activity, done, total))
+
+    def end_progress(self) -> None:
+        """Take the bar away, where one is drawn."""
+        if not self.as_json:
+            self._text.end_bar()
+
     def error(self, error: DfurunError) -> None:
         """Show a failure in text; JSON has it in `result`. The findings of an invalid input have been shown already."""
         if not self.as_json and not isinstance(error, InvalidInput):
             self._text.error(error)
 
     def result(self, status: ExitStatus, error: DfurunError | None = None) -> None:
-        """Write the last line in JSON; nothing in text."""
+        """Write the last line in JSON and in the log; nothing in text."""
+        self._end_log(status, error)
         if self.as_json:
             self._json.result(status, error)
+
+    def _end_log(self, status: ExitStatus, error: DfurunError | None) -> None:
+        """Write how it ended, and tell of a log that could not be written to its end."""
+        if self.trace is not None:
+            self.trace.flush()
+        if self._log is None:
+            return
+        if error is not None:
+            self._log.line("error", f"[{error.code}] {error.message}; {error.consequence}")
+            for line in error.evidence:
+                self._log.line("seen", line)
+        self._log.end(int(status))
+        if self._log.lost is not None:
+            self.messages.print(f"the log is not complete: {self._log.lost.strerror or self._log.lost}", soft_wrap=True)
 
     @cached_property
     def _json(self) -> JsonReporter:
@@ -104,4 +161,4 @@ class Output:
     def _text(self) -> TextReporter:
         from dfurun.report.text import TextReporter
 
-        return TextReporter(self.messages, verbosity=-1 if self._quiet else 0)
+        return TextReporter(self.messages, verbosity=self._verbosity)

@@ -9,10 +9,14 @@ from typing import Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.options import (
     BoardOptions,
+    Format,
+    FormatOption,
     Json,
+    Log,
     Port,
     Quiet,
     Serial,
@@ -25,6 +29,7 @@ from dfurun.cli.options import (
     SimOperatorOption,
     SimReload,
     SimState,
+    Verbose,
 )
 from dfurun.cli.output import Output
 from dfurun.errors import Code, Refused
@@ -36,7 +41,12 @@ UNIT = "1"
 
 def run_command(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="The recipe, a YAML file.", show_default=False, autocompletion=completion.recipes
+        ),
+    ],
     port: Port = None,
     serial: Serial = None,
     allow_irreversible: Annotated[
@@ -47,10 +57,19 @@ def run_command(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Let `read` steps overwrite files.")] = False,
     record: Annotated[
-        str | None, typer.Option("--record", help="Write the unit's record to this file, or into this folder.")
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="PATH",
+            help="Write the unit's record to this file, or into this folder.",
+            autocompletion=completion.files,
+        ),
     ] = None,
+    format: FormatOption = Format.TEXT,
     json: Json = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log: Log = None,
     sim: Sim = False,
     sim_chip: SimChip = None,
     sim_state: SimState = None,
@@ -63,9 +82,9 @@ def run_command(
     from dfurun.plan import compile_recipe
 
     output: Output = context.obj
-    if quiet:
-        output.quieten()
+    output.watch(quiet=quiet, verbose=verbose, log=log)
     compiled = compile_recipe(recipe, allow_outside=allow_outside)
+    output.annotate = format is Format.GITHUB
     output.findings(compiled.findings)
     runnable = compiled.runnable()
     assert compiled.interpretation is not None
@@ -106,7 +125,6 @@ def _run_unit(
     from dfurun.run.journal import UnitJournal, journals_folder
     from dfurun.run.record import RecordFile
     from dfurun.steps.context import Context
-    from dfurun.usb.connection import Connection
 
     if record:
         _refuse_to_overwrite(Path(record))
@@ -116,7 +134,7 @@ def _run_unit(
     context = Context(
         chip=recipe.chip,
         clock=bench.clock,
-        connection=Connection(bench.bus, recipe.chip, bench.clock, bench.selector),
+        connection=bench.connection(recipe.chip, output.trace),
         operator=bench.operator,
         journal=journal,
         emit=listen,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json, Reload
@@ -37,21 +38,28 @@ LOAD_MODULE = "as root, on Linux: modprobe vhci-hcd"
 def serve_command(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Boards that live in files.", show_default=False)
+        list[Path] | None, typer.Argument(metavar="FILE", help="Boards that live in files.", show_default=False)
     ] = None,
     new: Annotated[
         list[str] | None,
         typer.Option("--new", metavar="PORT", help="A new board at this port, such as 1-2. Repeat it for several."),
     ] = None,
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen.")] = DEFAULT_SERVER,
-    chip: Annotated[str, typer.Option("--chip", help="The new boards' chip.")] = DEFAULT_SIM_CHIP,
+    chip: Annotated[
+        str, typer.Option("--chip", metavar="CHIP", help="The new boards' chip.", autocompletion=completion.chips)
+    ] = DEFAULT_SIM_CHIP,
     option_reload: Annotated[
         Reload | None,
         typer.Option("--option-reload", help="When the new boards' option bytes come into force; as the chip has it."),
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option("--fault", help="A fault of every board, NAME[:key=value,...]. Repeat it for several."),
+        typer.Option(
+            "--fault",
+            metavar="FAULT",
+            help="A fault of every board, NAME[:key=value,...]. Repeat it for several.",
+            autocompletion=completion.faults,
+        ),
     ] = None,
     json: Json = False,
 ) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfurun.cli import completion
 from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json, Reload
@@ -22,15 +23,19 @@ SETTLE_S = 5.0  # long enough for a board to be back on the bus, and for what it
 
 sim_app = typer.Typer(help="Make, look at and change a simulated board that lives in a file.", no_args_is_help=True)
 
-StateArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The board's file.", show_default=False)]
+StateArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The board's file.", show_default=False, autocompletion=completion.files)
+]
 
 
 @sim_app.command("new")
 def new_command(
     context: typer.Context,
     file: StateArgument,
-    chip: Annotated[str, typer.Option("--chip", help="The board's chip.")] = DEFAULT_SIM_CHIP,
-    port: Annotated[str, typer.Option("--port", help="Where the board is plugged in.")] = "1-1",
+    chip: Annotated[
+        str, typer.Option("--chip", metavar="CHIP", help="The board's chip.", autocompletion=completion.chips)
+    ] = DEFAULT_SIM_CHIP,
+    port: Annotated[str, typer.Option("--port", metavar="PORT", help="Where the board is plugged in.")] = "1-1",
     option_reload: Annotated[
         Reload | None,
         typer.Option("--option-reload", help="When written option bytes come into force; as the chip has it."),
@@ -88,8 +93,8 @@ def power_cycle_command(
 def set_option_bytes_command(
     context: typer.Context,
     file: StateArgument,
-    fields: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE...]", help="Fields, or USER=0x77.")] = None,
-    raw: Annotated[str | None, typer.Option("--raw", help="All bytes, in hex.")] = None,
+    fields: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Fields, or USER=0x77.")] = None,
+    raw: Annotated[str | None, typer.Option("--raw", metavar="HEX", help="All bytes, in hex.")] = None,
     json: Json = False,
 ) -> int:
     """Store option bytes as a debugger would, and load them."""
@@ -113,7 +118,7 @@ def set_option_bytes_command(
 def protect_command(
     context: typer.Context,
     file: StateArgument,
-    level: Annotated[int, typer.Argument(min=0, max=2, help="RDP level.")],
+    level: Annotated[int, typer.Argument(metavar="LEVEL", min=0, max=2, help="RDP level.")],
     json: Json = False,
 ) -> int:
     """Set the read protection level as a debugger would; flash stays as it is."""
@@ -127,7 +132,10 @@ def protect_command(
 def load_command(
     context: typer.Context,
     file: StateArgument,
-    image: Annotated[Path, typer.Argument(help="An ELF, HEX, S-record or DfuSe file.")],
+    image: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGE", help="An ELF, HEX, S-record or DfuSe file.", autocompletion=completion.files),
+    ],
     json: Json = False,
 ) -> int:
     """Put an image into flash as a debugger would; the rest of the flash is erased."""
@@ -148,7 +156,9 @@ def load_command(
 def dump_command(
     context: typer.Context,
     file: StateArgument,
-    output_file: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the flash's bytes go.")],
+    output_file: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="Where the flash's bytes go.", autocompletion=completion.files)
+    ],
     json: Json = False,
 ) -> int:
     """Save the whole flash to a file, protected or not."""

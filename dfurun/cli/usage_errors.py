@@ -15,6 +15,6 @@ TYPES: tuple[type[Exception], ...] = tuple(
 def translate(error: Exception) -> UsageFailure:
     """Return the usage failure for one of typer's."""
     words = getattr(error, "format_message", lambda: str(error))()
-    return UsageFailure(
-        words.rstrip(".") or "no command", "`dfurun --help` lists the commands, `dfurun COMMAND --help` its options"
-    )
+    path = getattr(getattr(error, "ctx", None), "command_path", "dfurun")
+    hint = "`dfurun --help` lists the commands" if path == "dfurun" else f"`{path} --help` tells what it takes"
+    return UsageFailure(words.rstrip(".") or "no command", hint)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 
 EVIDENCE_LINES = 16
 
 
 class Anomalies:
-    """Counts by kind, and the last few in words."""
+    """Counts by kind, and the last few in words. `listen` hears each of them as it is noted."""
 
-    def __init__(self) -> None:
+    def __init__(self, listen: Callable[[str], None] | None = None) -> None:
+        self._listen = listen
         self._counts: Counter[str] = Counter()
         self._lines: deque[str] = deque(maxlen=EVIDENCE_LINES)
 
     def note(self, kind: str, detail: str = "") -> None:
         """Count one anomaly; `detail` goes into the evidence only."""
         self._counts[kind] += 1
-        self._lines.append(f"{kind} ({detail})" if detail else kind)
+        words = f"{kind} ({detail})" if detail else kind
+        self._lines.append(words)
+        if self._listen is not None:
+            self._listen(f"! {words}")
 
     @property
     def total(self) -> int:

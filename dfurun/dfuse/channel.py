@@ -143,7 +143,7 @@ class Channel:
         return LinkUnreliable(
             Code.LINK_UNRELIABLE,
             f"the USB link is unreliable: {what}",
-            consequence="the board's state is unknown; running again is safe",
+            consequence="its state is unknown; running again is safe",
             hint=HUB_ADVICE,
             evidence=self.anomalies.evidence,
         )

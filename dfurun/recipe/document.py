@@ -179,7 +179,10 @@ class _Reader:
         try:
             value = resolve_plain(event.value) if event.implicit[0] else event.value
         except AmbiguousScalar as error:
-            self._report(Code.YAML_AMBIGUOUS, str(error), span, hint=f'quote it: "{event.value}"')
+            hint = f'quote it: "{event.value}"'
+            if re.fullmatch("0[0-9]+", event.value):
+                hint += f"; hexadecimal is 0x{event.value}"
+            self._report(Code.YAML_AMBIGUOUS, str(error), span, hint=hint)
             self._deliver_unread(span)
             return
         if self._key_is_due():
@@ -218,7 +221,9 @@ class _Reader:
         path = self._next_path()
         if self._key_is_due():
             if self.frames[-1].path is not None:
-                self._report(Code.YAML_KEY_NOT_TEXT, "a collection cannot be a key", Span(*span[:2], span.column + 1))
+                hint = "quote text that begins with `{` or `[`; a template has to be filled in first"
+                span = Span(*span[:2], span.column + 1)
+                self._report(Code.YAML_KEY_NOT_TEXT, "a collection cannot be a key", span, hint=hint)
             self._drop_key(incomplete=True)
             self.frames[-1].wants_key = True  # the value is still to come, after the collection has ended
             path = None
@@ -303,7 +308,21 @@ class _Reader:
     ) -> None:
         self.document.findings.append(Finding(code, message, hint=hint, place=self._place(span), related=related))
 
+    def _report_merge_conflict(self) -> bool:
+        """Report the first merge conflict that git left in the text; say whether there is one."""
+        first = next((n for n, line in enumerate(self.lines, 1) if line.startswith("<<<<<<< ")), None)
+        last = next((n for n, line in enumerate(self.lines, 1) if line.startswith(">>>>>>> ")), None)
+        if first is None or last is None:
+            return False
+        end = Related((), "to here", self._place(_marker(last, self.lines[last - 1])))
+        hint = "keep what is right, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`"
+        span = _marker(first, self.lines[first - 1])
+        self._report(Code.YAML_SYNTAX, "a merge conflict that is not resolved", span, hint=hint, related=(end,))
+        return True
+
     def _report_syntax(self, error: yaml.MarkedYAMLError) -> None:
+        if self._report_merge_conflict():
+            return
         message, hint = _explain(error)
         mark = error.problem_mark or error.context_mark
         span = self._point(mark) if mark is not None else Span(1, 1, 2)
@@ -311,6 +330,10 @@ class _Reader:
         if error.context and error.context_mark is not None and error.context_mark.line + 1 != span.line:
             related = (Related((), _context(error.context), self._place(self._point(error.context_mark))),)
         self._report(Code.YAML_SYNTAX, message, span, hint=hint, related=related)
+
+
+def _marker(number: int, line: str) -> Span:
+    return Span(number, 1, len(line.rstrip()) + 1)
 
 
 def _marks(event: yaml.Event) -> tuple[yaml.Mark, yaml.Mark]:
@@ -341,4 +364,12 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:
         return "a key without its `:`", "a key is followed by `: `"
     if "expected chomping or indentation indicators" in problem:
         return "`>` and `|` begin a block of text", "quote the value"
+    if match := re.fullmatch(r"found unknown escape character '(.)'", problem):
+        hint = "in a path write `/`; in single quotes a `\\` is a `\\`"
+        return f"`\\{match.group(1)}` is no escape sequence", hint
+    if problem == "found unexpected end of stream":
+        return "the file ends inside quoted text", "close the quotes"
+    if match := re.fullmatch(r"expected ',' or '(.)', but got '(.+)'", problem):
+        before = "the end of the file" if match.group(2) == "<stream end>" else "this"
+        return f"a `,` or the closing `{match.group(1)}` is missing before {before}", ""
     return problem.replace("'<stream end>'", "the end of the file"), ""

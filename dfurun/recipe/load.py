@@ -15,9 +15,11 @@ from dfurun.image import ImageError, ImageFile, UsbIds, read_image
 from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
-from dfurun.recipe.schema import shape_findings
+from dfurun.recipe.salvage import keyword_of, readable_step, without
+from dfurun.recipe.schema import is_newer, shape_findings
 from dfurun.steps.expect import Expect
-from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, did_you_mean
+from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, unknown_image
+from dfurun.steps.unread import Unread
 from dfurun.units import parse_address, parse_size
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
@@ -64,12 +66,12 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
         chip=parts.chip,
         images=parts.images,
         expect=Expect.parse(values.get("expect", {})),
-        allow=frozenset(values.get("allow", ())),
+        allow=parts.allow,
         steps=parts.steps,
         supply_v=None if supply is None else float(supply.removesuffix("V")),
     )
     if any(finding.severity is Severity.ERROR for finding in findings):
-        return Loaded(source, None, findings, draft if parts.can_be_judged else None)
+        return Loaded(source, None, findings, draft if parts.steps else None)
     return Loaded(source, draft, findings, draft)
 
 
@@ -96,8 +98,8 @@ def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> Finding:
 class _Parts:
     chip: Chip
     images: Mapping[str, ImageFile]
+    allow: frozenset[str]
     steps: tuple[Step, ...]
-    can_be_judged: bool  # what the rules of the steps go by was read whole
 
 
 @dataclass(slots=True)
@@ -108,13 +110,13 @@ class _Loader:
     document: Document
     allow_outside: bool = field(kw_only=True)
     findings: list[Finding] = field(default_factory=list)
+    wrong: set[RecipePath] = field(default_factory=set)  # paths of what is wrong
     bad: set[RecipePath] = field(default_factory=set)  # paths at or under which something is wrong
-    step_errors: list[Finding] = field(default_factory=list)  # what was found while the steps were parsed
 
     def load(self) -> _Parts | None:
         self._check_shape()
         values = self.document.value
-        if not isinstance(values, dict):
+        if not isinstance(values, dict) or is_newer(values):
             return None
         self._check_version(values)
         chip = self._load_chip(values)
@@ -122,11 +124,12 @@ class _Loader:
         self._check_use(values)
         self._check_step_ids(values)
         if chip is None:
+            self._check_image_names(values, images)
             return None
-        self._check_allow(values, chip)
-        steps = self._parse_steps(values, chip, images)
+        allow = self._allowed(values, chip)
+        steps = self._parse_steps(values, Scope(chip, images, allow))
         loaded = {name: image for name, image in images.items() if image is not None}
-        return _Parts(chip, loaded, steps, self._can_be_judged(values, steps))
+        return _Parts(chip, loaded, allow, steps)
 
     # Shape -------------------------------------------------------------------------------------------------------
 
@@ -140,6 +143,7 @@ class _Loader:
                 self.findings.append(finding)
 
     def _mark_bad(self, path: RecipePath) -> None:
+        self.wrong.add(path)
         self.bad.update(path[:length] for length in range(len(path) + 1))
 
     def _is_consequence(self, finding: Finding) -> bool:
@@ -152,6 +156,16 @@ class _Loader:
     def is_sound(self, path: RecipePath) -> bool:
         """Say whether the value at `path` has the shape that the schema promises, all the way down."""
         return path not in self.bad
+
+    def _is_perhaps_there(self, key: str, values: Mapping[str, Any]) -> bool:
+        """Say whether a top-level key is missing only because one could not be read, or was misspelt."""
+        unknown = any(f.code is Code.UNKNOWN_KEY and len(f.path) == 1 for f in self.findings)
+        return key not in values and (unknown or () in self.document.incomplete)
+
+    def _knows_images(self, values: Mapping[str, Any]) -> bool:
+        """Say whether every image's name was read: else one that a step means is perhaps among them."""
+        named = not any(path[:1] == ("images",) and len(path) <= 2 for path in self.wrong)
+        return named and not self._is_perhaps_there("images", values)
 
     def _report(
         self,
@@ -180,20 +194,22 @@ class _Loader:
             return None
         name = values["chip"]
         if name not in chip_names():
-            hint = did_you_mean(name.lower(), chip_names())
-            self._report(Code.UNKNOWN_CHIP, f"no chip is called `{name}`", ("chip",), hint=hint)
+            self._report(Code.UNKNOWN_CHIP, f"no chip is called `{name}`", ("chip",), hint=chip_hint(name))
             return None
         return load_chip(name)
 
-    def _check_allow(self, values: Mapping[str, Any], chip: Chip) -> None:
-        if not isinstance(values.get("allow"), list):
-            return
+    def _allowed(self, values: Mapping[str, Any], chip: Chip) -> frozenset[str]:
+        """Return the guards that the recipe allows; all of them where that could not be read, so that none is missed."""
         known = [guard.name for guard in chip.guards] + [PROTECTS_WHAT_FOLLOWS]
-        for index, name in enumerate(values["allow"]):
-            path = ("allow", index)
-            if self.is_sound(path) and name not in known:
-                hint = did_you_mean(name, known)
-                self._report(Code.UNKNOWN_GUARD, f"{chip.name} has no guard `{name}`", path, hint=hint)
+        allow = values.get("allow", [])
+        names = list(enumerate(allow)) if isinstance(allow, list) else []
+        unknown = [(index, name) for index, name in names if self.is_sound(("allow", index)) and name not in known]
+        for index, name in unknown:
+            hint = did_you_mean(name, known)
+            self._report(Code.UNKNOWN_GUARD, f"{chip.title} has no guard `{name}`", ("allow", index), hint=hint)
+        if unknown or not self.is_sound(("allow",)) or self._is_perhaps_there("allow", values):
+            return frozenset(known)
+        return frozenset(name for _, name in names)
 
     # Images ------------------------------------------------------------------------------------------------------
 
@@ -204,10 +220,17 @@ class _Loader:
         images: dict[str, ImageFile | None] = {}
         for name, entry in entries.items():
             path = ("images", name)
-            images[name] = self._load_image(name, entry, path, chip) if self.is_sound(path) else None
+            rest = without(entry, path, self.wrong)
+            readable = path not in self.wrong and isinstance(rest, dict) and "file" in rest
+            images[name] = self._load_image(name, rest, path, chip) if readable else None
         return images
 
     def _load_image(self, name: str, entry: Mapping[str, Any], path: RecipePath, chip: Chip | None) -> ImageFile | None:
+        """Return the image; of one with a mistake in it, say nothing that may follow from the mistake."""
+        if "\\" in entry["file"]:
+            hint = f"write `{entry['file'].replace(chr(92), '/')}`: it works on every system"
+            self._report(Code.BAD_VALUE, "a path in a recipe has no `\\`", (*path, "file"), hint=hint)
+            return None
         file = self.path.parent / entry["file"]
         if not self.allow_outside and not self._is_inside(file):
             message = f"`{entry['file']}` is outside the recipe's repository"
@@ -223,8 +246,9 @@ class _Loader:
         try:
             image = read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
         except ImageError as error:
-            place = (*path, error.subject.value)
-            self.findings.append(Finding(error.code, error.message, place, hint=error.hint, notes=error.notes))
+            if self.is_sound(path) or error.code is not Code.IMAGE_ADDRESS:
+                place = (*path, error.subject.value)
+                self.findings.append(Finding(error.code, error.message, place, hint=error.hint, notes=error.notes))
             return None
         if chip is not None and image.usb is not None and not image.usb.fits(chip.usb.vendor_id, chip.usb.product_id):
             own = UsbIds(chip.usb.vendor_id, chip.usb.product_id)
@@ -232,7 +256,7 @@ class _Loader:
             hint = "take the build for this board; where the suffix alone is wrong, make the file with the right ids"
             self._report(Code.IMAGE_FOR_OTHER_DEVICE, message, (*path, "file"), hint=hint)
             return None
-        if not image.pinned:
+        if not image.pinned and self.is_sound(path):
             hint = f'pin it: sha256: "{image.sha256}"'
             self._report(Code.UNPINNED_IMAGE, f"image `{name}` has no sha256", path, hint=hint, on_key=True)
         return image
@@ -248,6 +272,8 @@ class _Loader:
         if not isinstance(entries, dict) or not isinstance(steps, list) or not self.is_sound(("steps",)):
             return
         used = {body.get("image") for _, _, body in _bodies(steps)}
+        if not used <= {None, *entries}:  # a misspelt name is perhaps the one that seems unused
+            return
         for name in entries:
             if name not in used and self.is_sound(("images", name)):
                 self._report(Code.UNUSED_IMAGE, f"no step uses image `{name}`", ("images", name), on_key=True)
@@ -267,50 +293,49 @@ class _Loader:
             else:
                 first[body["id"]] = path
 
-    def _parse_steps(
-        self, values: Mapping[str, Any], chip: Chip, images: Mapping[str, ImageFile | None]
-    ) -> tuple[Step, ...]:
+    def _check_image_names(self, values: Mapping[str, Any], images: Mapping[str, ImageFile | None]) -> None:
+        """Look at the image names in steps that cannot be parsed, as their chip is not known."""
+        steps = values.get("steps")
+        for index, keyword, body in _bodies(steps if isinstance(steps, list) else []):
+            path = ("steps", index, keyword, "image")
+            if "image" in body and self.is_sound(path) and body["image"] not in images and self._knows_images(values):
+                self.findings.append(unknown_image(body["image"], images, path))
+
+    def _parse_steps(self, values: Mapping[str, Any], scope: Scope) -> tuple[Step, ...]:
         if not isinstance(values.get("steps"), list):
             return ()
-        allow = values.get("allow")
-        allowed = frozenset(name for name in allow if isinstance(name, str)) if isinstance(allow, list) else frozenset()
-        scope = Scope(chip, images, allowed)
-        steps: list[Step] = []
-        for index, step in enumerate(values["steps"]):
-            if self.is_sound(("steps", index)):
-                steps += self._parse_step(index, step, scope)
-        # An image under a name that could not be read is perhaps the one that a step means
-        images_are_known = self.is_sound(("images",))
-        self.findings += [f for f in scope.findings if images_are_known or f.code is not Code.UNKNOWN_IMAGE]
-        self.step_errors = [f for f in scope.findings if f.severity is Severity.ERROR]
-        return tuple(steps)
+        steps = tuple(self._parse_step(index, step, scope) for index, step in enumerate(values["steps"]))
+        knows_images = self._knows_images(values)
+        self.findings += [f for f in scope.findings if knows_images or f.code is not Code.UNKNOWN_IMAGE]
+        return steps
 
-    def _can_be_judged(self, values: Mapping[str, Any], steps: Sequence[Step]) -> bool:
-        """Say whether every step was parsed, and every guard that is allowed: else the rules would report consequences."""
-        if not (self.is_sound(("steps",)) and self.is_sound(("allow",))):
-            return False
-        if len(steps) != len(values.get("steps", ())) or not steps:
-            return False
-        errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
-        if any(finding.path[:1] == ("allow",) or finding in self.step_errors for finding in errors):
-            return False
-        unread_key = () in self.document.incomplete or any(
-            finding.code is Code.UNKNOWN_KEY and len(finding.path) == 1 for finding in errors
-        )
-        return "allow" in values or not unread_key  # a key that could not be read is perhaps `allow`
+    def _parse_step(self, index: int, step: Any, scope: Scope) -> Step:
+        """Return the typed step. One with a mistake is looked at as far as it can be read, and then stands for itself."""
+        path: RecipePath = ("steps", index)
+        keyword = keyword_of(step)
+        unread = Unread(Head(index, (*path, keyword) if keyword and isinstance(step, dict) else path), keyword)
+        if self.is_sound(path):
+            return self._parse_sound_step(index, step, scope) or unread
+        rest = readable_step(step, path, self.wrong)
+        if rest is not None:
+            before = len(scope.findings)
+            self._parse_sound_step(index, rest, scope)
+            # What is said of a body as a whole may follow from what was left out of it
+            found = [f for f in scope.findings[before:] if f.path[:2] != path or len(f.path) > len(path) + 1]
+            scope.findings[before:] = found
+        return unread
 
-    def _parse_step(self, index: int, step: str | Mapping[str, Any], scope: Scope) -> Sequence[Step]:
+    def _parse_sound_step(self, index: int, step: str | Mapping[str, Any], scope: Scope) -> Step | None:
         from dfurun.steps.registry import STEPS
 
         keyword, body = (step, None) if isinstance(step, str) else next(iter(step.items()))
         path: RecipePath = ("steps", index) if isinstance(step, str) else ("steps", index, keyword)
         body = body or {}
         try:
-            parsed = STEPS[keyword].parse(Head.parse(index, path, body), body, scope)
+            return STEPS[keyword].parse(Head.parse(index, path, body), body, scope)
         except ValueError as error:  # a quantity that has the right form and is impossible: an empty range
             scope.report(Code.BAD_VALUE, str(error), path)
-            return ()
-        return () if parsed is None else (parsed,)
+            return None
 
 
 def _bodies(steps: Sequence[Any]) -> list[tuple[int, str, Mapping[str, Any]]]:

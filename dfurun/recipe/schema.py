@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.resources import schema_text
-from dfurun.steps.step import did_you_mean
+from dfurun.steps.step import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
@@ -57,8 +56,16 @@ class _Mistake:
 def shape_findings(recipe: Any) -> list[Finding]:
     """Return what the schema has against plain values; nothing that only follows from another finding."""
     mistakes = _drop_consequences(list(_mistakes(recipe)))
+    if is_newer(recipe):
+        mistakes = [mistake for mistake in mistakes if mistake.path == ("dfurun",)]
     meant = _meant_keys(mistakes)
     return [finding for mistake in mistakes for finding in _explain(mistake, meant)]
+
+
+def is_newer(recipe: Any) -> bool:
+    """Say whether a recipe is in a newer version of the language: the rest of it is not for this schema to judge."""
+    version = recipe.get("dfurun") if isinstance(recipe, dict) else None
+    return type(version) is int and version > recipe_schema()["properties"]["dfurun"]["const"]
 
 
 def _mistakes(recipe: Any) -> Iterator[_Mistake]:
@@ -112,10 +119,11 @@ def _drop_consequences(mistakes: list[_Mistake]) -> list[_Mistake]:
 def _meant_keys(mistakes: list[_Mistake]) -> set[RecipePath]:
     """Return the paths that misspelt keys were meant to have: those are not missing as well."""
     return {
-        (*mistake.path, *get_close_matches(key, mistake.schema.get("properties", {}), n=1))
+        (*mistake.path, name)
         for mistake in mistakes
         if mistake.rule == "additionalProperties"
         for key in _keys_too_many(mistake)
+        for name in nearest(key, mistake.schema.get("properties", {}))
     }
 
 
@@ -177,24 +185,40 @@ def _wrong_type(mistake: _Mistake) -> Finding:
     if len(path) == 3 and _is_step(path[:2]):
         return _bad_body(mistake, found)
     message = f"{_name(path)} is {_wanted(mistake.schema)}, not {found}"
-    hint = _type_hint(mistake) if path else "a recipe begins with `dfurun: 1`"
+    hint = _type_hint(mistake)
     has_no_line_of_its_own = mistake.value is None or isinstance(mistake.value, (dict, list))
     return Finding(Code.WRONG_TYPE, message, path, hint=hint, on_key=has_no_line_of_its_own)
 
 
 def _type_hint(mistake: _Mistake) -> str:
-    if _types(mistake.schema) == ["string"] and isinstance(mistake.value, (bool, int, float)):
-        text = json.dumps(mistake.value)
+    value, types = mistake.value, _types(mistake.schema)
+    match mistake.path:
+        case ():
+            return "a recipe begins with `dfurun: 1`"
+        case ("steps",):
+            return "each step begins with `-`, for example `- connect`"
+    if types == ["string"] and isinstance(value, (bool, int, float)):
+        text = json.dumps(value)
         if re.search(mistake.schema.get("pattern", ""), text):
             return f'quote it: "{text}"'
+    if types == ["array"] and isinstance(value, str) and value:
+        return f"in brackets: [{_short(value)}]"
+    if isinstance(value, bool) and ("fields" in mistake.path or value in mistake.schema.get("enum", ())):
+        return f"did you mean {int(value)}?"
+    if types == ["integer"] and isinstance(value, str) and re.fullmatch("[0-9]+|0x[0-9a-fA-F]+", value):
+        return f"without quotes: {value}"
     return _example_hint(mistake.schema)
 
 
 def _bad_body(mistake: _Mistake, found: str) -> Finding:
-    keyword = str(mistake.path[2])
+    keyword, value = str(mistake.path[2]), mistake.value
     hint = _step_example(keyword)
-    if mistake.value is None:
+    if value is None:
         return Finding(Code.STEP_SHAPE, f"`{keyword}` needs a body", mistake.path, hint=hint, on_key=True)
+    if "image" in mistake.schema.get("required", ()) and isinstance(value, str) and value:
+        hint = f"write `- {keyword}: {{image: {_short(value)}}}`"
+    elif "null" in _types(mistake.schema):
+        hint = f"`- {keyword}` needs none; {hint}"
     return Finding(Code.WRONG_TYPE, f"the body of `{keyword}` is a mapping, not {found}", mistake.path, hint=hint)
 
 
@@ -207,7 +231,14 @@ def _bare_step(word: str, path: RecipePath) -> Finding:
     known: Mapping[str, Any] = _step_schema()["properties"]
     if word in known:
         return Finding(Code.STEP_SHAPE, f"`{word}` needs a body", path, hint=_step_example(word))
-    return Finding(Code.UNKNOWN_STEP, f"no step is called `{_short(word)}`", path, hint=did_you_mean(word, known))
+    first = re.split(r"[\s:]", word)[0]
+    if " - " in word:
+        hint = "begin each step on a line of its own, and all of them in the same column"
+    elif first != word and first in known:
+        hint = f"a step with a body is a key with its `: `, {_step_example(first)}"
+    else:
+        hint = did_you_mean(word, known)
+    return Finding(Code.UNKNOWN_STEP, f"no step is called `{_short(word)}`", path, hint=hint)
 
 
 def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
@@ -233,12 +264,16 @@ def _crowded_step(step: Mapping[str, Any], path: RecipePath) -> Finding:
 
 
 def _bad_value(mistake: _Mistake) -> Finding:
-    value, schema = mistake.value, mistake.schema
-    name, hint = _name(mistake.path), ""
+    value, wanted, schema = mistake.value, mistake.wanted, mistake.schema
+    path, name, hint = mistake.path, _name(mistake.path), ""
+    related: tuple[Related, ...] = ()
     match mistake.rule:
         case "const":
             message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
-            hint = "this dfurun reads version 1 of the recipe language"
+            hint = f"this dfurun reads version {_flow(wanted)} of the recipe language"
+            if value > wanted:
+                message = f"the recipe is written in version {_flow(value)} of the recipe language"
+                hint += "; upgrade dfurun"
         case "enum":
             message = f"{name} is {_wanted(schema)}, not {_flow(value)}"
             hint = did_you_mean(value, schema["enum"]) if isinstance(value, str) else ""
@@ -246,20 +281,26 @@ def _bad_value(mistake: _Mistake) -> Finding:
             bounds = f"{_number(schema['minimum'])} to {_number(schema['maximum'])}"
             message = f"{name} is {_wanted(schema)} from {bounds}, not {_number(value)}"
         case "uniqueItems":
-            message = f"{name} names {_flow(_first_repeated(value))} twice"
+            first, again = _first_repeated(value)
+            path, message = (*path, again), f"{name} names {_flow(value[again])} twice"
+            related = (Related((*mistake.path, first), "first here"),)
         case "minItems" | "minProperties":
             message, hint = f"{name} is empty", _example_hint(schema)
         case "minLength" | "maxLength" | "pattern" if not value:
             message, hint = f"{name} is empty text", _example_hint(schema)
+        case "pattern" if value != value.lower() and re.search(wanted, value.lower()):
+            message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", f"in lower case: {value.lower()}"
         case "maxLength" | "pattern":
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", _example_hint(schema)
         case _:  # a keyword that the schema did not use when this was written
             message = mistake.message
-    return Finding(Code.BAD_VALUE, message, mistake.path, hint=hint)
+    return Finding(Code.BAD_VALUE, message, path, hint=hint, related=related)
 
 
-def _first_repeated(values: list[Any]) -> Any:
-    return next(value for index, value in enumerate(values) if value in values[:index])
+def _first_repeated(values: list[Any]) -> tuple[int, int]:
+    """Return where the first value is that comes again, and where it does."""
+    again = next(index for index, value in enumerate(values) if value in values[:index])
+    return values.index(values[again]), again
 
 
 # Words ---------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dfurun.chips import BootTarget, Chip
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection
-from dfurun.report.words import printable
+from dfurun.report.words import wrapped
 from dfurun.units import format_hex, format_size
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def print_board(
     """Print all that is known of a board."""
 
     def line(label: str, text: str) -> None:
-        console.print(label.ljust(LABEL_WIDTH) + printable(text), soft_wrap=True)
+        for index, part in enumerate(wrapped(console, text, beside=LABEL_WIDTH)):
+            console.print(("" if index else label).ljust(LABEL_WIDTH) + part, soft_wrap=True)
 
     ids = f"{description.vendor_id:04x}:{description.product_id:04x}, bcdDevice 0x{description.release:04X}"
     line("port", port)
@@ -72,8 +73,6 @@ def print_board(
 
 def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
     """Print option bytes raw, then field by field with what each does; what differs from the factory stands out."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     layout = chip.option_bytes
@@ -81,16 +80,21 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
     spoiled = layout.spoiled(raw)
     if spoiled:
         where = ", ".join(f"+{offset}" for offset in spoiled)
-        console.print(
-            f"! the complement does not fit at {where}: the chip takes those bytes as 0xFF", style="bold yellow"
-        )
+        words = f"! the complement does not fit at {where}: the chip takes those bytes as 0xFF"
+        console.print(words, style="bold yellow", soft_wrap=True)
     values, factory = layout.decode(raw), layout.decode(layout.factory)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("field", "value", "byte", "factory", "what it does"):
-        table.add_column(heading, overflow="fold")
+    rows = [("field", "value", "byte")]
     for name, field in layout.fields.items():
         value, usual = field.show(values[name]), field.show(factory[name])
-        style = "" if value == usual else "bold yellow"
-        byte = f"+{field.byte} {raw[field.byte]:02X}"
-        table.add_row(Text(name), Text(value, style), byte, usual, Text(field.means))
-    console.print(table)
+        rows.append(
+            (name, value if value == usual else f"{value}, factory {usual}", f"+{field.byte} {raw[field.byte]:02X}")
+        )
+    widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+    for row, means in zip(rows, ["what it does", *(field.means for field in layout.fields.values())], strict=True):
+        first, *rest = wrapped(console, means, beside=sum(widths))
+        line = Text(row[0].ljust(widths[0]))
+        line.append(row[1].ljust(widths[1]), style="bold yellow" if "factory" in row[1] else "")
+        line.append(row[2].ljust(widths[2]) + first)
+        console.print(line, style="bold" if row is rows[0] else "", soft_wrap=True)
+        for text in rest:
+            console.print(" " * sum(widths) + text, soft_wrap=True)

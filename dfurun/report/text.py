@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from dfurun.errors import DfurunError
-from dfurun.report.words import count, printable
+from dfurun.report.words import count, printable, wrapped
 from dfurun.steps.event import (
     BoardFound,
     Event,
@@ -32,6 +32,7 @@ OUTCOME_STYLES = {
     Outcome.FAILED: "bold red",
 }
 NAME_WIDTH = 22
+FURTHER_IN = 2
 
 
 class TextReporter:
@@ -46,7 +47,7 @@ class TextReporter:
     def __call__(self, event: Event) -> None:
         """Render one event."""
         if not isinstance(event, Progress):
-            self._end_bar()
+            self.end_bar()
         match event:
             case UnitStarted() | BoardFound() | Notice() if self._verbosity < 0:
                 pass
@@ -56,6 +57,8 @@ class TextReporter:
                 self._board(event)
             case StepStarted():
                 self._titles[event.index] = event.title
+                if self._verbosity > 0:
+                    self._line(f"  {event.title}", style="bold")
             case Progress():
                 self._progress(event)
             case OptionBytesPlanned():
@@ -71,9 +74,13 @@ class TextReporter:
             case _:
                 assert_never(event)
 
+    def detail(self, text: str) -> None:
+        """Render a line about the link; a bar that is drawn moves below it."""
+        self._line(text, style="yellow" if text.lstrip().startswith("!") else "dim")
+
     def error(self, error: DfurunError) -> None:
         """Render a failure outside of a unit's run."""
-        self._end_bar()
+        self.end_bar()
         self._failure(str(error.code), error.message, error.consequence, error.hint, error.evidence)
 
     def _board(self, event: BoardFound) -> None:
@@ -97,8 +104,12 @@ class TextReporter:
         line.append(self._titles.get(event.index, event.step).ljust(NAME_WIDTH))
         line.append(event.outcome.value.ljust(8), style=OUTCOME_STYLES[event.outcome])
         line.append(format_duration(event.duration_s).rjust(8) + "  ", style="dim")
-        line.append(f"[{event.code}]" if event.code else printable(event.detail))
+        beside = len(line)
+        first, *rest = wrapped(self._console, f"[{event.code}]" if event.code else event.detail, beside=beside)
+        line.append(first)
         self._console.print(line, soft_wrap=True)
+        for text in rest:
+            self._line(" " * beside + text)
 
     def _option_bytes(self, event: OptionBytesPlanned) -> None:
         if self._verbosity < 0:
@@ -113,9 +124,9 @@ class TextReporter:
 
     def _notice(self, event: Notice) -> None:
         code = f"[{event.code}]" if event.code else ""
-        self._line(f"  note{code}: {event.message}", style="yellow")
+        self._hanging(f"note{code}: {event.message}", style="yellow")
         if event.hint:
-            self._line(f"    {event.hint}")
+            self._hanging(event.hint, indent=4)
 
     def _ask(self, event: OperatorAsked) -> None:
         level = "HIGH" if event.boot0 else "LOW"
@@ -138,22 +149,30 @@ class TextReporter:
             if event.power_cycle_needed:
                 reserves.append("option bytes come into force at the next power-on")
             verdict = f"PASS ({'; '.join(reserves)})" if reserves else "PASS"
-            self._line(f"{verdict} in {format_duration(event.duration_s)} ({words})", style="bold green")
+            words = f"{verdict} in {format_duration(event.duration_s)} ({words})"
+            self._hanging(words, indent=0, style="bold green")
         else:
             self._line(
                 f"FAIL, exit {event.exit_status}, after {format_duration(event.duration_s)} ({words})", style="bold red"
             )
 
     def _failure(self, code: str, message: str, consequence: str, hint: str, evidence: tuple[str, ...]) -> None:
-        self._line(f"error[{code}]: {message}", style="bold red")
-        if consequence:
-            self._line(f"  the board: {consequence}")
-        if hint:
-            self._line(f"  what to do: {hint}")
+        self._hanging(f"error[{code}]: {message}", indent=0, style="bold red")
+        for label, words in (("the board", consequence), ("what to do", hint)):
+            if words:
+                self._hanging(f"{label}: {words}")
         if evidence:
             self._line("  seen:")
             for line in evidence:
                 self._line(f"    {line}")
+
+    def _hanging(self, text: str, *, indent: int = 2, style: str = "") -> None:
+        """Print a text, on a terminal in lines that go on a little further in; what is to be copied stays whole."""
+        first, *rest = wrapped(self._console, text, beside=indent + FURTHER_IN)
+        self._line(" " * indent + first, style=style)
+        for line in rest:
+            is_long = len(line) > self._console.width - indent - FURTHER_IN
+            self._line(line if is_long else " " * (indent + FURTHER_IN) + line, style=style)
 
     def _line(self, text: str, *, style: str = "") -> None:
         self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
@@ -169,12 +188,13 @@ class TextReporter:
             self._bar = RichProgress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
             self._bar.start()
         title = self._titles.get(event.index, "")
-        title = title if title == event.activity else f"{title}: {event.activity}"
+        title = f"{title}: {event.activity}" if title not in ("", event.activity) else event.activity
         task = next((task for task in self._bar.tasks if task.description == title), None)
         task_id = self._bar.add_task(title, total=event.total) if task is None else task.id
         self._bar.update(task_id, completed=event.done)
 
-    def _end_bar(self) -> None:
+    def end_bar(self) -> None:
+        """Take the bar away, where one is drawn."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

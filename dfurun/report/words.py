@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import textwrap
+from typing import TYPE_CHECKING
+
 from dfurun.report.diagnostics import escape
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 MAXIMUM_LENGTH = 1000
+LEAST_WIDTH = 30  # of text beside something, however narrow the terminal is
 
 
 def printable(text: str) -> str:
     """Return the text with control characters escaped and its length capped; line breaks stay."""
     shown = "\n".join(escape(line) for line in text.split("\n"))
     return shown if len(shown) <= MAXIMUM_LENGTH else shown[: MAXIMUM_LENGTH - 3] + "..."
+
+
+def wrapped(console: Console, text: str, *, beside: int = 0) -> list[str]:
+    """Return a text in lines that fit on a terminal beside something `beside` cells wide; elsewhere as it is.
+
+    Only its first line is prose: what follows a line break is something to copy, and stays whole. Words stay whole as well.
+    """
+    first, *rest = printable(text).split("\n")
+    if not console.is_terminal:
+        return [first, *rest]
+    width = max(console.width - beside, LEAST_WIDTH)
+    lines = textwrap.wrap(first, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+    return [*(lines or [""]), *rest]
+
+
+def print_hint(console: Console, text: str) -> None:
+    """Print what to do about the line before, a little further in."""
+    for line in wrapped(console, text, beside=2):
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def count(number: int, one: str, many: str) -> str:

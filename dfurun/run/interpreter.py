@@ -68,7 +68,7 @@ class Unit:
                 failure = Interrupted(
                     Code.INTERRUPTED,
                     "stopped by Ctrl-C in the middle of an operation",
-                    consequence="the board's state is unknown; running again is safe",
+                    consequence="its state is unknown; running again is safe",
                 )
             finally:
                 context.connection.close()

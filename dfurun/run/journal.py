@@ -167,6 +167,12 @@ def cause_of_protection(path: Path) -> str | None:
     return None
 
 
+def known_cause(name: str | None) -> str:
+    """Return what the journal of this name knows of how its board came to be protected; None is a board without one."""
+    known = None if name is None else cause_of_protection(journal_path(journals_folder(), name))
+    return known or "cause unknown"
+
+
 def waits_for_power_cycle(path: Path) -> bool:
     """Say whether the port's last run left option bytes that come into force at the next power-on."""
     ends = [entry for entry in read_journal(path) if entry["entry"] == "end"]

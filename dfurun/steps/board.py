@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, FieldValue
 from dfurun.errors import RecipePath
 from dfurun.image import ImageFile
 from dfurun.units import AddressRange
@@ -17,6 +18,7 @@ class Presence(Enum):
     NOT_CONNECTED = "not connected yet"
     CONNECTED = "connected"
     LEFT = "running its application"
+    UNKNOWN = "not known, after a step that could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,20 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldSet:
+    """The value that an earlier step gave an option-byte field; `named`: the step names the field itself."""
+
+    value: FieldValue
+    path: RecipePath
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AbstractBoard:
-    """What the recipe's steps so far leave behind. Nothing is known at first: no page counts as erased."""
+    """What the recipe's steps so far leave behind. Nothing is known at first: no page counts as erased.
+
+    `in_doubt`: a step so far could not be read, and nothing that it may have done is held against the steps after it.
+    """
 
     chip: Chip
     allow: frozenset[str] = frozenset()
@@ -41,6 +55,8 @@ class AbstractBoard:
     sealed_by: RecipePath | None = None
     write_protected: tuple[AddressRange, ...] = ()
     write_protected_by: RecipePath | None = None
+    option_fields: Mapping[str, FieldSet] = field(default_factory=dict)
+    in_doubt: bool = False
 
     def with_erased(self, pages: range) -> AbstractBoard:
         """Return the board after these pages were erased: what was written there is gone."""
@@ -51,6 +67,17 @@ class AbstractBoard:
     def with_all_erased(self) -> AbstractBoard:
         """Return the board after the whole flash was erased."""
         return self.with_erased(range(self.chip.flash.page_count))
+
+    def doubted(self) -> AbstractBoard:
+        """Return the board after a step that could not be read and that may have done anything but connect or leave."""
+        return replace(
+            self.with_all_erased(),
+            sealed_by=None,
+            write_protected=(),
+            write_protected_by=None,
+            option_fields={},
+            in_doubt=True,
+        )
 
     def write_of(self, image: ImageFile) -> Written | None:
         """Return the write of this image that still stands, or None."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import FieldValue
-from dfurun.errors import Code, Finding, StepFailed
+from dfurun.errors import Code, Finding, Related, StepFailed
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
@@ -31,7 +31,24 @@ class CheckOptionBytes(Step):
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing. A protected chip can be checked for just that."""
         wants_protection = self.fields.get("RDP", "level-0") != "level-0" and len(self.fields) == 1
-        return board, self.needs_connection(board) if wants_protection else self.needs_open_flash(board)
+        findings = self.needs_connection(board) if wants_protection else self.needs_open_flash(board)
+        return board, findings + self._contradictions(board)
+
+    def _contradictions(self, board: AbstractBoard) -> list[Finding]:
+        """Return a finding for each field that an earlier step gave another value: the check could never pass."""
+        return [
+            self.finding(
+                Code.STEP_ORDER,
+                f"this check cannot pass: the recipe has set {name} to {field.show(known.value)}",
+                "fields",
+                name,
+                hint="let both name the same value, or check before it is set",
+                related=(Related(known.path, "set here"),),
+            )
+            for name, value in self.fields.items()
+            if (known := board.option_fields.get(name)) and known.value != value
+            for field in [board.chip.option_bytes.fields[name]]
+        ]
 
     def execute(self, context: Context) -> Result:
         """Read and compare; a chip that refuses every read is at RDP level 1, and tells nothing else."""

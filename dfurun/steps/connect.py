@@ -29,7 +29,7 @@ class Connect(Step):
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Connect the abstract board; once is enough."""
         findings = []
-        if board.presence is not Presence.NOT_CONNECTED:
+        if board.presence in (Presence.CONNECTED, Presence.LEFT):
             findings.append(self.finding(Code.STEP_ORDER, "connect twice", hint="one `connect`, as the first step"))
         return replace(board, presence=Presence.CONNECTED), findings
 

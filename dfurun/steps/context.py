@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -71,6 +72,7 @@ class Context:
     identity: BoardIdentity = field(default_factory=BoardIdentity)
     begun: list[str] = field(default_factory=list)
     cause_of_protection: str = ""
+    began: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _protection: Protection | None = None
     _option_bytes: OptionForecast | None = None
 

@@ -34,8 +34,11 @@ class Erase(Step):
         given = [key for key in ("image", "pages", "range") if key in body]
         if len(given) != 1:
             words = " and ".join(given) if given else "none"
+            if "image" in body:
+                scope.image(body["image"], (*head.path, "image"))
+            hint = "keep one" if given else "for example `- erase: {image: application}`"
             scope.report(
-                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint="keep one"
+                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint=hint
             )
             return None
         only_needed = body.get("mode", "all") == "needed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -26,12 +27,38 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
             )
         replace_file(path, data)
     except OSError as error:
-        raise StepFailed(
-            Code.FILE_UNWRITABLE,
-            f"{path} cannot be written: {error.strerror or error}",
-            consequence="nothing was saved",
-        ) from None
+        raise _unwritable(path, error) from None
     return True
+
+
+def reserve(path: Path, *, overwrite: bool) -> None:
+    """See that a file can be written before the long read that fills it.
+
+    Raises Refused where one is there and `overwrite` is not given, StepFailed where it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_dir() and not overwrite:
+            raise Refused(
+                Code.FILE_EXISTS,
+                f"{path} is there already",
+                consequence="nothing was overwritten, and the board was only looked at",
+                hint="another name (`${date}` and `${port}` in it are filled in), or overwrite it with --force",
+            )
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> StepFailed:
+    return StepFailed(
+        Code.FILE_UNWRITABLE,
+        f"{path} cannot be written: {error.strerror or error}",
+        consequence="nothing was saved",
+        hint="a folder that is there and may be written to, with room for it",
+    )
 
 
 def _umask() -> int:

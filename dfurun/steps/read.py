@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Self
 
-from dfurun.errors import Code, Finding
+from dfurun.chips import Chip
+from dfurun.errors import Code, Finding, RecipePath
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.file_names import VARIABLES, fill_in, values, wrong_variable
 from dfurun.steps.files import save
-from dfurun.steps.step import Head, Result, Scope, Step
+from dfurun.steps.step import Head, Result, Scope, Step, did_you_mean
 from dfurun.units import AddressRange, format_size, parse_range
 
 
 @dataclass(frozen=True, slots=True)
 class Read(Step):
-    """`file` is relative to the working directory."""
+    """`file` is relative to the working directory, and may have the variables of `dfurun.steps.file_names`."""
 
     keyword: ClassVar[str] = "read"
     extent: AddressRange
@@ -27,24 +29,18 @@ class Read(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for memory that the ROM lets be read."""
-        try:
-            extent = parse_range(body["range"])
-        except ValueError as error:
-            scope.report(Code.BAD_VALUE, str(error), (*head.path, "range"))
-            return None
-        chip = scope.chip
-        readable = [chip.flash.extent, chip.system_memory, *([chip.ram_window] if chip.ram_window else [])]
-        if extent != chip.option_bytes.extent and not any(r.contains(extent) for r in readable):
-            hint = "the ROM reads " + ", ".join(str(r) for r in readable)
-            hint += f", and the option bytes as a whole ({chip.option_bytes.extent})"
-            scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", (*head.path, "range"), hint=hint)
+        extent = _extent(body["range"], (*head.path, "range"), scope)
+        unknown = wrong_variable(body["file"])
+        if unknown is not None:
+            message = f"a file's name has no variable {unknown!r}"
+            scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint=did_you_mean(unknown, VARIABLES))
             return None
         file = PurePosixPath(body["file"].replace("\\", "/"))
         if file.is_absolute() or ".." in file.parts or ":" in body["file"]:
             message = "a backup is written below the working directory"
             scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint="a relative path without `..`")
             return None
-        return cls(head, extent, str(file))
+        return None if extent is None else cls(head, extent, str(file))
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing."""
@@ -56,7 +52,36 @@ class Read(Step):
             context.require_rom("read of option bytes")
         context.require_readable("read")
         data = context.session.read_stable(self.extent, context.progress("read", self.extent.size_bytes))
-        path = context.output_folder / Path(self.file)
-        if not save(path, data, overwrite=context.overwrite_files):
-            return Result(Outcome.OK, f"{self.file} holds these {format_size(len(data))} already")
-        return Result(Outcome.OK, f"{format_size(len(data))} saved to {self.file}")
+        unique_id, port = context.identity.unique_id, context.port
+        file = fill_in(self.file, values(port=port, chip=context.chip, unique_id=unique_id, when=context.began))
+        if not save(context.output_folder / Path(file), data, overwrite=context.overwrite_files):
+            return Result(Outcome.OK, f"{file} holds these {format_size(len(data))} already")
+        return Result(Outcome.OK, f"{format_size(len(data))} saved to {file}")
+
+
+def readable_memories(chip: Chip) -> list[AddressRange]:
+    """Return the memories of which the ROM reads any part; the option bytes are read only as a whole."""
+    return [chip.flash.extent, chip.system_memory, *([chip.ram_window] if chip.ram_window else [])]
+
+
+def is_readable(chip: Chip, extent: AddressRange) -> bool:
+    """Say whether the ROM reads `extent`."""
+    return extent == chip.option_bytes.extent or any(memory.contains(extent) for memory in readable_memories(chip))
+
+
+def readable_hint(chip: Chip) -> str:
+    """Say what the ROM reads."""
+    memories = ", ".join(str(memory) for memory in readable_memories(chip))
+    return f"the ROM reads {memories}, and the option bytes as a whole ({chip.option_bytes.extent})"
+
+
+def _extent(text: str, path: RecipePath, scope: Scope) -> AddressRange | None:
+    try:
+        extent = parse_range(text)
+    except ValueError as error:
+        scope.report(Code.BAD_VALUE, str(error), path)
+        return None
+    if is_readable(scope.chip, extent):
+        return extent
+    scope.report(Code.OUTSIDE_FLASH, f"{extent} cannot be read", path, hint=readable_hint(scope.chip))
+    return None

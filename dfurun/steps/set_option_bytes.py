@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
 from dfurun.chips.option_bytes import matches
-from dfurun.errors import Code, Finding, LinkUnreliable, Refused, StepFailed
-from dfurun.steps.board import AbstractBoard
+from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
+from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
 from dfurun.steps.event import OptionBytesPlanned, Outcome
 from dfurun.steps.forecast import OptionForecast
@@ -46,8 +46,10 @@ class SetOptionBytes(Step):
         """Judge the guards that the recipe alone decides; remember what the new bytes close."""
         findings = self.needs_open_flash(board)
         findings += [self._guard_finding(guard) for guard in self._named_guards() if guard.name not in self.allow]
+        findings += self._contradictions(board)
         known = self._known_after()
         layout = self.chip.option_bytes
+        board = replace(board, option_fields={**board.option_fields, **self._fields_set(known)})
         if known.get("RDP", OPEN_LEVEL) != OPEN_LEVEL:
             board = replace(board, sealed_by=self.path)
         named = [name for name in known if layout.write_protection and name in layout.write_protection.fields]
@@ -156,13 +158,38 @@ class SetOptionBytes(Step):
         layout: OptionLayout = self.chip.option_bytes
         return layout.decode(layout.encode(layout.factory, self.fields)) if self.from_factory else self.fields
 
+    def _fields_set(self, known: Mapping[str, FieldValue]) -> dict[str, FieldSet]:
+        here = (*self.path, "fields")
+        return {
+            name: FieldSet(value, (*here, name) if name in self.fields else self.path, named=name in self.fields)
+            for name, value in known.items()
+        }
+
+    def _contradictions(self, board: AbstractBoard) -> list[Finding]:
+        """Return a finding for each field that the step just before this one sets to another value."""
+        return [
+            self.finding(
+                Code.STEP_ORDER,
+                f"{name} is set twice in a row, to {field.show(earlier.value)} and to {field.show(value)}",
+                "fields",
+                name,
+                hint="keep one: each write of option bytes resets the board",
+                related=(Related(earlier.path, "first here"),),
+            )
+            for name, value in self.fields.items()
+            if (earlier := board.option_fields.get(name)) and earlier.named and earlier.value != value
+            if earlier.path[1] == self.head.index - 1
+            for field in [self.chip.option_bytes.fields[name]]
+        ]
+
     def _named_guards(self) -> list[Guard]:
         return [guard for guard in self.chip.guards if matches(guard.when, self._known_after())]
 
     def _guard_finding(self, guard: Guard) -> Finding:
-        field = next(iter(guard.when))
-        keys = ("fields", field) if field in self.fields else ()
-        return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard))
+        named = [field for field in guard.when if field in self.fields]
+        keys = ("fields", named[0]) if named else ()
+        related = tuple(Related((*self.path, "fields", field), "together with this") for field in named[1:])
+        return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard), related=related)
 
     def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:
         layout = self.chip.option_bytes

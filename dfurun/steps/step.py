@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, assert_never
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, chip_names
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard, Presence
@@ -38,9 +38,7 @@ class Scope:
     def image(self, name: str, path: RecipePath) -> ImageFile | None:
         """Return the image of this name; where the recipe lists none, report it and return None."""
         if name not in self.images:
-            self.report(
-                Code.UNKNOWN_IMAGE, f"no image {name!r} under `images`", path, hint=did_you_mean(name, self.images)
-            )
+            self.findings.append(unknown_image(name, self.images, path))
             return None
         return self.images[name]
 
@@ -143,6 +141,10 @@ class Step(ABC):
             case Presence.LEFT:
                 message = f"{self.keyword} after the board has left the bootloader"
                 hint = "move it before `leave-dfu`, or put `wait-for-power-cycle: {boot0: 1}` before it"
+            case Presence.UNKNOWN:
+                return []
+            case _:
+                assert_never(board.presence)
         return [self.finding(Code.STEP_ORDER, message, hint=hint)]
 
     def needs_open_flash(self, board: AbstractBoard) -> list[Finding]:
@@ -175,12 +177,41 @@ class Step(ABC):
         ]
 
 
-def did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return `did you mean 'x'?` for the nearest known word, else the list of them; empty where there are none."""
-    from difflib import get_close_matches
+def unknown_image(name: str, images: Collection[str], path: RecipePath) -> Finding:
+    """Return the finding about a name that the recipe's `images` do not have."""
+    hint = did_you_mean(name, images) or "list it under `images`"
+    return Finding(Code.UNKNOWN_IMAGE, f"no image {name!r} under `images`", path, hint=hint)
 
-    names = list(known)
-    near = get_close_matches(word, names, n=1, cutoff=0.6)
+
+def did_you_mean(word: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
+    """Return `did you mean 'x'?` for the nearest known words, else the list of all; empty where there are none.
+
+    `cutoff` is how much of a word must be right.
+    """
+    near = nearest(word, known, cutoff=cutoff)
     if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(sorted(names))}" if names else ""
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    return f"known: {', '.join(sorted(known))}" if known else ""
+
+
+def nearest(word: str, known: Collection[str], *, cutoff: float = 0.6) -> list[str]:
+    """Return the known word that is nearest, or all that are equally near; none where even they are far.
+
+    Upper and lower case, and `_` and `-`, count as the same.
+    """
+    from difflib import SequenceMatcher, get_close_matches
+
+    folded = {_fold(name): name for name in known}
+    near = get_close_matches(_fold(word), folded, n=4, cutoff=cutoff)
+    ratios = [SequenceMatcher(None, name, _fold(word)).ratio() for name in near]
+    return sorted(folded[name] for name, ratio in zip(near, ratios, strict=True) if ratio == ratios[0])
+
+
+def chip_hint(name: str) -> str:
+    """Return the did-you-mean for a chip's name. Chips of other lines have names that differ in one digit: none is meant."""
+    inside = [known for known in chip_names() if _fold(name) in known]
+    return did_you_mean(name, inside or chip_names(), cutoff=0 if len(inside) == 1 else 0.83)
+
+
+def _fold(word: str) -> str:
+    return word.casefold().replace("_", "-")

@@ -23,7 +23,8 @@ class Unprotect(Step):
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Open the abstract board. What was written may be lost; nothing counts as erased, an open chip is not."""
-        return replace(board, sealed_by=None, written=(), verified=frozenset()), self.needs_connection(board)
+        opened = replace(board, sealed_by=None, written=(), verified=frozenset(), option_fields={})
+        return opened, self.needs_connection(board)
 
     def execute(self, context: Context) -> Result:
         """Send Read Unprotect where protection is proven, follow the reset, and prove the result."""

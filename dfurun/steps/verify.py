@@ -45,9 +45,14 @@ class Verify(Step):
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Mark the image as verified; verifying what was never written is odd."""
         findings = self.needs_open_flash(board)
-        if board.write_of(self.image) is None:
+        if board.write_of(self.image) is None and not board.in_doubt:
             findings.append(
-                self.finding(Code.VERIFY_UNWRITTEN, f"{self.image.name} is not written before this", "image")
+                self.finding(
+                    Code.VERIFY_UNWRITTEN,
+                    f"{self.image.name} is not written before this",
+                    "image",
+                    hint=_UNWRITTEN_HINT,
+                )
             )
         return replace(board, verified=board.verified | {self.image.name}), findings
 
@@ -72,6 +77,9 @@ class Verify(Step):
     def _differs_again(self, context: Context, page: int) -> bool:
         extent = context.chip.flash.page(page)
         return any(context.session.read(p.extent) != p.data for p in self.image.memory.within(extent))
+
+
+_UNWRITTEN_HINT = "right where the recipe only looks at a board; else `write` it first, or mend the name"
 
 
 def _differs(piece: Piece, read: bytes, page: AddressRange) -> bool:

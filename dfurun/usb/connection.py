@@ -10,6 +10,7 @@ from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.link import LinkError
 from dfurun.dfuse.session import Session
+from dfurun.dfuse.trace import Trace, TracedLink
 from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
 from dfurun.usb.discovery import Bus, Candidate, Selector
 from dfurun.usb.port import PortPath
@@ -27,20 +28,21 @@ def _nothing() -> None:
 class Connection:
     """Finds and opens the board that `selector` means; after that it is the board at that port, whatever its address.
 
-    `on_wait` is called while a board is looked for, and may raise.
+    `on_wait` is called while a board is looked for, and may raise. `trace` hears of every transfer and of comings and goings.
     """
 
-    def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector) -> None:
+    def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector, trace: Trace | None = None) -> None:
         self._bus = bus
         self._chip = chip
         self._clock = clock
         self._selector = selector
+        self._trace = trace
         self._session: Session | None = None
         self._address: int | None = None
         self._closed_transfers = 0
         self.port: PortPath | None = None
         self.on_wait: Callable[[], None] = _nothing
-        self.anomalies = Anomalies()
+        self.anomalies = Anomalies(self._tell)
 
     @property
     def session(self) -> Session:
@@ -84,6 +86,7 @@ class Connection:
             self._closed_transfers += self._session.transfers
             self._session.close()
             self._session = None
+            self._tell(f"closed {self.port}")
 
     def wait_for_departure(self, timeout_s: float) -> bool:
         """Close the session and wait until the board leaves its port or re-enumerates; say whether it did."""
@@ -93,6 +96,7 @@ class Connection:
             if self._clock.now() >= deadline:
                 return False
             self._wait()
+        self._tell(f"{self.port} has left the bus" if found is None else f"{self.port} has a new address: it was reset")
         return True
 
     def wait_for_return(self, timeout_s: float) -> Session | None:
@@ -123,6 +127,10 @@ class Connection:
         self.on_wait()
         self._clock.sleep(LOOK_INTERVAL_S)
 
+    def _tell(self, text: str) -> None:
+        if self._trace is not None:
+            self._trace.note(text)
+
     def _present(self) -> Candidate | None:
         return None if self.port is None else self._bus.at(self.port)
 
@@ -138,7 +146,9 @@ class Connection:
                 candidate = self._present() or candidate
                 continue
             self._address = candidate.address
-            self._session = Session(link, self._chip, self._clock, self.anomalies)
+            self._tell(f"opened {candidate} at address {candidate.address}")
+            traced = link if self._trace is None else TracedLink(link, self._clock, self._trace)
+            self._session = Session(traced, self._chip, self._clock, self.anomalies)
             try:
                 self._session.first_contact()
             except LinkUnreliable as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,18 +48,11 @@ class Bus:
 
     def candidates(self) -> list[Candidate]:
         """Return the devices in DFU mode whose ids the chip data knows, by port; raise LinkUnreliable where that fails."""
-        import usb.core
+        return self._listed(self._fits)
 
-        try:
-            found = usb.core.find(find_all=True, backend=self._backend, custom_match=self._fits)
-            return sorted((_candidate(device) for device in found or ()), key=lambda c: (c.port, c.address))
-        except usb.core.USBError as error:  # from reading the list, which is lazy, too
-            raise LinkUnreliable(
-                Code.LINK_UNRELIABLE,
-                f"the bus cannot be listed: {error.strerror or error}",
-                consequence="nothing was sent",
-                hint="replug the board, or run again",
-            ) from None
+    def strangers(self) -> list[str]:
+        """Return the devices in DFU mode whose ids no chip has, as `1-2  28e9:0189`; raise LinkUnreliable."""
+        return [str(candidate) for candidate in self._listed(self._is_strange)]
 
     def at(self, port: PortPath) -> Candidate | None:
         """Return what is at this port now."""
@@ -75,8 +68,25 @@ class Bus:
             return fitting[0]
         raise _not_found(selector, found) if not fitting else _ambiguous(selector, fitting)
 
+    def _listed(self, fits: Callable[[Any], bool]) -> list[Candidate]:
+        import usb.core
+
+        try:
+            found = usb.core.find(find_all=True, backend=self._backend, custom_match=fits)
+            return sorted((_candidate(device) for device in found or ()), key=lambda c: (c.port, c.address))
+        except usb.core.USBError as error:  # from reading the list, which is lazy, too
+            raise LinkUnreliable(
+                Code.LINK_UNRELIABLE,
+                f"the bus cannot be listed: {error.strerror or error}",
+                consequence="nothing was sent",
+                hint="replug the board, or run again",
+            ) from None
+
     def _fits(self, device: Any) -> bool:
         return (device.idVendor, device.idProduct) in self._ids and _is_dfu_mode(device)
+
+    def _is_strange(self, device: Any) -> bool:
+        return (device.idVendor, device.idProduct) not in self._ids and _is_dfu_mode(device, unreadable=False)
 
 
 def serial_number(candidate: Candidate) -> str:
@@ -91,14 +101,15 @@ def _candidate(device: Any) -> Candidate:
     return Candidate(port, device.address or 0, device.idVendor, device.idProduct, device.bcdDevice, device)
 
 
-def _is_dfu_mode(device: Any) -> bool:
+def _is_dfu_mode(device: Any, *, unreadable: bool = True) -> bool:
+    """Say whether a device has an interface in DFU mode; `unreadable` is the answer where its descriptors cannot be read."""
     import usb.core
 
     wanted = (DFU_INTERFACE_CLASS, DFU_INTERFACE_SUBCLASS, DFU_MODE_PROTOCOL)
     try:
         return any((i.bInterfaceClass, i.bInterfaceSubClass, i.bInterfaceProtocol) == wanted for c in device for i in c)
     except usb.core.USBError:
-        return True  # its descriptors cannot be read: opening it will say why
+        return unreadable  # opening it will say why
 
 
 def _not_found(selector: Selector, found: Sequence[Candidate]) -> DeviceNotFound:

@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+import ctypes
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from dfurun.errors import AccessDenied, Code
+
+INSTALL_HINT = (
+    "install it (Debian: libusb-1.0-0, macOS: brew install libusb); a container needs /dev/bus/usb passed in; "
+    "--sim needs none"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Libusb:
+    """A libusb that starts: pyusb's backend over it, who brought it, its file and its version, empty where not known."""
+
+    backend: Any
+    origin: str
+    path: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"libusb {self.version or 'of an unknown version'}, {self.origin}"
+
+
+class _Version(ctypes.Structure):
+    """libusb_version (libusb.h)."""
+
+    _fields_: ClassVar = [
+        ("major", ctypes.c_uint16),
+        ("minor", ctypes.c_uint16),
+        ("micro", ctypes.c_uint16),
+        ("nano", ctypes.c_uint16),
+        ("candidate", ctypes.c_char_p),
+        ("describe", ctypes.c_char_p),
+    ]
 
 
 def find_backend() -> Any:
@@ -15,10 +48,30 @@ def find_backend() -> Any:
             Code.NO_LIBUSB,
             "no libusb that works: neither the libusb-package wheel's nor the system's starts",
             consequence="no board was looked for",
-            hint="install it (Debian: libusb-1.0-0, macOS: brew install libusb); a container needs /dev/bus/usb passed in; "
-            "--sim needs none",
+            hint=INSTALL_HINT,
         )
     return backend
+
+
+def find_libusb() -> Libusb | None:
+    """Return the libusb that `find_backend` uses, with where it comes from; None where none starts."""
+    for find, origin in ((_packaged, "from the libusb-package wheel"), (_system, "the system's")):
+        backend = find()
+        if backend is not None:
+            library = getattr(backend, "lib", None)
+            return Libusb(backend, origin, str(getattr(library, "_name", None) or ""), _version(library))
+    return None
+
+
+def _version(library: Any) -> str:
+    """Return `1.0.27`, empty where this libusb does not tell."""
+    try:
+        ask = library.libusb_get_version
+        ask.restype = ctypes.POINTER(_Version)
+        found = ask().contents
+    except (AttributeError, ValueError):  # no such function, or it answers nothing
+        return ""
+    return f"{found.major}.{found.minor}.{found.micro}"
 
 
 def _packaged() -> Any:

@@ -1,6 +1,6 @@
 """`dfurun check`: the corpus of recipes, each through the command line, with its golden text and its exit status.
 
-DFURUN_UPDATE_GOLDEN=1 writes the rules' golden files anew; the diff is for a review.
+DFURUN_UPDATE_GOLDEN=1 writes the golden files anew; the diff is for a review.
 """
 
 from __future__ import annotations
@@ -12,12 +12,22 @@ from pathlib import Path
 import pytest
 from command_line import Dfurun
 
-from dfurun.errors import Code, ExitStatus, Severity
+from dfurun.errors import Code, ExitStatus
 
 CASES = Path(__file__).parents[1] / "cases"
-RULES = sorted(path.stem for path in (CASES / "rules").glob("*.yaml"))
-RECIPES = sorted(path.stem for path in (CASES / "recipes").glob("*.yaml"))
+CORPUS = sorted(path.relative_to(CASES) for folder in ("recipes", "rules") for path in (CASES / folder).glob("*.yaml"))
+# Also in the forms for tools: two places, no place, every severity, a path that GitHub has to have escaped.
+FOR_TOOLS = (
+    "rules/overlap",
+    "rules/not-verified",
+    "recipes/merge-conflict",
+    "recipes/recipe-not-utf8",
+    "recipes/several-rooms-at-once",
+)
 BY_LABEL = {str(code): code for code in Code}
+# What no recipe alone can be: a quarter of a mebibyte is made below.
+NOT_IN_THE_CORPUS = {Code.RECIPE_TOO_LARGE}
+CODES_OF_CHECK = set(list(Code)[: list(Code).index(Code.NO_DEVICE)]) - NOT_IN_THE_CORPUS
 
 
 def expected_exit(text: str) -> int:
@@ -26,33 +36,55 @@ def expected_exit(text: str) -> int:
     return next((s for s in (ExitStatus.INVALID, ExitStatus.REFUSED) if s in errors), ExitStatus.DONE)
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_recipe_is_judged_by_the_rules_of_its_steps(
-    dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.chdir(CASES / "rules")
-    done = dfurun("check", f"{name}.yaml")
-    golden = CASES / "rules" / f"{name}.txt"
+def held_against(golden: Path, found: str) -> None:
+    """Assert that a file holds what was found; write it where that is asked for."""
     if os.environ.get("DFURUN_UPDATE_GOLDEN"):
-        golden.write_text(done.out, encoding="utf-8", newline="\n")
-    assert done.out == golden.read_text(encoding="utf-8")
-    assert (done.exit, done.err) == (expected_exit(done.out), "")
-    assert name.startswith("ok-") == (len(done.out.splitlines()) == 1 and f"{name}.yaml: ok, " in done.out)
+        golden.write_text(found, encoding="utf-8", newline="\n")
+    assert found == golden.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_of_the_corpus_gives_its_findings_on_the_command_line(
-    dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.with_suffix("").as_posix())
+def test_a_recipe_of_the_corpus_gives_its_findings_and_its_exit_status(
+    dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch, case: Path
 ) -> None:
-    """Their full text is held by tests/recipe; here the same findings reach standard output, with the exit status."""
-    monkeypatch.chdir(CASES / "recipes")
-    done = dfurun("check", f"{name}.yaml")
-    golden = (CASES / "recipes" / f"{name}.txt").read_text(encoding="utf-8")
-    labels = re.findall(r"(?:error|warning)\[([a-z0-9-]+)\]", golden)
-    assert set(labels) <= done.codes
-    assert done.exit == expected_exit(golden)
-    if any(BY_LABEL[label].severity is Severity.ERROR for label in labels):
-        assert done.out == golden
+    monkeypatch.chdir(CASES / case.parent)
+    done = dfurun("check", case.name)
+    held_against(CASES / case.with_suffix(".txt"), done.out)
+    assert (done.exit, done.err) == (expected_exit(done.out), "")
+    assert case.name.startswith("ok-") == bool(re.fullmatch(rf"{re.escape(case.name)}: ok, .*\n", done.out))
+
+
+def test_the_corpus_is_large_and_reaches_every_code_that_a_recipe_can_cause() -> None:
+    broken = [case for case in CORPUS if not case.name.startswith("ok-")]
+    assert len(broken) >= 70
+    texts = [golden.read_text(encoding="utf-8") for golden in CASES.glob("*/*.txt")]
+    reached = {BY_LABEL[label] for text in texts for label in re.findall(r"(?:error|warning)\[([a-z0-9-]+)\]", text)}
+    assert CODES_OF_CHECK - reached == set()
+
+
+def test_no_golden_file_is_without_its_recipe() -> None:
+    goldens = {
+        path.relative_to(CASES).with_suffix("")
+        for path in CASES.glob("*/*.txt")
+        if path.parent.name in ("recipes", "rules")
+    }
+    assert goldens == {case.with_suffix("") for case in CORPUS}
+
+
+@pytest.mark.parametrize("form", ["json", "github"])
+@pytest.mark.parametrize("name", FOR_TOOLS)
+def test_tools_get_the_same_findings_in_their_form(
+    dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch, name: str, form: str
+) -> None:
+    case = CASES / f"{name}.yaml"
+    monkeypatch.chdir(case.parent)
+    done = dfurun("check", case.name, "--format", form)
+    text = case.with_suffix(".txt").read_text(encoding="utf-8")
+    held_against(case.with_suffix(f".{form}"), re.sub(r'("version": ?")[^"]*', r"\1", done.out))
+    assert (done.exit, done.err) == (expected_exit(text), "")
+    assert done.codes or form == "github"
+    for label in re.findall(r"(?:error|warning)\[([a-z0-9-]+)\]", text):
+        assert label in done.out
 
 
 def test_a_recipe_of_more_than_256_kib_is_not_read(dfurun: Dfurun, tmp_path: Path) -> None:
@@ -112,3 +144,35 @@ def test_github_annotations_name_file_line_and_code(dfurun: Dfurun, monkeypatch:
     done = dfurun("check", "guard-level-2.yaml", "--format", "github")
     assert done.out.startswith("::error file=guard-level-2.yaml,line=6,col=38,")
     assert "title=guard" in done.out
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_path_is_escaped_for_github_and_whole_for_people_and_json(
+    dfurun: Dfurun, tmp_path: Path, command: str
+) -> None:
+    name = "x%,y z.yaml"
+    (tmp_path / name).write_text("dfurun: 1\nname: on\nchip: stm32f072xb\nsteps: [connect]\n", encoding="utf-8")
+    message, hint = "`on` is true in YAML 1.1 and text in YAML 1.2", 'quote it: "on"'
+
+    done = dfurun(command, name, "--format", "github")
+    shown = done.out + done.err
+    assert (
+        shown
+        == f"::error file=x%25%2Cy z.yaml,line=2,col=7,endColumn=8,title=yaml-ambiguous::{message}%0Ahint: {hint}\n"
+    )
+    assert done.exit == 3
+
+    (finding,) = (line for line in dfurun(command, name, "--format", "json").lines if line["event"] == "finding")
+    assert (finding["file"], finding["line"], finding["message"]) == (name, 2, message)
+
+    done = dfurun(command, name)
+    assert (done.out + done.err).startswith(f"{name}:2:7: error[yaml-ambiguous]: {message}\n")
+
+
+def test_findings_are_the_product_of_check_and_messages_of_run(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASES / "rules")
+    for form in ("text", "github"):
+        checked, run = (dfurun(command, "overlap.yaml", "--format", form) for command in ("check", "run"))
+        assert (checked.err, run.out) == ("", "")
+        assert checked.out == run.err
+        assert checked.exit == run.exit == 3

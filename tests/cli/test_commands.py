@@ -243,7 +243,7 @@ def test_info_tells_everything_of_a_board(dfurun: Dfurun) -> None:
         "@Option Bytes  /0x1FFFF800/01*016 e",
         "protection      not protected",
         "AA55 FF00 FF00 FF00 FF00 FF00 FF00 FF00",
-        "RAM_PARITY_CHECK   1",
+        "RAM_PARITY_CHECK  1",
         "BOOT0 low       starts the application in main flash",
         "BOOT0 high      starts the bootloader",
     ):

@@ -282,7 +282,7 @@ def test_when_the_budget_is_spent_the_link_is_unreliable(wait: Wait, stale: bool
     with pytest.raises(LinkUnreliable, match=r"the USB link is unreliable: page erase: no end after 2\.6 s") as caught:
         wait.finish(*[busy(40)] * 2000)
     assert caught.value.exit_status is ExitStatus.LINK == 7
-    assert caught.value.consequence == "the board's state is unknown; running again is safe"
+    assert caught.value.consequence == "its state is unknown; running again is safe"
     assert "USB 2.0 hub" in caught.value.hint
     assert 2.5 <= wait.bench.clock.now() <= 3.0
 

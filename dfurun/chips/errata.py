@@ -1,0 +1,30 @@
+"""The known faults of bootloaders in ROM: what a person may meet, and what to do. The texts are in errata.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """One fault: what it means, and what to do directly at the computer and behind a hub."""
+
+    name: str
+    means: str
+    advice_direct: str
+    advice_hub: str
+    source: str
+
+
+@cache
+def known_errata() -> dict[str, Erratum]:
+    """Return every erratum that has a text, by the name that the chips' data give it."""
+    import yaml
+
+    found = yaml.safe_load((files("dfurun.chips") / "errata.yaml").read_text(encoding="utf-8"))
+    return {
+        name: Erratum(name, facts["means"], facts["advice-direct"], facts["advice-hub"], facts["source"])
+        for name, facts in found.items()
+    }

@@ -1,0 +1,117 @@
+"""What a shell's TAB offers: recipes, chips, ports, codes. It is quick, and silent where it cannot know.
+
+A shell falls back to the names of files where nothing is offered: bash and zsh by what they were given at installation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+RECIPE_SUFFIXES = (".yaml", ".yml")
+DEEPEST_FOLDER = 2  # recipes are offered as whole names, so that the shell's blank after a name is right
+BEGINNING_BYTES = 4096  # of a recipe, where its first keys are
+MOST_ENTRIES = 2000  # looked at in one folder
+
+
+class Commands(TyperGroup):
+    """The group of all commands, in which a recipe may stand in the place of a command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take what is being completed as the entry point takes it: `run` before a recipe or an option of `run`."""
+        if ctx.resilient_parsing:
+            from dfurun.cli.main import with_run
+
+            args = with_run(args)
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands, and what may stand first after `run`."""
+        offered = super().shell_complete(ctx, incomplete)
+        run = self.get_command(ctx, "run")
+        if run is None:
+            return offered
+        if incomplete.startswith("-"):
+            known = {item.value for item in offered}
+            return offered + [item for item in run.shell_complete(ctx, incomplete) if item.value not in known]
+        recipe = next(parameter for parameter in run.params if parameter.name == "recipe")
+        return offered + recipe.shell_complete(ctx, incomplete)
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Return the recipes whose path begins so, in this folder and a little below it."""
+    folder, _, start = incomplete.rpartition("/")
+    prefix = f"{folder}/" if folder or incomplete.startswith("/") else ""
+    found: list[str] = []
+    with suppress(OSError):
+        found = [f"{prefix}{path}" for path in _recipes_below(Path(prefix or "."), start, DEEPEST_FOLDER)]
+    return sorted(found)
+
+
+def _recipes_below(folder: Path, start: str, depth: int) -> Iterator[str]:
+    """Yield paths relative to `folder`; hidden ones where the name that was begun is."""
+    with suppress(OSError):
+        for _, entry in zip(range(MOST_ENTRIES), folder.iterdir(), strict=False):
+            if not entry.name.startswith(start) or (entry.name.startswith(".") and not start.startswith(".")):
+                continue
+            if entry.is_dir():
+                yield from (f"{entry.name}/{path}" for path in _recipes_below(entry, "", depth - 1) if depth)
+            elif entry.suffix in RECIPE_SUFFIXES and _is_recipe(entry):
+                yield entry.name
+
+
+def _is_recipe(path: Path) -> bool:
+    """Say whether a YAML file has the key that every recipe begins with, so that a project's other YAML is not offered."""
+    with suppress(OSError), path.open("rb") as file:
+        return any(line.startswith(b"dfurun:") for line in file.read(BEGINNING_BYTES).splitlines())
+    return False
+
+
+def chips(incomplete: str) -> list[str]:
+    """Return the chips whose name begins so."""
+    from dfurun.chips import chip_names
+
+    return [name for name in chip_names() if name.startswith(incomplete.lower())]
+
+
+def codes(incomplete: str) -> list[tuple[str, str]]:
+    """Return the codes of everything that can go wrong, with their cause."""
+    from dfurun.errors import Code
+
+    return [(str(code), code.summary) for code in Code if str(code).startswith(incomplete)]
+
+
+def faults(incomplete: str) -> list[str]:
+    """Return the names of the simulated board's faults."""
+    from dfurun.simulator.faults import FAULTS
+
+    return sorted(name for name in FAULTS if name.startswith(incomplete))
+
+
+def ports(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the ports at which there is a board; nothing where the bus cannot be listed.
+
+    Boards in files are not asked: to open one may change its file.
+    """
+    from dfurun.cli.bench import set_up
+    from dfurun.cli.options import BoardOptions, SimClock
+
+    if context.params.get("sim_state"):
+        return []
+    simulated = bool(context.params.get("sim"))
+    try:
+        bench = set_up(BoardOptions(sim=simulated, sim_clock=SimClock.VIRTUAL if simulated else SimClock.REAL))
+        found = [(str(c.port), f"{c.vendor_id:04x}:{c.product_id:04x}") for c in bench.bus.candidates()]
+    except Exception:  # no libusb, no permission: TAB is not the place to tell
+        return []
+    return [offer for offer in found if offer[0].startswith(incomplete)]
+
+
+def files(incomplete: str) -> list[str]:
+    """Return nothing: the shell completes the names of files itself."""
+    return []

@@ -1,0 +1,50 @@
+"""`dfurun explain [CODE]`: what a code means for the board, and what to do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dfurun.cli import completion
+from dfurun.cli.failures import UsageFailure
+from dfurun.cli.options import Json
+from dfurun.cli.output import Output
+
+
+def explain_command(
+    context: typer.Context,
+    code: Annotated[
+        str | None,
+        typer.Argument(help="A code, as in error[CODE].", show_default=False, autocompletion=completion.codes),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Explain a code: what happened, what it means for the board, what to do. Without one, list all codes."""
+    from dfurun.report.explain import explanation_object, explanations, print_codes, print_explanation
+
+    output: Output = context.obj
+    known = explanations()
+    chosen = list(known.values()) if code is None else [known[_label(code)]]
+    for explanation in chosen:
+        output.write(explanation_object(explanation))
+    if output.as_json:
+        return
+    if code is None:
+        print_codes(output.product)
+    else:
+        print_explanation(output.product, chosen[0])
+
+
+def _label(text: str) -> str:
+    """Return the code's label, also where `error[label]` was pasted; raise UsageFailure where there is none."""
+    from dfurun.errors import Code
+    from dfurun.steps.step import nearest
+
+    label = text.rpartition("[")[2].rstrip("]:").lower()
+    labels = [code.label for code in Code]
+    if label in labels:
+        return label
+    near = nearest(label, labels)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`dfurun explain` lists all codes"
+    raise UsageFailure(f"no code is called {text!r}", hint)

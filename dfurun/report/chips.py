@@ -1,0 +1,197 @@
+"""The chip data as people and tools read it: what is known of a chip, from which document, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dfurun.chips import Chip, Duration
+from dfurun.chips.errata import known_errata
+from dfurun.report.board import TARGETS
+from dfurun.report.sheet import print_row
+from dfurun.units import format_address, format_duration, format_hex, format_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAME_WIDTH = 21
+Facts = Mapping[str, Any]
+Row = tuple[str, str]
+
+
+def chip_object(chip: Chip, facts: Facts, *, whole: bool) -> dict[str, Any]:
+    """Return a chip as JSON values; `whole` adds everything that its file says."""
+    return {
+        "event": "chip",
+        "name": chip.name,
+        "title": chip.title,
+        "lines": facts["lines"],
+        "flash_size_bytes": chip.flash.extent.size_bytes,
+        "ram_size_bytes": chip.ram.size_bytes,
+        "vendor_id": chip.usb.vendor_id,
+        "product_id": chip.usb.product_id,
+        "product": chip.usb.product,
+        "layout": list(chip.usb.alternates),
+        "errata": list(chip.rom.errata),
+        **({"facts": facts} if whole else {}),
+    }
+
+
+def print_chips(console: Console, chips: Sequence[Chip], facts: Mapping[str, Facts]) -> None:
+    """Print a block a chip: what it is, how it looks on the bus, what trouble its bootloader is known for."""
+    for chip in chips:
+        flash, ram = format_size(chip.flash.extent.size_bytes), format_size(chip.ram.size_bytes)
+        _print(
+            console,
+            [(chip.name, f"{chip.title}, {chip.core}: {flash} flash, {ram} RAM"), *_looks(chip, facts[chip.name])],
+        )
+        _print(console, _trouble(chip))
+        console.print()
+    console.print("`dfurun chips NAME` shows all that is known of one, and from which document.", soft_wrap=True)
+
+
+def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
+    """Print all that is known of a chip, a block a subject, with its documents and how sure it is."""
+    name = f"{chip.title}, {chip.core}, device id 0x{facts['device-id']:03X}"
+    _print(console, [(chip.name, name), *_looks(chip, facts)])
+    blocks = (
+        ("usb", "On the bus", _usb(chip)),
+        ("memory", "Memory", _memory(chip)),
+        ("identity", "Identity", _identity(chip)),
+        ("rom", "Bootloader", [*_rom(chip), *_trouble(chip)]),
+        ("timing", "Timing", _timing(chip)),
+    )
+    for key, title, rows in blocks:
+        _heading(console, title, facts[key])
+        _print(console, rows)
+    _heading(console, "Option bytes", facts["option-bytes"])
+    _print(console, _option_bytes(chip))
+    _print_fields(console, chip)
+    _heading(console, "What starts at a power-on", facts["boot"])
+    _print(console, _boot(chip))
+    console.print("\n[bold]Guards[/bold], by the names for `allow`", markup=True)
+    for guard, source in zip(chip.guards, facts["guards"], strict=True):
+        when = ", ".join(f"{field} {value}" for field, value in guard.when.items())
+        needs = " Needs --allow-irreversible as well." if guard.irreversible else ""
+        _print(console, [(guard.name, f"{when}: {guard.means}.{needs} {_origin(source)}")])
+    console.print("\n[bold]Sources[/bold]", markup=True)
+    _print(console, list(facts["sources"].items()))
+
+
+def _looks(chip: Chip, facts: Facts) -> Iterator[Row]:
+    if facts["lines"] != [chip.title]:
+        yield "lines", ", ".join(facts["lines"])
+    usb = chip.usb
+    yield "looks like", f"{usb.product!r} ({usb.vendor_id:04x}:{usb.product_id:04x}), {usb.alternates[0]!r}"
+
+
+def _trouble(chip: Chip) -> Iterator[Row]:
+    for name in chip.rom.errata:
+        known = known_errata().get(name)
+        words = f"{name}: {known.means}; {known.advice_direct} ({known.source})" if known else name
+        yield "known trouble", words
+    mass_erase = chip.timing.mass_erase
+    if mass_erase.reported_s < mass_erase.typical_s:
+        reported, typical = format_duration(mass_erase.reported_s), format_duration(mass_erase.typical_s)
+        yield (
+            "known trouble",
+            f"it reports {reported} for a mass erase that takes {typical}; dfurun waits as long as it takes",
+        )
+
+
+def _usb(chip: Chip) -> Iterator[Row]:
+    usb = chip.usb
+    yield "serial number", f"{usb.serial}, on every board" if usb.serial else "made of the unique id"
+    for number, alternate in enumerate(usb.alternates):
+        yield f"alternate {number}", alternate
+    yield "transfer size", format_size(usb.transfer_size_bytes)
+    yield "back after a reset", f"{format_duration(usb.connect_minimum_s)} at least"
+
+
+def _memory(chip: Chip) -> Iterator[Row]:
+    flash = chip.flash
+    pages = ", ".join(f"{run.count} x {format_size(run.page_size_bytes)}" for run in flash.runs)
+    yield "flash", f"{flash.extent}, {format_size(flash.extent.size_bytes)}; {flash.unit}s: {pages}"
+    unit, alignment = format_size(flash.program_unit_bytes), flash.write_alignment_bytes
+    yield "", f"programmed {unit} at a time, written from multiples of {alignment}"
+    memories = (("RAM", chip.ram), ("CCM RAM", chip.ccm), ("RAM that can be read", chip.ram_window))
+    otp = chip.otp.extent if chip.otp else None
+    for name, memory in (*memories, ("system memory", chip.system_memory), ("OTP", otp)):
+        if memory is not None:
+            yield name, f"{memory}, {format_size(memory.size_bytes)}"
+
+
+def _identity(chip: Chip) -> Iterator[Row]:
+    identity = chip.identity
+    versions = ", ".join(f"0x{number:02X} is {name}" for number, name in identity.bootloader_versions.items())
+    yield "bootloader id", f"at {format_address(identity.bootloader_id_address)}: {versions}"
+    yield "unique id", str(identity.unique_id)
+    yield "flash size", f"at {format_address(identity.flash_size_address)}, in KiB"
+
+
+def _rom(chip: Chip) -> Iterator[Row]:
+    rom = chip.rom
+    yield "commands", format_hex(bytes(rom.commands))
+    yield "mass erase", "yes" if rom.mass_erase else "no, page by page"
+    yield "execution", rom.execution.value
+    yield "a poll too early", rom.early_poll.value
+
+
+def _timing(chip: Chip) -> Iterator[Row]:
+    timing = chip.timing
+    for size, duration in timing.page_erase.items():
+        yield f"erase {format_size(size)}", _duration(duration)
+    yield "mass erase", _duration(timing.mass_erase)
+    yield "program a block", _duration(timing.program_block)
+    yield "option bytes", _duration(timing.option_bytes)
+    yield "read unprotect", _duration(timing.read_unprotect)
+
+
+def _duration(duration: Duration) -> str:
+    typical, maximum, reported = (
+        format_duration(seconds) for seconds in (duration.typical_s, duration.maximum_s, duration.reported_s)
+    )
+    return f"{typical}, at most {maximum}; the bootloader reports {reported}"
+
+
+def _option_bytes(chip: Chip) -> Iterator[Row]:
+    layout = chip.option_bytes
+    yield "where", f"{layout.extent}, {format_size(layout.size_bytes)}, alternate {layout.alternate}"
+    yield "from the factory", format_hex(layout.factory, group=2)
+    yield "in force at", layout.in_force_at.value
+
+
+def _print_fields(console: Console, chip: Chip) -> None:
+    layout = chip.option_bytes
+    factory = layout.decode(layout.factory)
+    rows = [("field", "factory", "takes", "what it does")]
+    rows += [(name, field.show(factory[name]), field.allowed(), field.means) for name, field in layout.fields.items()]
+    widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+    for row in rows:
+        name = "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        print_row(console, name, row[3], width=sum(widths))
+
+
+def _boot(chip: Chip) -> Iterator[Row]:
+    for rule in chip.boot_rules:
+        when = [f"{name} {value}" for name, value in rule.when.items()]
+        if rule.boot0 is not None:
+            when.append(f"BOOT0 {'high' if rule.boot0 else 'low'}")
+        if rule.flash_empty is not None:
+            when.append("flash empty" if rule.flash_empty else "flash not empty")
+        yield "", f"{', '.join(when)}: {TARGETS[rule.starts]}"
+
+
+def _heading(console: Console, title: str, facts: Facts) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble("\n", (title, "bold"), f" {_origin(facts)}"), soft_wrap=True)
+
+
+def _origin(facts: Facts) -> str:
+    return f"({', '.join(facts['source'])}; {facts['confidence']})"
+
+
+def _print(console: Console, rows: Iterable[Row]) -> None:
+    for name, text in rows:
+        print_row(console, name, text, width=max(NAME_WIDTH, len(name) + 1))

@@ -1,0 +1,117 @@
+"""What each code means, at length: explanations.yaml beside this file, as people and tools read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from dfurun.errors import Code, ExitStatus, Severity
+from dfurun.report.sheet import print_row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAME_WIDTH = 15
+EXIT_MEANINGS = {
+    ExitStatus.DONE: "done, or nothing to do",
+    ExitStatus.FAILED: "the unit failed",
+    ExitStatus.USAGE: "wrong usage",
+    ExitStatus.INVALID: "the recipe or an image is invalid or missing",
+    ExitStatus.NO_DEVICE: "no device, or more than one that fits",
+    ExitStatus.NO_ACCESS: "no permission, no driver",
+    ExitStatus.REFUSED: "refused: a guard, a pin, an expectation",
+    ExitStatus.LINK: "the link is unreliable or the device was lost",
+    ExitStatus.BUG: "a bug in dfurun",
+    ExitStatus.INTERRUPTED: "interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One code: what happened, what it means for the board, what to do; `wrong` and `right` are YAML, or empty."""
+
+    code: Code
+    group: str
+    cause: str
+    board: str
+    cure: str
+    wrong: str
+    right: str
+
+    @property
+    def weight(self) -> str:
+        """Say how much it weighs, and what the process exits with."""
+        if self.code.severity is Severity.WARNING:
+            return "warning; it changes no exit status"
+        return f"error; exit status {int(self.code.exit_status)}: {EXIT_MEANINGS[self.code.exit_status]}"
+
+
+@cache
+def explanations() -> Mapping[str, Explanation]:
+    """Return the explanation of every code by its label, in the order of the data."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    groups = yaml.load((files("dfurun.report") / "explanations.yaml").read_text(encoding="utf-8"), Loader=loader)
+    codes = {code.label: code for code in Code}
+    return {
+        label: Explanation(
+            codes[label], group, texts["cause"], texts["board"], texts["cure"],
+            wrong=texts.get("wrong", "").rstrip(), right=texts.get("right", "").rstrip(),
+        )
+        for group, entries in groups.items()
+        for label, texts in entries.items()
+    }  # fmt: skip
+
+
+def explanation_object(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation as JSON values."""
+    code = explanation.code
+    return {
+        "event": "explanation",
+        "code": code.label,
+        "group": explanation.group,
+        "severity": str(code.severity),
+        "exit": int(code.exit_status if code.severity is Severity.ERROR else ExitStatus.DONE),
+        "summary": code.summary,
+        "cause": explanation.cause,
+        "board": explanation.board,
+        "cure": explanation.cure,
+        "wrong": explanation.wrong or None,
+        "right": explanation.right or None,
+    }
+
+
+def print_explanation(console: Console, explanation: Explanation) -> None:
+    """Print one code at length."""
+    from rich.text import Text
+
+    console.print(Text.assemble((explanation.code.label, "bold"), f": {explanation.code.summary}"), soft_wrap=True)
+    console.print(explanation.weight, style="dim", soft_wrap=True)
+    console.print()
+    print_row(console, "what happened", explanation.cause, width=NAME_WIDTH)
+    print_row(console, "the board", explanation.board, width=NAME_WIDTH)
+    print_row(console, "what to do", explanation.cure, width=NAME_WIDTH)
+    for name, example, style in (("wrong", explanation.wrong, "red"), ("right", explanation.right, "green")):
+        if example:
+            console.print()
+            print_row(console, name, example, width=NAME_WIDTH, style=style, whole=True)
+
+
+def print_codes(console: Console) -> None:
+    """Print all codes with their summaries, in groups."""
+    from rich.text import Text
+
+    width = max(map(len, explanations())) + 2
+    group = ""
+    for label, explanation in explanations().items():
+        if explanation.group != group:
+            console.print(Text(("\n" if group else "") + explanation.group, "bold"))
+            group = explanation.group
+        weight = "warning: " if explanation.code.severity is Severity.WARNING else ""
+        print_row(console, label, weight + explanation.code.summary, width=width)
+    words = "`dfurun explain CODE` tells what happened, what it means for the board, what to do."
+    console.print(f"\n{words}", soft_wrap=True)

@@ -1,0 +1,164 @@
+"""The pages of docs/ that are made of data: all codes, and the recipe language from its schema.
+
+`python -m dfurun.report.reference FOLDER` writes them; in a checkout, `make docs`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from dfurun.errors import Severity
+from dfurun.recipe import recipe_schema
+from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
+
+Schema = Mapping[str, Any]
+HEADINGS = ("key", "takes", "default", "what it is", "examples")
+KEYS_OF_EVERY_BODY = ("id", "name")
+NOTE = "<!-- Made by `make docs`: edit {source}, not this page. -->"
+
+
+def pages() -> dict[str, str]:
+    """Return the generated pages by their names in docs/."""
+    return {"codes.md": codes_page(), "recipe.md": recipe_page()}
+
+
+# Codes ---------------------------------------------------------------------------------------------------------------
+
+
+def codes_page() -> str:
+    """Return the page of all codes."""
+    lines = [
+        NOTE.format(source="dfurun/report/explanations.yaml"),
+        "# Everything that can go wrong",
+        "",
+        "Each message of dfurun carries a code, as in `error[not-erased]`. Codes are stable: scripts may rely on their names",
+        "and on their exit statuses. `dfurun explain CODE` says the same as this page, with an example.",
+        "",
+    ]
+    for group, members in groupby(explanations().values(), lambda explanation: explanation.group):
+        lines += [f"## {group}", ""]
+        lines += _table(
+            ("code", "exit", "what happened", "what it means for the board", "what to do"), map(_code, members)
+        )
+    lines += ["## Exit statuses", ""]
+    lines += _table(("exit", "meaning"), ((str(int(status)), meaning) for status, meaning in EXIT_MEANINGS.items()))
+    return _text(lines)
+
+
+def _code(explanation: Explanation) -> Sequence[str]:
+    code = explanation.code
+    weight = "warning" if code.severity is Severity.WARNING else str(int(code.exit_status))
+    return f"`{code.label}`", weight, explanation.cause, explanation.board, explanation.cure
+
+
+# The recipe language -------------------------------------------------------------------------------------------------
+
+
+def recipe_page() -> str:
+    """Return the reference of the recipe language."""
+    schema = recipe_schema()
+    keys = schema["properties"]
+    image = next(iter(keys["images"]["patternProperties"].values()))
+    steps = keys["steps"]["items"]
+    lines = [
+        NOTE.format(source="schemas/recipe.schema.json"),
+        "# The recipe language",
+        "",
+        schema["description"],
+        "",
+        "Recipes are YAML 1.2. Durations are `250ms`, `10s`, `2min`; sizes `128K` (K is 1024 bytes); addresses `0x08000000`;",
+        "ranges `0x08000000+2K`. Keys of your own begin with `x-`, at the top level, in images and in bodies of steps.",
+        "",
+        "## The top level",
+        "",
+        *_keys(schema),
+        "## `expect`",
+        "",
+        *_prose(keys["expect"]),
+        *_keys(keys["expect"]),
+        "## An image",
+        "",
+        *_prose(image),
+        *_keys(image),
+        "## Steps",
+        "",
+        *_prose(steps),
+        "The body of every step takes these keys, and a `timeout`:",
+        "",
+        *_table(HEADINGS, (_key(key, schema["definitions"][key], required=False) for key in KEYS_OF_EVERY_BODY)),
+    ]
+    for keyword, step in steps["properties"].items():
+        lines += [f"### `{keyword}`", "", *_prose(step)]
+        lines += ["```yaml", *(_step(keyword, example) for example in step["examples"]), "```", "", *_keys(step)]
+    return _text(lines)
+
+
+def _prose(schema: Schema) -> Iterator[str]:
+    yield from (schema["description"], "")
+
+
+def _step(keyword: str, body: Any) -> str:
+    return f"- {keyword}" if body is None else f"- {keyword}: {_yaml(body)}"
+
+
+def _keys(schema: Schema) -> list[str]:
+    required, rows = schema.get("required", ()), []
+    for name, part in schema["properties"].items():
+        if "$ref" in part:
+            continue  # a key of every body
+        rows.append(_key(name, part, required=name in required))
+        for keyword, whose in (("items", f"{name}: - VALUE"), ("additionalProperties", f"{name}: NAME: VALUE")):
+            inner = part.get(keyword)
+            if isinstance(inner, dict) and name != "steps":
+                rows.append(_key(whose, inner, required=False))
+    return _table(HEADINGS, rows)
+
+
+def _key(name: str, schema: Schema, *, required: bool) -> Sequence[str]:
+    description: str = schema["description"]
+    default = "needed" if required else "none"
+    if found := re.search(r" Default: (.+?)\.(?= |$)", description):
+        default, description = found.group(1), description.replace(found.group(0), "")
+    examples = ", ".join(f"`{_yaml(example)}`" for example in schema["examples"])
+    return f"`{name}`", _takes(schema), default, description, examples
+
+
+def _takes(schema: Schema) -> str:
+    if "const" in schema:
+        return f"`{_yaml(schema['const'])}`"
+    if "enum" in schema:
+        return " or ".join(f"`{_yaml(value)}`" for value in schema["enum"])
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    nouns = {"string": "text", "integer": "number", "object": "mapping", "array": "list", "null": "nothing"}
+    return " or ".join(nouns[name] for name in types)
+
+
+# Markdown ------------------------------------------------------------------------------------------------------------
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    import yaml
+
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
+    text = text.removesuffix("\n").removesuffix("\n...")
+    return re.sub(r"'(0x[0-9A-F]+)'", r"\1", text)  # where an address may be text, it may be a number too
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    cells = [headings, ["---"] * len(headings), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return [*(f"| {' | '.join(row)} |" for row in cells), ""]
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+if __name__ == "__main__":
+    for page, content in pages().items():
+        Path(sys.argv[1], page).write_text(content, encoding="utf-8", newline="\n")

@@ -1,0 +1,41 @@
+"""The variables in a file's name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from dfurun.chips import load_chip
+from dfurun.steps.file_names import VARIABLES, fill_in, values, wrong_variable
+
+KNOWN = values(
+    port="1-2.3", chip=load_chip("stm32f072xb"), unique_id=None, when=datetime(2026, 11, 24, 3, 5, 7, tzinfo=UTC)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        ("backup.bin", "backup.bin"),
+        ("${port}/${date}-${time}.bin", "1-2.3/2026-11-24-030507.bin"),
+        ("${chip}-${unique-id}", "stm32f072xb-unknown"),
+        ("$port $ {port} $$", "$port $ {port} $$"),
+        ("${port}${port}", "1-2.31-2.3"),
+    ],
+)
+def test_a_name_is_filled_in(name: str, filled: str) -> None:
+    assert wrong_variable(name) is None
+    assert fill_in(name, KNOWN) == filled
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("${prot}", "prot"), ("${}", ""), ("a-${PORT}", "PORT"), ("${port}-${date", "date"), ("${", "")]
+)
+def test_a_wrong_variable_is_found(name: str, wrong: str) -> None:
+    assert wrong_variable(name) == wrong
+
+
+def test_every_variable_stands_for_something_that_a_files_name_may_hold_on_every_system() -> None:
+    assert set(KNOWN) == set(VARIABLES)
+    assert not set("".join(KNOWN.values())) & set('<>:"/\\|?* ')
