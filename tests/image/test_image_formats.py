@@ -193,6 +193,12 @@ def test_segments_go_where_their_physical_address_says_and_bss_goes_nowhere() ->
     assert ELF.parse(data).memory.pieces == (Piece(FLASH, FIRMWARE), Piece(FLASH + 0x100, b"initial data"))
 
 
+def test_the_real_firmware_is_the_same_as_elf_and_as_binary() -> None:
+    firmware = FOLDER.parents[2] / "recipes" / "firmware"
+    binary = (firmware / "f072-blinky.bin").read_bytes()
+    assert ELF.parse((firmware / "f072-blinky.elf").read_bytes()).memory == MemoryImage((Piece(FLASH, binary),))
+
+
 def test_as_many_segments_as_a_header_can_count_do_no_harm() -> None:
     header = elf(Segment(FLASH, b"x"))[ELF_HEADER_BYTES:-1]
     body_at = ELF_HEADER_BYTES + 0xFFFF * SEGMENT_BYTES
