@@ -106,11 +106,3 @@ def test_a_file_of_100_mebibytes_is_a_finding(dfurun: Dfurun, tmp_path: Path) ->
     done = dfurun("check", "recipe.yaml")
     assert (done.exit, done.codes) == (3, {"image-invalid"})
     assert "disk.bin is larger than 64 MiB, no firmware for a microcontroller" in done.out
-
-
-def test_the_output_in_the_documentation_is_real() -> None:
-    document = (FOLDER.parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
-    shown = re.findall(r"```\n\$ dfurun check \S+\n(.*?)```", document, re.DOTALL)
-    golden = [path.read_text(encoding="utf-8") for path in FOLDER.parent.glob("*/*.txt")]
-    assert len(shown) == 5
-    assert [block for block in shown if not any(block in text for text in golden)] == []
