@@ -8,10 +8,11 @@ from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from dfurun import __version__
-from dfurun.cli.completion import Commands
 from dfurun.cli.output import Output
+from dfurun.cli.recipe_first import with_run
 from dfurun.errors import ExitStatus
 
 # In the order of `dfurun --help`: a function is a command, a Typer a group of commands.
@@ -27,6 +28,28 @@ COMMANDS = {
     "explain": "dfurun.cli.explain:explain_command",
     "sim": "dfurun.cli.sim:sim_app",
 }
+
+
+class Commands(TyperGroup):
+    """The group of all commands, in which a recipe may stand in the place of a command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take what is being completed as the entry point takes it: `run` before a recipe or an option of `run`."""
+        if ctx.resilient_parsing:
+            args = with_run(args, run_options)
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands, and what may stand first after `run`."""
+        offered = super().shell_complete(ctx, incomplete)
+        run = self.get_command(ctx, "run")
+        if run is None:
+            return offered
+        if incomplete.startswith("-"):
+            known = {item.value for item in offered}
+            return offered + [item for item in run.shell_complete(ctx, incomplete) if item.value not in known]
+        recipe = next(parameter for parameter in run.params if parameter.name == "recipe")
+        return offered + recipe.shell_complete(ctx, incomplete)
 
 
 def _version(asked: bool) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import Chip, chip_names, load_chip
+from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure, sim_state_failure
-from dfurun.cli.options import BoardOptions, SimClock, SimOperator
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.steps.context import Operator
 from dfurun.steps.step import chip_hint

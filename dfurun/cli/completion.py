@@ -8,39 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-RECIPE_SUFFIXES = (".yaml", ".yml")
+from dfurun.cli.recipe_first import RECIPE_SUFFIXES
+
 DEEPEST_FOLDER = 2  # recipes are offered as whole names, so that the shell's blank after a name is right
 BEGINNING_BYTES = 4096  # of a recipe, where its first keys are
 MOST_ENTRIES = 2000  # looked at in one folder
-
-
-class Commands(TyperGroup):
-    """The group of all commands, in which a recipe may stand in the place of a command."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take what is being completed as the entry point takes it: `run` before a recipe or an option of `run`."""
-        if ctx.resilient_parsing:
-            from dfurun.cli.main import with_run
-
-            args = with_run(args)
-        return super().parse_args(ctx, args)
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return the commands, and what may stand first after `run`."""
-        offered = super().shell_complete(ctx, incomplete)
-        run = self.get_command(ctx, "run")
-        if run is None:
-            return offered
-        if incomplete.startswith("-"):
-            known = {item.value for item in offered}
-            return offered + [item for item in run.shell_complete(ctx, incomplete) if item.value not in known]
-        recipe = next(parameter for parameter in run.params if parameter.name == "recipe")
-        return offered + recipe.shell_complete(ctx, incomplete)
 
 
 def recipes(incomplete: str) -> list[str]:
@@ -99,7 +74,7 @@ def ports(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     Boards in files are not asked: to open one may change its file.
     """
     from dfurun.cli.bench import set_up
-    from dfurun.cli.options import BoardOptions, SimClock
+    from dfurun.cli.board_options import BoardOptions, SimClock
 
     if context.params.get("sim_state"):
         return []

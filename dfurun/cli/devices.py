@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 import typer
 
 from dfurun.cli.bench import Bench, set_up
-from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, survey_options
+from dfurun.cli.board_options import survey_options
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 from dfurun.report.words import print_hint, printable

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from dfurun.cli.bench import Bench, set_up
-from dfurun.cli.options import BoardOptions, Json, Quiet, Sim, SimChip, SimFault, SimState, survey_options
+from dfurun.cli.board_options import BoardOptions, survey_options
+from dfurun.cli.options import Json, Quiet, Sim, SimChip, SimFault, SimState
 from dfurun.cli.output import Output
 from dfurun.errors import AccessDenied, Code, DfurunError
 

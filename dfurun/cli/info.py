@@ -10,19 +10,17 @@ import typer
 
 from dfurun.chips import BootTarget, Chip
 from dfurun.cli.bench import Bench, chip_called, set_up
+from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.options import (
     BoardChip,
-    BoardOptions,
     Json,
     Log,
     Port,
     Serial,
     Sim,
     SimChip,
-    SimClock,
     SimClockOption,
     SimFault,
-    SimOperator,
     SimReload,
     SimState,
     Verbose,

@@ -7,10 +7,10 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfurun import __version__
+from dfurun.cli.recipe_first import with_run
 from dfurun.cli.streams import harden, settle
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dfurun.cli.output import Output
 
 BUG_REPORT = "this is a bug in dfurun: please report it with the lines above, the command and the recipe"
-RECIPE_SUFFIXES = (".yaml", ".yml")
 
 
 def main() -> None:
@@ -45,7 +44,7 @@ def run(arguments: Sequence[str], *, on_status: Callable[[], None] = _nothing) -
     if list(arguments) == ["--version"]:
         print(f"dfurun {__version__}")
         return ExitStatus.DONE
-    arguments = with_run(arguments)
+    arguments = with_run(arguments, _run_options)
     output = _output(arguments)
     status, error = _status_of(arguments, output)
     on_status()
@@ -92,7 +91,7 @@ def _interrupted() -> Interrupted:
 
 def _stopped(arguments: Sequence[str]) -> ExitStatus:
     """Tell of a Ctrl-C that came before there was an output to tell it on."""
-    arguments = with_run(arguments)
+    arguments = with_run(arguments, _run_options)
     _tell(_output(arguments), ExitStatus.INTERRUPTED, _interrupted())
     return ExitStatus.INTERRUPTED
 
@@ -101,22 +100,13 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def with_run(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with `run` before a recipe or an option of `run` that stands first."""
-    if arguments and _means_run(arguments[0]):
-        return ["run", *arguments]
-    return list(arguments)
-
-
 def wants_json(arguments: Sequence[str]) -> bool:
     """Say whether JSON is asked for, before anything is parsed: a usage error must be JSON as well."""
     words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
     return "--json" in words or "--format=json" in words or ("--format", "json") in pairwise(words)
 
 
-def _means_run(first: str) -> bool:
-    if first.startswith("-"):
-        from dfurun.cli import app
+def _run_options() -> frozenset[str]:
+    from dfurun.cli import app
 
-        return first.split("=", 1)[0] in app.run_options()
-    return first.endswith(RECIPE_SUFFIXES) or "/" in first or "\\" in first or Path(first).is_file()
+    return app.run_options()

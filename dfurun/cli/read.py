@@ -9,10 +9,10 @@ import typer
 
 from dfurun.cli import completion
 from dfurun.cli.bench import Bench, chip_called, set_up
+from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure
 from dfurun.cli.options import (
     BoardChip,
-    BoardOptions,
     Json,
     Log,
     Port,
@@ -20,10 +20,8 @@ from dfurun.cli.options import (
     Serial,
     Sim,
     SimChip,
-    SimClock,
     SimClockOption,
     SimFault,
-    SimOperator,
     SimReload,
     SimState,
     Verbose,

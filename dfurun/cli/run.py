@@ -11,8 +11,8 @@ import typer
 
 from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
+from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.options import (
-    BoardOptions,
     Format,
     FormatOption,
     Json,
@@ -22,10 +22,8 @@ from dfurun.cli.options import (
     Serial,
     Sim,
     SimChip,
-    SimClock,
     SimClockOption,
     SimFault,
-    SimOperator,
     SimOperatorOption,
     SimReload,
     SimState,

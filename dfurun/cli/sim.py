@@ -9,8 +9,9 @@ import typer
 
 from dfurun.cli import completion
 from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
+from dfurun.cli.board_options import Reload
 from dfurun.cli.failures import UsageFailure, sim_state_failure
-from dfurun.cli.options import Json, Reload
+from dfurun.cli.options import Json
 from dfurun.cli.output import Output
 from dfurun.cli.serve import attach_command, serve_command
 from dfurun.clock import VirtualClock

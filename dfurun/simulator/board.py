@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, InForce
+from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, FirstState, InForce
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import DfuStatus
 from dfurun.simulator import wire
@@ -419,6 +419,7 @@ class SimulatedBoard:
                 commands=USER_DFU_COMMANDS,
                 transfer_size_bytes=usb.transfer_size_bytes,
                 regions=frozenset({Region.MAIN_FLASH}),
+                first_state=FirstState.IDLE,
             )
         elif self.situation.running is not Running.BOOTLOADER:
             return

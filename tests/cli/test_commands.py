@@ -15,10 +15,11 @@ from command_line import Dfurun
 
 from dfurun import __version__
 from dfurun.chips import load_chip
-from dfurun.cli import main
+from dfurun.cli.app import run_options
 from dfurun.cli.bench import set_up
+from dfurun.cli.board_options import BoardOptions
 from dfurun.cli.failures import UsageFailure
-from dfurun.cli.options import BoardOptions
+from dfurun.cli.recipe_first import with_run
 from dfurun.clock import VirtualClock
 from dfurun.simulator import StateFile
 
@@ -49,18 +50,18 @@ def test_python_dash_m_is_the_same_command() -> None:
     ],
 )
 def test_a_recipe_or_an_option_of_run_first_means_run(arguments: list[str]) -> None:
-    assert main.with_run(arguments) == ["run", *arguments]
+    assert with_run(arguments, run_options) == ["run", *arguments]
 
 
 @pytest.mark.parametrize("arguments", [[], ["info"], ["chekc"], ["--help"], ["--version"], ["--nonsense"]])
 def test_everything_else_is_a_command(arguments: list[str]) -> None:
-    assert main.with_run(arguments) == arguments
+    assert with_run(arguments, run_options) == arguments
 
 
 def test_a_file_without_a_suffix_is_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "release").touch()
-    assert main.with_run(["release"]) == ["run", "release"]
+    assert with_run(["release"], run_options) == ["run", "release"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["sim"]])

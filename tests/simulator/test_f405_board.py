@@ -169,6 +169,16 @@ def test_read_unprotect_erases_everything_and_needs_no_power_cycle() -> None:
     bench.set_address(FLASH)
 
 
+def test_a_user_dfu_has_its_own_read_only_sectors_and_is_met_idle() -> None:
+    """STM32Cube's DFU example for an F4 keeps its first three sectors."""
+    bench = Bench(chip=F405, user_dfu=True)
+    bench.clock.sleep(F405.usb.connect_minimum_s)
+    assert bench.state() is DfuState.IDLE
+    device = bench.board.connected_device
+    assert device is not None
+    assert device.usb.alternates == ("@Internal Flash  /0x08000000/03*016Ka,01*016Kg,01*064Kg,07*128Kg",)
+
+
 @pytest.mark.parametrize(
     ("stack", "running"),
     [
