@@ -82,11 +82,11 @@ class OptionField:
         if isinstance(value, str):
             if value in self.values:
                 return self.values[value]
-            raise ValueError(f"{self.name} is {self.allowed()}, not {value!r}")
+            raise ValueError(f"{self.name} takes {self.allowed()}, not {value!r}")
         if self.values:
-            raise ValueError(f"{self.name} is written by name, {self.allowed()}, not as {value}")
+            raise ValueError(f"{self.name} takes {self.allowed()}, by name, not {value}")
         if not 0 <= value < 1 << self.width:
-            raise ValueError(f"{self.name} is {self.allowed()}, not {value}")
+            raise ValueError(f"{self.name} takes {self.allowed()}, not {value}")
         return value
 
     def name_of(self, number: int) -> FieldValue:
@@ -99,7 +99,8 @@ class OptionField:
     def allowed(self) -> str:
         """Say in words which values the field takes."""
         if self.values:
-            return ", ".join(self.values)
+            *others, last = self.values
+            return f"{', '.join(others)} or {last}" if others else last
         return "0 or 1" if self.width == 1 else f"0 to {self.show(self._ones)}"
 
     def show(self, value: FieldValue) -> str:

@@ -78,9 +78,9 @@ def test_values_are_shown_in_their_width_and_refused_beyond_it() -> None:
     fields = LAYOUT.fields
     assert fields["nWRP"].show(0xFE) == "0x0FE"
     assert fields["BOR_LEV"].show(2) == "2"
-    with pytest.raises(ValueError, match="BOR_LEV is 0 to 3, not 4"):
+    with pytest.raises(ValueError, match="BOR_LEV takes 0 to 3, not 4"):
         LAYOUT.encode(FACTORY, {"BOR_LEV": 4})
-    with pytest.raises(ValueError, match="nWRP is 0 to 0xFFF, not 4096"):
+    with pytest.raises(ValueError, match="nWRP takes 0 to 0xFFF, not 4096"):
         LAYOUT.encode(FACTORY, {"nWRP": 0x1000})
 
 

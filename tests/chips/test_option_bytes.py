@@ -123,12 +123,12 @@ def test_a_level_that_is_there_under_another_code_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("RDP", "level-3", "RDP is level-0, level-1, level-2, not 'level-3'"),
-        ("RDP", 0xAA, "RDP is written by name, level-0, level-1, level-2, not as 170"),
-        ("nBOOT1", 2, "nBOOT1 is 0 or 1, not 2"),
-        ("nBOOT1", -1, "nBOOT1 is 0 or 1, not -1"),
-        ("nBOOT1", "on", "nBOOT1 is 0 or 1, not 'on'"),
-        ("DATA0", 256, "DATA0 is 0 to 0xFF, not 256"),
+        ("RDP", "level-3", "RDP takes level-0, level-1 or level-2, not 'level-3'"),
+        ("RDP", 0xAA, "RDP takes level-0, level-1 or level-2, by name, not 170"),
+        ("nBOOT1", 2, "nBOOT1 takes 0 or 1, not 2"),
+        ("nBOOT1", -1, "nBOOT1 takes 0 or 1, not -1"),
+        ("nBOOT1", "on", "nBOOT1 takes 0 or 1, not 'on'"),
+        ("DATA0", 256, "DATA0 takes 0 to 0xFF, not 256"),
     ],
 )
 def test_a_value_that_a_field_does_not_take_is_refused_with_what_it_takes(
