@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dfurun.errors import Code, StepFailed
+from dfurun.steps.files import replace_file
 
 Entry = Mapping[str, Any]
 STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
@@ -44,16 +45,18 @@ def journal_path(folder: Path, name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRun:
-    """The last run at a port, where it did not end: when it began, which recipe, and its last entry."""
+    """The last run at a port, where it did not end: when it began, which recipe, its last entry, the files it has kept."""
 
     started: str
     recipe: str
     last_entry: str
     step: str | None
+    kept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f", in step {self.step}" if self.step else ""
-        return f"the run of {self.recipe} that began at {self.started} did not end{where}"
+        kept = f"; what it would have put back is kept in {', '.join(self.kept)}" if self.kept else ""
+        return f"the run of {self.recipe} that began at {self.started} did not end{where}{kept}"
 
 
 class UnitJournal:
@@ -81,6 +84,24 @@ class UnitJournal:
     def before_destruction(self, entry: str, **details: Any) -> None:
         """Append an entry and have all of them on the disk when this returns. Raise StepFailed where that fails."""
         self._add(entry, details, durable=True)
+
+    def keep(self, address: int, data: bytes) -> Path | None:
+        """Have `data`, which belongs at `address`, in a file on the disk when this returns, and return the file.
+
+        None where the unit has no journal on a disk. Raises StepFailed where the file cannot be written.
+        """
+        if self._path is None:
+            return None
+        file = self._path.with_name(f"{self._path.stem}-{self._run_id}-0x{address:08X}.bin")
+        with _reported(file):
+            replace_file(file, data)
+        self._add("kept", {"file": str(file), "address": f"0x{address:08X}"}, durable=True)
+        return file
+
+    def let_go(self, file: Path) -> None:
+        """Remove a file that `keep` has made."""
+        file.unlink(missing_ok=True)
+        self._add("let-go", {"file": str(file)}, durable=False)
 
     def _add(self, entry: str, details: Mapping[str, Any], *, durable: bool) -> None:
         line = {
@@ -139,7 +160,9 @@ def unfinished_run(path: Path) -> UnfinishedRun | None:
     step = next((e.get("step") for e in reversed(run) if e["entry"] == "step-started"), None)
     recipe = run[0].get("recipe")
     name = recipe.get("name") if isinstance(recipe, dict) else None
-    return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step)
+    let_go = {entry.get("file") for entry in run if entry["entry"] == "let-go"}
+    kept = tuple(str(e.get("file")) for e in run if e["entry"] == "kept" and e.get("file") not in let_go)
+    return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step, kept)
 
 
 def cause_of_protection(path: Path) -> str | None:

@@ -5,7 +5,8 @@ Every step imports this module, `check` too, which has no board: the session and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from dfurun.chips import Chip
 from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
+from dfurun.image import Piece
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
@@ -50,6 +52,12 @@ class Journal(Protocol):
     def before_destruction(self, entry: str, **details: Any) -> None:
         """Append an entry about what will be destroyed next, and have all entries on the disk when this returns."""
 
+    def keep(self, address: int, data: bytes) -> Path | None:
+        """Have `data` in a file on the disk when this returns, and return it; None where there is no journal on a disk."""
+
+    def let_go(self, file: Path) -> None:
+        """Remove a file that `keep` has made: what it holds is where it belongs."""
+
 
 @dataclass(slots=True)
 class Context:
@@ -71,10 +79,12 @@ class Context:
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
     begun: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     cause_of_protection: str = ""
     began: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _protection: Protection | None = None
     _option_bytes: OptionForecast | None = None
+    _stoppable: bool = True
 
     @property
     def session(self) -> Session:
@@ -104,7 +114,29 @@ class Context:
         if not self.begun:
             return stated
         so_far = f"so far this run has begun to {', '.join(self.begun)}"
-        return so_far if not stated or stated.startswith("nothing") else f"{so_far}; {stated}"
+        words = so_far if not stated or stated.startswith("nothing") else f"{so_far}; {stated}"
+        return "; ".join([words, *self.kept])
+
+    @contextmanager
+    def holding(self, piece: Piece | None) -> Iterator[None]:
+        """Hold a part of the flash that the block takes out of it and puts back; None holds nothing.
+
+        Neither Ctrl-C nor the step's timeout stops the block, and a copy is kept in a file, which a failure tells of.
+        """
+        if piece is None:
+            yield
+            return
+        file = self.journal.keep(piece.address, piece.data)
+        if file:
+            self.kept.append(f"what was in {piece.extent} is kept in {file}")
+        before, self._stoppable = self._stoppable, False
+        try:
+            yield
+        finally:
+            self._stoppable = before
+        if file:
+            self.kept.pop()
+            self.journal.let_go(file)
 
     def notice(self, message: str, *, code: Code | None = None, hint: str = "") -> None:
         """Tell people something that is not a failure."""
@@ -115,8 +147,9 @@ class Context:
 
         def tell(done: int) -> None:
             self.emit(Progress(self.step_index, activity, offset + done, total))
-            self.checkpoint()
-            self.check_deadline()
+            if self._stoppable:
+                self.checkpoint()
+                self.check_deadline()
 
         return tell
 

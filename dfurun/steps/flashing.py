@@ -1,7 +1,8 @@
 """Putting an image into flash: order, alignment, and the pages whose fate is not known.
 
 The page that holds the image's vector table is erased first and written last, so that a half-new image never boots.
-Blocks that the link left in doubt are read back; a page that is wrong is erased and written once more, twice at most.
+Blocks that the link left in doubt are read back; a page that is wrong is erased and written once more, twice at most. A page
+that holds something beside the image is read back whole, and never left half-written but by a power cut or a lost board.
 """
 
 from __future__ import annotations
@@ -68,19 +69,25 @@ def write_erased(context: Context, memory: MemoryImage) -> None:
 
 
 def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None:
-    """Erase and write these pages so that they hold the image; what the image does not cover in them stays."""
+    """Erase and write these pages so that they hold the image; what the image does not cover in them stays.
+
+    Every page is read back whole. While what lies beside the image is in no flash, nothing stops the work, and a copy of it
+    is kept in a file.
+    """
     flash = context.chip.flash
     vectors = vector_page(flash, memory)
     others = sorted(set(pages) - {vectors})
     contents = {page: _wanted(context, memory, page) for page in [vectors, *others]}
-    erase_pages(context, [vectors, *others])
+    beside = {page: piece for page, content in contents.items() if (piece := _beside(flash, memory, page, content))}
     total, done = sum(len(content) for content in contents.values()), 0
-    for page in [*others, vectors]:
-        if page == vectors:
-            settle(context, memory)
-        _write_page(context, page, contents[page], total, done)
-        done += len(contents[page])
-    settle(context, memory)
+    tell = context.progress("write", total)
+    with context.holding(beside.get(vectors)):
+        context.session.erase_page(flash.page(vectors).start)
+        for page in [*others, vectors]:
+            with context.holding(beside.get(page) if page != vectors else None):
+                _place(context, page, contents[page], erased=page == vectors)
+            done += len(contents[page])
+            tell(done)
 
 
 def settle(context: Context, memory: MemoryImage) -> None:
@@ -89,29 +96,41 @@ def settle(context: Context, memory: MemoryImage) -> None:
     Raises StepFailed where a page is still wrong after two more attempts.
     """
     flash = context.chip.flash
-    for redo in range(REDO_LIMIT + 1):
-        doubtful = context.session.doubtful
-        pages = sorted({page for extent in doubtful for page in flash.pages_of(extent)})
-        doubtful.clear()
-        wrong = [page for page in pages if not holds(context, memory, flash.page(page))]
-        if not wrong:
-            return
-        if redo == REDO_LIMIT:
-            break
-        contents = {page: _wanted(context, memory, page) for page in wrong}
-        context.journal.before_destruction("rewrite", pages=wrong)
-        for page, content in contents.items():
+    pages = sorted({page for extent in context.session.doubtful for page in flash.pages_of(extent)})
+    context.session.doubtful.clear()
+    for page in pages:
+        if holds(context, memory, flash.page(page)):
+            continue
+        content = _wanted(context, memory, page)
+        context.journal.before_destruction("rewrite", pages=[page])
+        context.pages_redone += 1
+        with context.holding(_beside(flash, memory, page, content)):
+            _place(context, page, content, attempts=REDO_LIMIT)
+
+
+def _place(
+    context: Context, page: int, content: bytes, *, erased: bool = False, attempts: int = REDO_LIMIT + 1
+) -> None:
+    """Erase a page, write all of it and read all of it back; raise StepFailed where it is wrong after so many attempts.
+
+    `erased`: it is erased already.
+    """
+    extent = context.chip.flash.page(page)
+    for attempt in range(attempts):
+        if attempt:
+            context.journal.before_destruction("rewrite", pages=[page])
             context.pages_redone += 1
-            context.session.erase_page(flash.page(page).start)
-            _write_page(context, page, content, len(content), 0)
-            doubtful.append(flash.page(page))
+        if attempt or not erased:
+            context.session.erase_page(extent.start)
+        _write_page(context, page, content)
+        context.session.doubtful.clear()  # the page is read back whole
+        if any(context.session.read(extent) == content for _ in range(2)):  # an upload can be corrupt as well
+            return
     raise StepFailed(
-        Code.STEP_FAILED,
-        f"the {flash.unit} at "
-        + format_address(flash.page(wrong[0]).start)
-        + f" is still wrong after {REDO_LIMIT} more attempts",
+        Code.VERIFY_MISMATCH,
+        f"the {context.chip.flash.unit} at {format_address(extent.start)} is still wrong after {REDO_LIMIT} more attempts",
         consequence="the flash holds a part of the image, and must not be used like this",
-        hint="another USB port or a USB 2.0 hub, then run again; a page that stays wrong is worn out",
+        hint=f"another USB port or a USB 2.0 hub, then run again; a {context.chip.flash.unit} that stays wrong is worn out",
         evidence=context.connection.anomalies.evidence,
     )
 
@@ -129,14 +148,21 @@ def _wanted(context: Context, memory: MemoryImage, page: int) -> bytes:
     return memory.overlay(extent, context.session.read_stable(extent))
 
 
-def _write_page(context: Context, page: int, content: bytes, total: int, done: int) -> None:
+def _beside(flash: Flash, memory: MemoryImage, page: int, content: bytes) -> Piece | None:
+    """Return the page's content where there is something beside the image in it, None where all else is erased."""
+    extent = flash.page(page)
+    alone = memory.overlay(extent, flash.blank(page))
+    return None if content == alone else Piece(extent.start, content)
+
+
+def _write_page(context: Context, page: int, content: bytes) -> None:
     """Write a page that is erased, without its erased tail."""
     flash = context.chip.flash
     unit = flash.write_alignment_bytes
     used = len(content.rstrip(bytes([flash.erased])))
     data = content[: -(-used // unit) * unit]
     if data:
-        context.session.write(flash.page(page).start, data, context.progress("write", total, done))
+        context.session.write(flash.page(page).start, data)
 
 
 def _without(piece: Piece, hole: AddressRange) -> list[Piece]:

@@ -162,6 +162,51 @@ def test_a_change_inside_a_large_sector_keeps_what_else_it_holds(f405: Place) ->
     assert f405.board().flash.contents == bytes(before)
 
 
+@pytest.mark.parametrize(
+    "fault", ["lost-program:skip=40,count=1", "lost-program:count=1", "lost-program:p=0.05,count=5,seed=3", ""]
+)
+def test_what_lies_beside_the_image_in_a_sector_survives_blocks_that_are_lost(f405: Place, fault: str) -> None:
+    before = bytearray(bytes(range(256)) * 4096)
+    f405.make(flash=bytes(before))
+    patch = application(F405, 20_000)
+    steps = ["connect", "write: {image: app, mode: changed}", "verify: {image: app}"]
+    recipe = f405.recipe(steps, image=patch, at=SECTOR_5.start + 0x100)
+    done = f405.run(recipe, *(["--sim-fault", fault] if fault else []))
+    assert done.exit == 0, done.err
+    offset = SECTOR_5.start + 0x100 - FLASH
+    before[offset : offset + len(patch)] = patch
+    assert f405.board().flash.contents == bytes(before)
+    assert not list((f405.folder / "state").rglob("*.bin")), "nothing is left to be put back"
+
+
+def test_a_board_that_is_lost_inside_a_sector_leaves_what_was_beside_the_image_in_a_file(f405: Place) -> None:
+    before = bytes(range(256)) * 4096
+    f405.make(flash=before)
+    steps = ["connect", "write: {image: app, mode: changed}"]
+    recipe = f405.recipe(steps, image=application(F405, 20_000), at=SECTOR_5.start + 0x100)
+    done = f405.run(recipe, "--sim-fault", "vanish:at=300")
+    assert done.exit == 7
+    (kept,) = (f405.folder / "state").rglob("*.bin")
+    assert f"what was in {SECTOR_5} is kept in {kept}" in done.err
+    wanted = bytearray(before[SECTOR_5.start - FLASH : SECTOR_5.end - FLASH])
+    wanted[0x100 : 0x100 + 20_000] = application(F405, 20_000)
+    assert kept.read_bytes() == bytes(wanted), "the sector as the run would have left it"
+
+
+def test_a_step_that_is_too_slow_finishes_the_sector_it_is_in(f405: Place) -> None:
+    """Ctrl-C and the timeout share their safe boundaries: none inside a sector that holds something beside the image."""
+    before = bytearray(bytes(range(256)) * 4096)
+    f405.make(flash=bytes(before))
+    patch = application(F405, 20_000)
+    steps = ["connect", "write: {image: app, mode: changed, timeout: 4s}"]
+    done = f405.run(f405.recipe(steps, image=patch, at=SECTOR_5.start + 0x100))
+    assert done.exit == 1
+    assert "error[step-timeout]" in done.err
+    offset = SECTOR_5.start + 0x100 - FLASH
+    before[offset : offset + len(patch)] = patch
+    assert f405.board().flash.contents == bytes(before)
+
+
 def test_a_write_protected_sector_is_refused_before_anything_is_sent(f405: Place) -> None:
     raw = F405.option_bytes.encode(F405.option_bytes.factory, {"nWRP": 0xFFF & ~(1 << 4)})
     f405.make(flash=bytes(1 << 20), option_bytes=raw)

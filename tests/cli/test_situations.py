@@ -109,11 +109,11 @@ SITUATIONS = [
         steps=("check-option-bytes: {fields: {DATA0: 0x12}}",),
     ),
     Situation(
-        "flash that never takes what is written", 1, "verify-mismatch", ("(2 of 2)", "differs from application"),
+        "flash that never takes what is written", 1, "verify-mismatch", ("(1 of 2)", "is still wrong after 2 more attempts"),
         shipped="f072-release.yaml", options=fault("lost-program:count=always"),
     ),
     Situation(
-        "doubtful blocks that never come right", 1, "step-failed", ("is still wrong after 2 more attempts",),
+        "doubtful blocks that never come right", 1, "verify-mismatch", ("is still wrong after 2 more attempts",),
         shipped="f072-release.yaml",
         options=fault("lost-program:count=always", "lost-reply:request=GETSTATUS,skip=12"),
     ),

@@ -186,6 +186,25 @@ def test_each_port_has_its_own_journal(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-2.jsonl", "1-3.jsonl"]
 
 
+def test_what_a_killed_run_has_kept_is_named_and_what_it_has_put_back_is_gone(tmp_path: Path) -> None:
+    unit, _ = started(tmp_path)
+    first = unit.keep(0x0802_0000, b"beside one image")
+    second = unit.keep(0x0804_0000, b"beside another")
+    assert first is not None
+    assert second is not None
+    unit.let_go(first)
+    assert not first.exists()
+    assert second.read_bytes() == b"beside another"
+    _, before = started(tmp_path)
+    assert before is not None
+    assert before.kept == (str(second),)
+    assert f"what it would have put back is kept in {second}" in str(before)
+
+
+def test_a_unit_without_a_journal_on_a_disk_keeps_nothing(tmp_path: Path) -> None:
+    assert UnitJournal(tmp_path).keep(0x0802_0000, b"x") is None
+
+
 # What happens to files -----------------------------------------------------------------------------------------------
 
 
