@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -165,6 +165,19 @@ class OptionLayout:
         if self.storage is Storage.HALFWORD:
             return ()
         return tuple(o for o in self.data_offsets() if raw[o] ^ raw[o + 1] != 0xFF and raw[o : o + 2] != b"\xff\xff")
+
+    def with_complements(self, raw: bytes, given: Collection[int]) -> bytes:
+        """Return raw bytes in which a datum at a given offset has its complement, unless that one is given as well.
+
+        So the hardware makes it: RM0091 section 3.2.3 programs the low byte and computes the other.
+        """
+        if self.storage is Storage.HALFWORD:
+            return raw
+        whole = bytearray(raw)
+        for offset in self.data_offsets():
+            if offset in given and offset + 1 not in given:
+                whole[offset + 1] = whole[offset] ^ 0xFF
+        return bytes(whole)
 
     def effective(self, raw: bytes) -> bytes:
         """Return the bytes as the chip takes them, so that two that mean the same are the same.

@@ -170,11 +170,11 @@ def _length(text: str | None) -> int | None:
 
 
 def _require_known_variables(name: str) -> None:
-    from dfurun.steps.file_names import VARIABLES, wrong_variable
+    from dfurun.steps.file_names import VARIABLES, objection, wrong_variable
     from dfurun.steps.step import did_you_mean
 
     unknown = wrong_variable(name)
     if unknown is not None:
         raise UsageFailure(f"--output: a file's name has no variable {unknown!r}", did_you_mean(unknown, VARIABLES))
-    if not name:
-        raise UsageFailure("--output: a file's name is needed")
+    if (why := objection(name)) is not None:
+        raise UsageFailure(f"--output: {why}")

@@ -20,6 +20,8 @@ _RECORD = re.compile(rb":(?:[0-9A-Fa-f]{2})+")
 _DATA = "00"
 _END_OF_FILE = "01"
 _SECTION_STARTS = {"02": 4, "04": 16}  # how far the base address in such a record is shifted
+_ENTRY_POINTS = ("03", "05")  # of no matter for flashing: the vector table says where a core starts
+_SEGMENT_BYTES = 1 << 16
 
 
 def looks_like_intel_hex(data: bytes) -> bool:
@@ -81,6 +83,8 @@ def _sections(lines: Iterator[Line]) -> Iterator[list[Line]]:
 
 
 def _section_pieces(section: list[Line]) -> Iterator[Piece]:
+    section = _without_entry_points(section)
+    _check_segment(section)
     records = intelhex.IntelHex()
     try:
         records.loadhex(io.StringIO("\n".join(line for _, line in section)))
@@ -91,6 +95,29 @@ def _section_pieces(section: list[Line]) -> Iterator[Piece]:
         raise damaged(section[error.line - 1][0], _explain(error)) from None
     for start, end in records.segments():
         yield Piece(start, records.tobinstr(start=start, end=end - 1))
+
+
+def _without_entry_points(section: list[Line]) -> list[Line]:
+    """Return the section without its start addresses, each of which is sound; a HEX may have both kinds."""
+    kept = []
+    for number, line in section:
+        if _type_of(line) not in _ENTRY_POINTS:
+            kept.append((number, line))
+            continue
+        try:
+            intelhex.IntelHex().loadhex(io.StringIO(line))
+        except intelhex.HexReaderError as error:
+            raise damaged(number, _explain(error)) from None
+    return kept
+
+
+def _check_segment(section: list[Line]) -> None:
+    """Refuse data that runs past the end of a segment of type 02: there it would go on at the segment's start."""
+    if not section or _type_of(section[0][1]) != "02":
+        return
+    for number, line in section:
+        if _type_of(line) == _DATA and int(line[3:7], 16) + int(line[1:3], 16) > _SEGMENT_BYTES:
+            raise damaged(number, "data past the end of its segment of 64 KiB")
 
 
 def _explain(error: intelhex.HexReaderError) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import PurePath
 
 from dfurun.chips import Chip
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _NEVER_CLOSED = re.compile(r"\$\{[^}]*\Z")
 UNKNOWN = "unknown"
+_LONGEST_BYTES = 200  # 255 on every system, and room for what variables stand for
 
 # What each one stands for; all of it can stand in a file's name on every system.
 VARIABLES = {
@@ -24,11 +26,21 @@ VARIABLES = {
 
 def wrong_variable(name: str) -> str | None:
     """Return the first variable in a file's name that there is none of, as it is written; None where all are known."""
-    for found in _VARIABLE.finditer(name):
-        if found[1] not in VARIABLES:
-            return found[1]
-    unclosed = _NEVER_CLOSED.search(name)
-    return None if unclosed is None else unclosed[0].removeprefix("${")
+    return next((found[1] for found in _VARIABLE.finditer(name) if found[1] not in VARIABLES), None)
+
+
+def objection(name: str) -> str | None:
+    """Return why no file can be called so, whatever its variables stand for; None where one can."""
+    if unclosed := _NEVER_CLOSED.search(name):
+        return f"the `}}` of `{unclosed[0]}` is missing"
+    if not name.isprintable():
+        return "a file's name has only characters that can be seen"
+    parts = PurePath(name).parts
+    if not parts or name.endswith(("/", "\\")):
+        return "a file's name is needed, not that of a folder"
+    if any(len(part.encode()) > _LONGEST_BYTES for part in parts):
+        return f"a file's name has at most {_LONGEST_BYTES} bytes"
+    return None
 
 
 def values(*, port: str, chip: Chip, unique_id: str | None, when: datetime) -> dict[str, str]:

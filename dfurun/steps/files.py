@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from dfurun.errors import Code, Refused, StepFailed
@@ -16,17 +17,20 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     Raises Refused where a different file is there and `overwrite` is not given, StepFailed where it cannot be written.
     """
     try:
-        if path.exists() and not overwrite:
-            if path.read_bytes() == data:
-                return False
-            raise Refused(
-                Code.FILE_EXISTS,
-                f"{path} is there already and holds something else",
-                consequence="nothing was overwritten",
-                hint="move it away, or overwrite it with --force",
-            )
-        replace_file(path, data)
-    except OSError as error:
+        if overwrite:
+            replace_file(path, data)
+        elif path.is_file() and path.read_bytes() == data:
+            return False
+        else:
+            _write_aside(path, data, _put_where_nothing_is)
+    except FileExistsError:
+        raise Refused(
+            Code.FILE_EXISTS,
+            f"{path} is there already and holds something else",
+            consequence="nothing was overwritten",
+            hint="move it away, or overwrite it with --force",
+        ) from None
+    except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
     return True
 
@@ -37,7 +41,7 @@ def reserve(path: Path, *, overwrite: bool) -> None:
     Raises Refused where one is there and `overwrite` is not given, StepFailed where it cannot be written.
     """
     try:
-        if path.exists() and not path.is_dir() and not overwrite:
+        if os.path.lexists(path) and not path.is_dir() and not overwrite:
             raise Refused(
                 Code.FILE_EXISTS,
                 f"{path} is there already",
@@ -48,14 +52,14 @@ def reserve(path: Path, *, overwrite: bool) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
 
 
-def _unwritable(path: Path, error: OSError) -> StepFailed:
+def _unwritable(path: Path, error: OSError | ValueError) -> StepFailed:
     return StepFailed(
         Code.FILE_UNWRITABLE,
-        f"{path} cannot be written: {error.strerror or error}",
+        f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
         consequence="nothing was saved",
         hint="a folder that is there and may be written to, with room for it",
     )
@@ -70,6 +74,25 @@ def _umask() -> int:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError."""
+    _write_aside(path, data, os.replace)
+
+
+def _put_where_nothing_is(temporary: str, path: Path) -> None:
+    """Give the file its name, and take that of nothing else; raise FileExistsError where something has it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        Path(temporary).replace(path)
+    else:
+        Path(temporary).unlink()
+
+
+def _write_aside(path: Path, data: bytes, put: Callable[[str, Path], None]) -> None:
+    """Write a temporary file beside `path`, and have `put` give it its name. Raise OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -78,7 +101,7 @@ def replace_file(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        put(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

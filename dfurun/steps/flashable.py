@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dfurun.chips import Chip
 from dfurun.errors import Code, Finding, RecipePath
-from dfurun.image import ImageFile, MemoryImage, Piece
+from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.step import Scope
 from dfurun.units import AddressRange, format_address, format_size
 
@@ -23,8 +23,7 @@ def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | No
     options = MemoryImage(tuple(image.memory.within(chip.option_bytes.extent)))
     inside = MemoryImage(tuple(image.memory.within(chip.flash.extent)))
     outside = image.memory.without(chip.flash.extent).without(chip.option_bytes.extent)
-    findings = [_outside(image, chip, piece, path) for piece in outside.pieces]
-    findings += _wrong_targets(image, chip, path)
+    findings = _outside(image, chip, outside, path) + _wrong_targets(image, chip, path)
     if not inside.pieces and not findings:
         message = f"{image.path.name} holds nothing for the flash {chip.flash.extent}"
         findings = [
@@ -40,14 +39,24 @@ def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | No
     return replace(image, memory=inside)
 
 
-def _outside(image: ImageFile, chip: Chip, piece: Piece, path: RecipePath) -> Finding:
-    message = (
-        f"{image.path.name} holds {piece.extent}{_for(image, piece.extent)}, outside the flash {chip.flash.extent}"
-    )
-    hint = "take the build for this chip, or leave that part out of the image"
-    if chip.ram.overlaps(piece.extent):
-        hint = "that is RAM, which the start-up code fills: give initial data a load address in flash"
-    return Finding(Code.OUTSIDE_FLASH, message, path, hint=hint)
+def _outside(image: ImageFile, chip: Chip, outside: MemoryImage, path: RecipePath) -> list[Finding]:
+    """Return a finding for what is in RAM, and one for what is elsewhere, however many pieces there are of it."""
+    in_ram = [piece for piece in outside.pieces if chip.ram.overlaps(piece.extent)]
+    elsewhere = [piece for piece in outside.pieces if not chip.ram.overlaps(piece.extent)]
+    found = []
+    for pieces, hint in (
+        (elsewhere, "take the build for this chip, or leave that part out of the image"),
+        (in_ram, "that is RAM, which the start-up code fills: give initial data a load address in flash"),
+    ):
+        if pieces:
+            held = f"{pieces[0].extent}{_for(image, pieces[0].extent)}{_and_more(len(pieces) - 1)}"
+            message = f"{image.path.name} holds {held}, outside the flash {chip.flash.extent}"
+            found.append(Finding(Code.OUTSIDE_FLASH, message, path, hint=hint))
+    return found
+
+
+def _and_more(pieces: int) -> str:
+    return f" and {pieces} more piece{'' if pieces == 1 else 's'}" if pieces else ""
 
 
 def _wrong_targets(image: ImageFile, chip: Chip, path: RecipePath) -> list[Finding]:
@@ -55,20 +64,23 @@ def _wrong_targets(image: ImageFile, chip: Chip, path: RecipePath) -> list[Findi
     return [
         Finding(
             Code.OUTSIDE_FLASH,
-            f"{image.path.name} holds {piece.extent} for {target}, and that is flash, alternate setting 0",
+            f"{image.path.name} holds {pieces[0].extent}{_and_more(len(pieces) - 1)} for {target}, "
+            "and that is flash, alternate setting 0",
             path,
             hint="make the file again, with the right target",
         )
         for target in image.targets
-        for piece in target.memory.within(chip.flash.extent)
         if target.alternate != 0  # AN3156: a ROM's first alternate setting is its main flash
+        and (pieces := tuple(target.memory.within(chip.flash.extent)))
     ]
 
 
 def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding:
     """Return the warning that says by name what the option bytes in an image are, where the recipe lists the image."""
     layout, extent = chip.option_bytes, options.pieces[0].extent
-    changes = layout.changes(layout.factory, options.overlay(layout.extent, layout.factory))
+    raw = layout.with_complements(options.overlay(layout.extent, layout.factory), _offsets(options, layout.address))
+    changes = layout.changes(layout.factory, raw)
+    spoiled = layout.spoiled(raw)
     values = ", ".join(f"{change.field.name}: {change.field.show(change.after)}" for change in changes)
     held = f"{format_size(options.size_bytes)} of option bytes at {format_address(extent.start)}{_for(image, extent)}"
     if changes:
@@ -76,8 +88,15 @@ def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding
         hint = f"write and verify leave them out; where they are meant, `set-option-bytes: {{fields: {{{values}}}}}`"
     else:
         said, hint = "the factory's", "write and verify leave them out; build the image without them"
+    if spoiled:
+        said = f"with a complement that does not fit at {', '.join(f'+{offset}' for offset in spoiled)}"
     message = f"{image.path.name} holds {held}, {said}"
     return Finding(Code.OPTION_BYTES_IN_IMAGE, message, ("images", image.name, "file"), hint=hint)
+
+
+def _offsets(options: MemoryImage, address: int) -> frozenset[int]:
+    """Return which of the raw option bytes an image holds."""
+    return frozenset(at - address for piece in options.pieces for at in range(piece.address, piece.extent.end))
 
 
 def _for(image: ImageFile, extent: AddressRange) -> str:

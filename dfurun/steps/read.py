@@ -12,7 +12,7 @@ from dfurun.errors import Code, Finding, RecipePath
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
-from dfurun.steps.file_names import VARIABLES, fill_in, values, wrong_variable
+from dfurun.steps.file_names import VARIABLES, fill_in, objection, values, wrong_variable
 from dfurun.steps.files import save
 from dfurun.steps.step import Head, Result, Scope, Step, did_you_mean
 from dfurun.units import AddressRange, format_size, parse_range
@@ -34,6 +34,10 @@ class Read(Step):
         if unknown is not None:
             message = f"a file's name has no variable {unknown!r}"
             scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint=did_you_mean(unknown, VARIABLES))
+            return None
+        if (why := objection(body["file"])) is not None:
+            hint = "for example `backup-${port}-${date}.bin`"
+            scope.report(Code.BAD_VALUE, why, (*head.path, "file"), hint=hint)
             return None
         file = PurePosixPath(body["file"].replace("\\", "/"))
         if file.is_absolute() or ".." in file.parts or ":" in body["file"]:

@@ -16,6 +16,7 @@ _PRESENCE_AFTER = {
     "wait-for-power-cycle": Presence.UNKNOWN,
 }
 _KEEPS_THE_FLASH = ("connect", "leave-dfu")
+_ONLY_READS = ("read", "verify", "check-option-bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Unread(Step):
         """Forget what this step may have changed. Its own mistakes have their findings already."""
         if self.meant is None:
             return replace(board.doubted(), presence=Presence.UNKNOWN), []
-        if self.meant not in _KEEPS_THE_FLASH:
+        if self.meant in _ONLY_READS:
+            board = replace(board, in_doubt=True)  # it is perhaps the `verify` that an image lacks
+        elif self.meant not in _KEEPS_THE_FLASH:
             board = board.doubted()
         return replace(board, presence=_PRESENCE_AFTER.get(self.meant, board.presence)), []
 

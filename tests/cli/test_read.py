@@ -14,7 +14,9 @@ from command_line import Dfurun, in_a_process
 from test_interrupts import at_call_of
 
 from dfurun.clock import VirtualClock
+from dfurun.errors import Refused
 from dfurun.simulator import StateFile
+from dfurun.steps.files import save
 
 VIRTUAL = ("--sim-clock", "virtual")
 BOARD = ("--sim-state", "board.json", *VIRTUAL)
@@ -145,7 +147,7 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
         ((), "Missing option '--output'"),
         (("-o", ""), "a file's name is needed"),
         (("-o", "x-${prot}.bin"), "no variable 'prot'"),
-        (("-o", "x-${port.bin"), "no variable 'port.bin'"),
+        (("-o", "x-${port.bin"), "the `}` of `${port.bin` is missing"),
         (("-o", "x", "--address", "flash"), "--address: 'flash' is not a size"),
         (("-o", "x", "--length", "128KB"), "--length: '128KB' is not a size"),
         (("-o", "x", "--length", "0"), "nothing is to be read"),
@@ -223,3 +225,22 @@ def test_a_recipes_wrong_variable_is_a_finding_at_its_place(dfurun: Dfurun, tmp_
     assert done.exit == 3
     assert "save.yaml:6:42: error[bad-value]: a file's name has no variable 'dat'" in done.out
     assert "did you mean 'date'?" in done.out
+
+
+def test_a_link_to_nowhere_is_something_that_is_there_already(dfurun: Dfurun, tmp_path: Path) -> None:
+    link = tmp_path / "backup.bin"
+    link.symlink_to(tmp_path / "gone.bin")
+    done = dfurun("read", "--sim", "--sim-clock", "virtual", "-o", link)
+    assert done.exit == 6
+    assert "error[file-exists]" in done.err
+    assert link.is_symlink()
+
+
+def test_a_step_saves_over_nothing_that_has_come_meanwhile(tmp_path: Path) -> None:
+    link = tmp_path / "backup.bin"
+    link.symlink_to(tmp_path / "gone.bin")
+    with pytest.raises(Refused, match="is there already"):
+        save(link, b"flash", overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["backup.bin"]
+    assert save(link, b"flash", overwrite=True)
+    assert link.read_bytes() == b"flash"

@@ -84,6 +84,12 @@ HEX = {
     "hex-both-ends.hex": Case(text(*hex_data(0, b"low"), *hex_data(0xFFFF_FFF0, b"high"), HEX_END)),
     "hex-option-bytes.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES, LEVEL_1), HEX_END)),
     "hex-option-bytes-factory.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES, FACTORY), HEX_END)),
+    "hex-option-bytes-half.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES + 2, b"\x77"), HEX_END)),
+    "hex-option-bytes-spoiled.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES + 2, b"\x77\x77"), HEX_END)),
+    "hex-segment-end.hex": Case(text(hex_record(0, 2, b"\xf0\x00"), hex_record(0xFFFE, 0, b"abcd"), HEX_END)),
+    "hex-scattered.hex": Case(
+        text(*GOOD_HEX, hex_base(0x0900_0000), *(hex_record(at * 32, 0, b"eeprom") for at in range(200)), HEX_END)
+    ),
     "hex-option-bytes-alone.hex": Case(text(*hex_data(OPTION_BYTES, LEVEL_1), HEX_END)),
 }
 
@@ -189,6 +195,9 @@ VECTORS = {
 
 OK = {
     "ok-firmware.hex": Case(text(*GOOD_HEX, hex_record(0, 5, struct.pack(">I", FLASH + 9)), HEX_END)),
+    "ok-two-start-addresses.hex": Case(
+        text(hex_record(0, 3, b"\x00\x00\x00\x00"), *GOOD_HEX, hex_record(0, 5, struct.pack(">I", FLASH + 9)), HEX_END)
+    ),
     "ok-firmware.s37": Case(text(S_HEADER, *GOOD_S, s_record(5, 2), S_END, end="\r\n")),
     "ok-firmware.elf": Case(GOOD_ELF),
     "ok-firmware.dfu": Case(GOOD_DFUSE),
