@@ -200,6 +200,11 @@ class Chip:
     boot_rules: tuple[BootRule, ...]
     guards: tuple[Guard, ...]
 
+    @property
+    def checks_for_empty_flash(self) -> bool:
+        """Whether what starts depends on the first word of main flash, read when the option bytes are loaded."""
+        return any(rule.flash_empty is not None for rule in self.boot_rules)
+
     def takes_stack(self, pointer: int) -> bool:
         """Say whether an initial stack pointer lies in RAM; at its very end the first push is inside."""
         memories = (self.ram, *([self.ccm] if self.ccm else []))

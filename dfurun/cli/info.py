@@ -29,9 +29,12 @@ from dfurun.cli.output import Output
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection, Verdict
+from dfurun.dfuse.session import Session
 from dfurun.dfuse.trace import Trace
+from dfurun.units import AddressRange
 
 LOOK_TIMEOUT_S = 1.0
+WORD_BYTES = 4
 REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
 
 
@@ -39,7 +42,8 @@ REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot o
 class Report:
     """All that is known of one board. `option_bytes` is None where they could not be read.
 
-    `cause_of_protection` is None for a board that is not protected.
+    `flash_empty`: the first word of flash is erased, and the chip starts its bootloader for that. `cause_of_protection` is None
+    for a board that is not protected.
     """
 
     port: str
@@ -49,6 +53,7 @@ class Report:
     commands: tuple[int, ...]
     protection: Protection
     option_bytes: bytes | None
+    flash_empty: bool
     cause_of_protection: str | None
     anomalies: dict[str, int]
 
@@ -58,7 +63,7 @@ class Report:
         if self.option_bytes is None:
             return {}
         fields = self.chip.option_bytes.decode(self.option_bytes)
-        return {level: self.chip.starts(fields, boot0=level) for level in (0, 1)}
+        return {level: self.chip.starts(fields, boot0=level, flash_empty=self.flash_empty) for level in (0, 1)}
 
     @property
     def always_boots_bootloader(self) -> bool:
@@ -107,10 +112,11 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
     try:
         commands = session.commands()
         protection = session.protection()
-        identity, option_bytes = BoardIdentity(), None
+        identity, option_bytes, flash_empty = BoardIdentity(), None, False
         if protection.verdict is Verdict.UNPROTECTED and not session.description.is_user_dfu:
             identity = read_identity(session, chip)
             option_bytes = session.read_stable(chip.option_bytes.extent)
+            flash_empty = chip.checks_for_empty_flash and _is_empty(session, chip)
         return Report(
             port=str(connection.port),
             chip=chip,
@@ -119,6 +125,7 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
             commands=commands,
             protection=protection,
             option_bytes=option_bytes,
+            flash_empty=flash_empty,
             cause_of_protection=known_cause(bench.journal_name(str(connection.port)))
             if protection.verdict is Verdict.PROTECTED
             else None,
@@ -126,6 +133,12 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
         )
     finally:
         connection.close()
+
+
+def _is_empty(session: Session, chip: Chip) -> bool:
+    """Say whether the chip's empty check finds the first word of main flash erased (RM0091 section 2.5)."""
+    word = AddressRange(chip.flash.extent.start, WORD_BYTES)
+    return session.read_stable(word) == bytes([chip.flash.erased]) * WORD_BYTES
 
 
 def as_object(report: Report) -> dict[str, Any]:
@@ -157,6 +170,7 @@ def as_object(report: Report) -> dict[str, Any]:
         },
         "option_bytes": None if raw is None else {"raw": raw.hex(), "fields": report.chip.option_bytes.decode(raw)},
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
+        "flash_empty": report.flash_empty,
         "always_boots_bootloader": report.always_boots_bootloader,
         "anomalies": report.anomalies,
     }
@@ -178,7 +192,11 @@ def _print(output: Output, report: Report) -> None:
         option_bytes=report.option_bytes,
         boots=report.boots,
     )
-    if report.always_boots_bootloader:
+    if report.flash_empty:
+        output.product.print()
+        output.product.print("! the flash is empty: this chip starts its bootloader for that", style="bold yellow")
+        print_hint(output.product, "flash it; the chip looks again at the next power-on")
+    elif report.always_boots_bootloader:
         output.product.print()
         output.product.print("! this board always boots into the bootloader, whatever BOOT0 says", style="bold yellow")
         print_hint(output.product, REPAIR_HINT)

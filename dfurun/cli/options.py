@@ -93,7 +93,7 @@ SimReload = Annotated[
     Reload | None,
     typer.Option(
         "--sim-option-reload",
-        help="When written option bytes come into force; as the state file has it, else power-on.",
+        help="When written option bytes come into force; as the state file has it, else as the chip does.",
         rich_help_panel=SIM,
     ),
 ]

@@ -15,6 +15,7 @@ from dfurun.cli.options import Json
 from dfurun.cli.output import Output
 from dfurun.cli.serve import attach_command, serve_command
 from dfurun.clock import VirtualClock
+from dfurun.errors import Code
 
 if TYPE_CHECKING:
     from dfurun.chips import Chip, FieldValue, OptionLayout
@@ -135,7 +136,11 @@ def load_command(
     file: StateArgument,
     image: Annotated[
         Path,
-        typer.Argument(metavar="IMAGE", help="An ELF, HEX, S-record or DfuSe file.", autocompletion=completion.files),
+        typer.Argument(
+            metavar="IMAGE",
+            help="Firmware; raw binary goes to the start of the flash.",
+            autocompletion=completion.files,
+        ),
     ],
     json: Json = False,
 ) -> int:
@@ -145,9 +150,14 @@ def load_command(
     board = _load(file)
     flash = board.chip.flash
     try:
-        memory = read_image("image", image, address=None, sha256=None, size_bytes=None).memory
+        try:
+            memory = read_image("image", image).memory
+        except ImageError as error:
+            if error.code is not Code.IMAGE_ADDRESS:
+                raise
+            memory = read_image("image", image, address=flash.extent.start).memory
     except ImageError as error:
-        raise UsageFailure(f"{image}: {error.message}", error.hint) from None
+        raise UsageFailure(error.message, error.hint) from None
     board.replace_flash(memory.overlay(flash.extent, bytes([flash.erased]) * flash.extent.size_bytes))
     _show(context.obj, board, file)
     return 0

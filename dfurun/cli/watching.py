@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 import shlex
 import sys
@@ -68,6 +69,8 @@ def open_log(path: Path, arguments: Sequence[str]) -> LogFile:
     Raises Refused where the file is something else, StepFailed where it cannot be written; nothing has been sent by then.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_char_device() or path.is_dir()):
+            raise OSError(errno.EINVAL, "neither a file nor a terminal")  # a pipe would wait for a reader
         if path.is_file() and not _is_log(path):
             raise Refused(
                 Code.FILE_EXISTS,

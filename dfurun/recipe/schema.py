@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 RECIPE_SCHEMA = "recipe.schema.json"
 
 _STEP_HINT = "`- connect`, or `- write: {image: application}`"
+# What other tools call the steps, and what people mean who write it.
+_OTHER_WORDS = {
+    "backup": "read", "upload": "read", "flash": "write", "program": "write", "download": "write", "compare": "verify",
+    "disconnect": "leave-dfu", "leave": "leave-dfu", "reset": "leave-dfu", "run": "leave-dfu", "start": "leave-dfu",
+}  # fmt: skip
 _RULES_OF_KEYS = ("required", "additionalProperties")
 _NOUN_OF_TYPE = {
     "string": "text",
@@ -161,6 +166,7 @@ def _unknown_keys(mistake: _Mistake) -> Iterator[Finding]:
     for key in _keys_too_many(mistake):
         hint = did_you_mean(key, known)
         if _is_step(mistake.path):
+            hint = _step_hint(key, known)
             code, message = Code.UNKNOWN_STEP, f"no step is called `{key}`"
         elif mistake.path == ("images",):
             code, message = Code.BAD_VALUE, f"`{key}` cannot be an image's name"
@@ -227,6 +233,12 @@ def _step_example(keyword: str) -> str:
     return f"for example `- {keyword}: {_flow(next(filter(None, examples)))}`"
 
 
+def _step_hint(word: str, known: Collection[str]) -> str:
+    """Return the did-you-mean for a step: by meaning first, since `reset` looks like `erase` and is not."""
+    meant = _OTHER_WORDS.get(word.lower())
+    return f"did you mean {meant!r}?" if meant else did_you_mean(word, known, cutoff=0.7)
+
+
 def _bare_step(word: str, path: RecipePath) -> Finding:
     known: Mapping[str, Any] = _step_schema()["properties"]
     if word in known:
@@ -237,7 +249,7 @@ def _bare_step(word: str, path: RecipePath) -> Finding:
     elif first != word and first in known:
         hint = f"a step with a body is a key with its `: `, {_step_example(first)}"
     else:
-        hint = did_you_mean(word, known)
+        hint = _step_hint(word, known)
     return Finding(Code.UNKNOWN_STEP, f"no step is called `{_short(word)}`", path, hint=hint)
 
 

@@ -201,7 +201,9 @@ class Unit:
         if anomalies.total and not (failure and failure.code is Code.LINK_UNRELIABLE):
             self._emit(
                 Notice(
-                    f"{anomalies.total} transfers had to be repeated or were answered wrongly",
+                    "1 transfer had to be repeated or was answered wrongly"
+                    if anomalies.total == 1
+                    else f"{anomalies.total} transfers had to be repeated or were answered wrongly",
                     Code.UNRELIABLE_ANSWERS,
                     "a USB 2.0 hub between host and board often helps (AN2606 table 42)",
                 )

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, InForce
 from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
@@ -246,8 +246,17 @@ class Context:
                     Code.WRITE_PROTECTED,
                     f"{what}: {sector} is write-protected",
                     consequence="nothing was written; the ROM would have acknowledged and ignored it",
-                    hint="before it, clear the WRP field with `set-option-bytes` and `wait-for-power-cycle: {boot0: 1}`",
+                    hint=f"before it, clear {self._protecting_fields()} with `set-option-bytes`{self._until_in_force()}",
                 )
+
+    def _protecting_fields(self) -> str:
+        protection = self.chip.option_bytes.write_protection
+        return "the WRP field" if protection is None else " or ".join(protection.fields)
+
+    def _until_in_force(self) -> str:
+        if self.chip.option_bytes.in_force_at is InForce.RESET:
+            return ""
+        return " and `wait-for-power-cycle: {boot0: 1}`"
 
     def require_rom(self, what: str) -> None:
         """Raise Refused where the device is a DFU program in user flash."""
@@ -295,7 +304,7 @@ class Context:
                     Code.STILL_IN_DFU,
                     "with BOOT0 low the board is in DFU mode again",
                     consequence="its bootloader starts, or an application that is a DFU program itself",
-                    hint="`dfurun info` tells why; `set-option-bytes: {from: factory}` puts boot option bytes right",
+                    hint=self._why_still_in_dfu(),
                 )
             return
         if self.connection.wait_for_return(timeout_s) is None:
@@ -306,6 +315,12 @@ class Context:
                 hint=f"{request}, and run again",
             )
         self._require_same_board()
+
+    def _why_still_in_dfu(self) -> str:
+        hint = "`dfurun info` tells why; `set-option-bytes: {from: factory}` puts boot option bytes right"
+        if self.chip.checks_for_empty_flash:
+            hint += "; an empty flash starts the bootloader as well, whatever BOOT0 says"
+        return hint
 
     def _require_same_board(self) -> None:
         """Refuse where hands have put another board at the port; a protected one tells nothing and passes."""

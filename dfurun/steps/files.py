@@ -11,6 +11,10 @@ from pathlib import Path
 from dfurun.errors import Code, Refused, StepFailed
 
 
+class _NameTaken(Exception):
+    """Something is there that is not to be replaced."""
+
+
 def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     """Write a file atomically; say whether it was written (False: it holds exactly this already).
 
@@ -23,7 +27,7 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
             return False
         else:
             _write_aside(path, data, _put_where_nothing_is)
-    except FileExistsError:
+    except _NameTaken:
         raise Refused(
             Code.FILE_EXISTS,
             f"{path} is there already and holds something else",
@@ -78,14 +82,14 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _put_where_nothing_is(temporary: str, path: Path) -> None:
-    """Give the file its name, and take that of nothing else; raise FileExistsError where something has it."""
+    """Give the file its name, and take that of nothing else; raise _NameTaken where something has it."""
     try:
         os.link(temporary, path)
     except FileExistsError:
-        raise
+        raise _NameTaken from None
     except OSError:  # a file system without hard links
         if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+            raise _NameTaken from None
         Path(temporary).replace(path)
     else:
         Path(temporary).unlink()

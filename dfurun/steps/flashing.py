@@ -105,15 +105,21 @@ def settle(context: Context, memory: MemoryImage) -> None:
         context.journal.before_destruction("rewrite", pages=[page])
         context.pages_redone += 1
         with context.holding(_beside(flash, memory, page, content)):
-            _place(context, page, content, attempts=REDO_LIMIT)
+            _place(context, page, content, attempts=REDO_LIMIT, failure=Code.STEP_FAILED)
 
 
 def _place(
-    context: Context, page: int, content: bytes, *, erased: bool = False, attempts: int = REDO_LIMIT + 1
+    context: Context,
+    page: int,
+    content: bytes,
+    *,
+    erased: bool = False,
+    attempts: int = REDO_LIMIT + 1,
+    failure: Code = Code.VERIFY_MISMATCH,
 ) -> None:
     """Erase a page, write all of it and read all of it back; raise StepFailed where it is wrong after so many attempts.
 
-    `erased`: it is erased already.
+    `erased`: it is erased already. `failure` is the code of what is raised.
     """
     extent = context.chip.flash.page(page)
     for attempt in range(attempts):
@@ -127,7 +133,7 @@ def _place(
         if any(context.session.read(extent) == content for _ in range(2)):  # an upload can be corrupt as well
             return
     raise StepFailed(
-        Code.VERIFY_MISMATCH,
+        failure,
         f"the {context.chip.flash.unit} at {format_address(extent.start)} is still wrong after {REDO_LIMIT} more attempts",
         consequence="the flash holds a part of the image, and must not be used like this",
         hint=f"another USB port or a USB 2.0 hub, then run again; a {context.chip.flash.unit} that stays wrong is worn out",

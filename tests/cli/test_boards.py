@@ -361,3 +361,41 @@ def test_the_f042_and_the_f405_are_recognised_by_their_layouts(f042: Place, f405
         place.make()
         done = place.dfurun("info", "--sim-state", place.file, "--json")
         assert next(line["chip"] for line in done.lines if "chip" in line) == place.chip.name
+
+
+def test_info_says_why_an_f042_with_an_empty_flash_starts_its_bootloader(f042: Place) -> None:
+    f042.make(boot0=0)
+    done = f042.dfurun("info", "--sim-state", f042.file)
+    assert "BOOT0 low       starts the bootloader" in done.out
+    assert "! the flash is empty" in done.out
+    assert "from: factory" not in done.out
+    told = next(line for line in f042.dfurun("info", "--sim-state", f042.file, "--json").lines if "boots" in line)
+    assert told["flash_empty"] is True
+    f042.make(boot0=1, flash=application(F042))
+    done = f042.dfurun("info", "--sim-state", f042.file)
+    assert "BOOT0 low       starts the application in main flash" in done.out
+    assert "the flash is empty" not in done.out
+
+
+def test_a_power_cycle_into_an_empty_flash_names_the_empty_check(f042: Place) -> None:
+    f042.make()
+    done = f042.run(f042.recipe(["connect", "mass-erase", "wait-for-power-cycle: {boot0: 0}"]))
+    assert done.exit == 1
+    assert "an empty flash starts the bootloader as well" in done.err
+
+
+def test_write_protection_on_an_f405_is_cleared_without_a_power_cycle(f405: Place) -> None:
+    raw = F405.option_bytes.encode(F405.option_bytes.factory, {"nWRP": 0xFFE})
+    f405.make(option_bytes=raw)
+    done = f405.run(f405.recipe(["connect", "erase: {pages: 0}"]))
+    assert done.exit == 6
+    assert "clear nWRP with `set-option-bytes`" in done.err
+    assert "wait-for-power-cycle" not in done.err
+
+
+def test_one_false_err_target_costs_no_unique_id(f405: Place) -> None:
+    f405.make()
+    fault = "false-errtarget:count=1,skip=3"
+    done = f405.run(f405.recipe(["connect", "erase: {pages: 0}"], expect="{flash-size: 1M}"), "--sim-fault", fault)
+    assert done.exit == 0, done.err
+    assert "unique id 2D0030000D50534237343120" in done.err

@@ -378,3 +378,18 @@ def test_a_reader_that_goes_away_is_no_bug() -> None:
     )  # fmt: skip
     assert done.stdout == "port            1-1\n"
     assert "Traceback" not in done.stderr
+
+
+def test_sim_load_puts_raw_binary_at_the_start_of_the_flash(dfurun: Dfurun, tmp_path: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    (tmp_path / "app.bin").write_bytes(b"firmware")
+    assert dfurun("sim", "load", "board.json", "app.bin").exit == 0
+    assert StateFile(tmp_path / "board.json").load(VirtualClock()).flash.contents[:9] == b"firmware\xff"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_log_on_a_pipe_that_nobody_reads_is_refused(dfurun: Dfurun, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = dfurun("info", "--sim", *VIRTUAL, "--log", "pipe")
+    assert done.exit == 1
+    assert "neither a file nor a terminal" in done.err

@@ -39,12 +39,14 @@ def test_a_board_with_user_0x77_is_told_and_put_right(dfurun: Dfurun, recipes: P
     assert done.exit == 0, done.err
     assert "BOOT_SEL 0 -> 1" in done.err
     assert "set BOOT0 HIGH and power-cycle it" in done.err
-    assert (tmp_path / "f072-backup-option-bytes.bin").read_bytes().hex() == "aa557788" + "ff00" * 6
+    assert (
+        tmp_path / "f072-backup-2D0030000D50534237343120-option-bytes.bin"
+    ).read_bytes().hex() == "aa557788" + "ff00" * 6
     memory = read_image(
         "application", recipes / "firmware" / "f072-blinky.hex", address=None, sha256=None, size_bytes=None
     ).memory
     flash = memory.overlay(CHIP.flash.extent, b"\xff" * CHIP.flash.extent.size_bytes)
-    assert (tmp_path / "f072-backup-flash.bin").read_bytes() == flash
+    assert (tmp_path / "f072-backup-2D0030000D50534237343120-flash.bin").read_bytes() == flash
 
     dfurun("sim", "power-cycle", board, "--boot0", 0)
     repaired = StateFile(board).load(VirtualClock())
@@ -64,7 +66,7 @@ def test_a_bit_that_arrives_wrong_is_not_in_the_backup(
     fault = ("--sim-fault", f"corrupt-upload:skip={skip}")
     done = dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", board, *VIRTUAL, *fault)
     assert done.exit == 0, done.err
-    assert (tmp_path / "f072-backup-flash.bin").read_bytes() == flash
+    assert (tmp_path / "f072-backup-2D0030000D50534237343120-flash.bin").read_bytes() == flash
 
 
 def test_the_repair_runs_twice(dfurun: Dfurun, recipes: Path, tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_the_repair_runs_twice(dfurun: Dfurun, recipes: Path, tmp_path: Path) ->
     dfurun("sim", "power-cycle", board, "--boot0", 1)
     again = dfurun(recipes / "f072-repair-boot.yaml", "--sim-state", board, *VIRTUAL)
     assert again.exit == 0, again.err
-    assert "f072-backup-flash.bin holds these 128 KiB already" in again.err
+    assert "f072-backup-2D0030000D50534237343120-flash.bin holds these 128 KiB already" in again.err
     assert "set-option-bytes      ok" in again.err
 
 

@@ -113,7 +113,7 @@ SITUATIONS = [
         shipped="f072-release.yaml", options=fault("lost-program:count=always"),
     ),
     Situation(
-        "doubtful blocks that never come right", 1, "verify-mismatch", ("is still wrong after 2 more attempts",),
+        "doubtful blocks that never come right", 1, "step-failed", ("is still wrong after 2 more attempts",),
         shipped="f072-release.yaml",
         options=fault("lost-program:count=always", "lost-reply:request=GETSTATUS,skip=12"),
     ),

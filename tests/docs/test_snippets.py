@@ -83,7 +83,7 @@ def _with_options(command: str, options: str | None) -> str:
     first, bar, rest = command.partition(" | ")
     if options and first.startswith("dfurun "):
         first = f"{first} {options}"
-    if re.match(r"dfurun (?!sim |devices)", first) and "--sim-clock" not in first:
+    if re.match(r"dfurun (?!sim |devices|doctor)", first) and "--sim-clock" not in first:
         first = re.sub(r"(--sim(?:-state \S+)?)(?=\s|$)", r"\1 --sim-clock virtual", first, count=1)
     return first + bar + rest
 
@@ -138,6 +138,7 @@ def _console(block: Block, clone: Clone) -> list[str]:
     wrong, body = [], []
     for command in commands(block):
         printed = clone.run(command.command, block.directive("with"))
+        assert not re.search(r"error\[(usage|bug)\]", "\n".join(printed)), _difference(block, command, printed)
         right = agrees(command.output, printed)
         if not right:
             wrong.append(_difference(block, command, printed))

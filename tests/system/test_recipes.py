@@ -59,8 +59,9 @@ def test_a_board_that_starts_its_bootloader_for_ever_is_put_right(
     with bench.board(flash=BLINKY, option_bytes=bytes(damaged)) as board:
         done = bench.dfurun(recipes / "f072-repair-boot.yaml", "--json", on_line=bench.hands(board))
         assert done.exit == 0, done
-        assert bench.fetch(done, "f072-backup-option-bytes.bin") == bytes(damaged)
-        assert bench.fetch(done, "f072-backup-flash.bin") == board.flash == BLINKY.ljust(FLASH.size_bytes, b"\xff")
+        backup = "f072-backup-2D0030000D50534237343120"
+        assert bench.fetch(done, f"{backup}-option-bytes.bin") == bytes(damaged)
+        assert bench.fetch(done, f"{backup}-flash.bin") == board.flash == BLINKY.ljust(FLASH.size_bytes, b"\xff")
         assert (board.option_bytes, board.running) == (FACTORY, "application")
     agreed("f072-repair-boot.yaml on USER 0x77: factory option bytes, backups equal to what was there")
 
