@@ -92,7 +92,11 @@ def _put_where_nothing_is(temporary: str, path: Path) -> None:
             path.open("xb").close()
         except FileExistsError:
             raise _NameTaken from None
-        Path(temporary).replace(path)
+        try:
+            Path(temporary).replace(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     else:
         Path(temporary).unlink()
 
