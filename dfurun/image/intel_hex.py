@@ -18,6 +18,7 @@ from dfurun.image.text import Line, damaged, holds_record, numbered_lines
 
 _RECORD = re.compile(rb":(?:[0-9A-Fa-f]{2})+")
 _DATA = "00"
+_DATA_HEAD = re.compile(rf":(?P<length>[0-9A-Fa-f]{{2}})(?P<address>[0-9A-Fa-f]{{4}}){_DATA}")
 _END_OF_FILE = "01"
 _SECTION_STARTS = {"02": 4, "04": 16}  # how far the base address in such a record is shifted
 _ENTRY_POINTS = ("03", "05")  # of no matter for flashing: the vector table says where a core starts
@@ -116,7 +117,8 @@ def _check_segment(section: list[Line]) -> None:
     if not section or _type_of(section[0][1]) != "02":
         return
     for number, line in section:
-        if _type_of(line) == _DATA and int(line[3:7], 16) + int(line[1:3], 16) > _SEGMENT_BYTES:
+        found = _DATA_HEAD.match(line)  # what is no record is intelhex's to tell
+        if found and int(found["address"], 16) + int(found["length"], 16) > _SEGMENT_BYTES:
             raise damaged(number, "data past the end of its segment of 64 KiB")
 
 

@@ -8,28 +8,39 @@ from collections.abc import Callable
 from dfurun.image.error import ImageError, Mark
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16_SEEN_IN_BYTES = 32
 _UTF8 = b"\xef\xbb\xbf"
 
 Line = tuple[int, str]
 
 
 def holds_record(data: bytes, record: re.Pattern[bytes], is_sound: Callable[[bytes], bool]) -> bool:
-    """Say whether a file is a text of records: it begins with one, or has a sound one anywhere before its first NUL.
+    """Say whether a file is a text of records: it begins with one, or has a sound one before the first NUL in the text.
 
-    So a text with garbage before its records is damaged, and is not taken for raw binary; a firmware's first words have NULs.
+    So a text with garbage or NULs before its records is damaged, and is not taken for raw binary; a firmware's first words
+    have NULs among them.
     """
-    if data[:2] in _UTF16:
-        data = data.replace(b"\0", b"")[2:]
-    head = data.split(b"\0", 1)[0]
-    start = re.match(rb"\s*", head)
-    if start and record.match(head, start.end()):
+    if _is_utf16(data):
+        data = data.removeprefix(_UTF16[0]).removeprefix(_UTF16[1]).replace(b"\0", b"")
+    head = data.lstrip(b"\0").split(b"\0", 1)[0]
+    start = re.match(rb"\s*", data)
+    if start and record.match(data, start.end()):
         return True
     return any(is_sound(found.group()) for found in record.finditer(head))
 
 
+def _is_utf16(data: bytes) -> bool:
+    """Say whether a text is UTF-16: it has the mark, or NUL as every second of its first bytes and nowhere else there."""
+    head = data[:_UTF16_SEEN_IN_BYTES]
+    if head[:2] in _UTF16:
+        return True
+    even, odd = head[::2], head[1::2]
+    return len(odd) > 1 and ((all(even) and not any(odd)) or (all(odd) and not any(even)))
+
+
 def numbered_lines(data: bytes) -> list[Line]:
     """Return the lines that hold anything, with their numbers; raise ImageError where one is not ASCII."""
-    if data[:2] in _UTF16:
+    if _is_utf16(data):
         raise damaged(
             1,
             "UTF-16 text, where the format has ASCII",
@@ -37,6 +48,8 @@ def numbered_lines(data: bytes) -> list[Line]:
         )
     if data.startswith(_UTF8):
         raise damaged(1, "a byte order mark before the first record", hint="save it as plain ASCII")
+    if data.startswith(b"\0"):
+        raise damaged(1, "NUL bytes before the first record")
     lines: list[Line] = []
     for number, raw in enumerate(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"), 1):
         line = raw.strip(b" \t")

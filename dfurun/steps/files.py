@@ -87,10 +87,16 @@ def _put_where_nothing_is(temporary: str, path: Path) -> None:
         os.link(temporary, path)
     except FileExistsError:
         raise _NameTaken from None
-    except OSError:  # a file system without hard links
-        if os.path.lexists(path):
+    except OSError:  # a file system without hard links: take the name first, and none that is taken
+        try:
+            path.open("xb").close()
+        except FileExistsError:
             raise _NameTaken from None
-        Path(temporary).replace(path)
+        try:
+            Path(temporary).replace(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     else:
         Path(temporary).unlink()
 

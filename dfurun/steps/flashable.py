@@ -89,7 +89,8 @@ def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding
     else:
         said, hint = "the factory's", "write and verify leave them out; build the image without them"
     if spoiled:
-        said = f"with a complement that does not fit at {', '.join(f'+{offset}' for offset in spoiled)}"
+        misfit = f"with a complement that does not fit at {', '.join(f'+{offset}' for offset in spoiled)}"
+        said = f"{said}; {misfit}" if changes else misfit
     message = f"{image.path.name} holds {held}, {said}"
     return Finding(Code.OPTION_BYTES_IN_IMAGE, message, ("images", image.name, "file"), hint=hint)
 

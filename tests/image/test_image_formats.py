@@ -86,6 +86,33 @@ def test_a_good_file_is_told_by_its_content_whatever_it_is_called(known: Format)
         assert format_of(name, GOOD[known]) is known
 
 
+@pytest.mark.parametrize("known", [INTEL_HEX, S_RECORD])
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        lambda data: bytes(512) + data,
+        lambda data: b"\0" + data,
+        lambda data: data.decode().encode("utf-16-le"),
+        lambda data: data.decode().encode("utf-16-be"),
+        lambda data: data.decode().encode("utf-16"),
+    ],
+    ids=["behind-zeros", "behind-a-zero", "utf-16-le", "utf-16-be", "utf-16-with-mark"],
+)
+def test_a_text_behind_zeros_or_in_utf_16_is_damage_and_never_raw_binary(
+    known: Format, disguise: Callable[[bytes], bytes]
+) -> None:
+    data = disguise(GOOD[known])
+    assert format_of("firmware.bin", data) is known
+    with pytest.raises(ImageError, match=r"UTF-16 text|NUL bytes before") as caught:
+        known.parse(data)
+    assert caught.value.where == "line 1"
+
+
+@pytest.mark.parametrize("data", [bytes(64) + b":0z S1 :00 ", b":\0", b"\0:", b"S\0009", bytes(64), b"a\0" * 64])
+def test_a_binary_with_zeros_is_not_taken_for_a_text(data: bytes) -> None:
+    assert format_of("firmware.bin", data) is RAW_BINARY
+
+
 @every_addressed_format
 @given(
     st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(min_size=1, max_size=40)), min_size=1, max_size=5)
@@ -173,6 +200,12 @@ def test_no_text_makes_a_reader_fail_in_another_way(data: bytes) -> None:
 def test_s_records_of_every_width_are_read(kind: int, end: int, line_end: str) -> None:
     lines = [S_HEADER, "", *s_data(0x1000, FIRMWARE, kind), s_record(6, 2), s_record(end, 0).lower().replace("s", "S")]
     assert S_RECORD.parse(text(*lines, end=line_end)).memory.pieces == (Piece(0x1000, FIRMWARE),)
+
+
+def test_s_records_in_lower_case_are_told_by_their_content_and_read() -> None:
+    data = GOOD[S_RECORD].lower()
+    assert format_of("firmware.bin", data) is S_RECORD
+    assert S_RECORD.parse(data).memory == S_RECORD.parse(GOOD[S_RECORD]).memory
 
 
 def test_records_of_several_widths_may_be_in_one_file() -> None:

@@ -62,6 +62,12 @@ def test_segment_addresses_and_start_addresses_are_understood() -> None:
     assert parse_intel_hex(data).pieces == (Piece(0x1_0004, b"a"),)
 
 
+@pytest.mark.parametrize("line", [":01ZZZZ0000FF", ":ZZ000000FF", ":0100000", ":+1-00000FF"])
+def test_what_is_no_record_is_told_by_its_line_in_a_segment_too(line: str) -> None:
+    error = damage(hex_file(record(0, 2, b"\x10\x00"), record(4, 0, b"a"), line))
+    assert (error.where, error.message) == ("line 3", "not an Intel HEX record")
+
+
 def test_data_at_both_ends_of_the_address_space_takes_no_memory_between() -> None:
     data = hex_file(base(0), record(0, 0, b"a"), base(0xFFFF_0000), record(0xFFFF, 0, b"z"))
     tracemalloc.start()

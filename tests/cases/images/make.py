@@ -73,6 +73,8 @@ HEX = {
     "hex-byte-order-mark.hex": Case(b"\xef\xbb\xbf" + text(*GOOD_HEX, HEX_END)),
     "hex-utf-16.hex": Case(("\ufeff" + text(*GOOD_HEX, HEX_END).decode()).encode("utf-16-le")),
     "hex-utf-16.bin": at(("\ufeff" + text(*GOOD_HEX, HEX_END).decode()).encode("utf-16-le")),
+    "hex-utf-16-no-mark.bin": at(text(*GOOD_HEX, HEX_END).decode().encode("utf-16-le")),
+    "hex-behind-zeros.bin": at(bytes(512) + text(*GOOD_HEX, HEX_END)),
     "hex-not-ascii.hex": Case(text(GOOD_HEX[0], GOOD_HEX[1][:-1] + "\xb5", HEX_END)),
     "hex-unknown-type.hex": Case(text(*GOOD_HEX, hex_record(0, 9, b"\1"), HEX_END)),
     "hex-odd-digits.hex": Case(text(GOOD_HEX[0], GOOD_HEX[1][:-1], HEX_END)),
@@ -86,6 +88,9 @@ HEX = {
     "hex-option-bytes-factory.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES, FACTORY), HEX_END)),
     "hex-option-bytes-half.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES + 2, b"\x77"), HEX_END)),
     "hex-option-bytes-spoiled.hex": Case(text(*GOOD_HEX, *hex_data(OPTION_BYTES + 2, b"\x77\x77"), HEX_END)),
+    "hex-option-bytes-half-and-spoiled.hex": Case(
+        text(*GOOD_HEX, *hex_data(OPTION_BYTES + 2, b"\x77"), *hex_data(OPTION_BYTES + 6, b"\1\2\3\4"), HEX_END)
+    ),
     "hex-segment-end.hex": Case(text(hex_record(0, 2, b"\xf0\x00"), hex_record(0xFFFE, 0, b"abcd"), HEX_END)),
     "hex-scattered.hex": Case(
         text(*GOOD_HEX, hex_base(0x0900_0000), *(hex_record(at * 32, 0, b"eeprom") for at in range(200)), HEX_END)
@@ -199,6 +204,7 @@ OK = {
         text(hex_record(0, 3, b"\x00\x00\x00\x00"), *GOOD_HEX, hex_record(0, 5, struct.pack(">I", FLASH + 9)), HEX_END)
     ),
     "ok-firmware.s37": Case(text(S_HEADER, *GOOD_S, s_record(5, 2), S_END, end="\r\n")),
+    "ok-lower-case.bin": Case(text(S_HEADER, *GOOD_S, S_END).lower()),
     "ok-firmware.elf": Case(GOOD_ELF),
     "ok-firmware.dfu": Case(GOOD_DFUSE),
     "ok-firmware.bin": at(FIRMWARE),
