@@ -399,3 +399,20 @@ def test_one_false_err_target_costs_no_unique_id(f405: Place) -> None:
     done = f405.run(f405.recipe(["connect", "erase: {pages: 0}"], expect="{flash-size: 1M}"), "--sim-fault", fault)
     assert done.exit == 0, done.err
     assert "unique id 2D0030000D50534237343120" in done.err
+
+
+def test_a_refusal_is_shown_at_the_step_that_is_refused(f405: Place, recipes: Path) -> None:
+    raw = F405.option_bytes.encode(F405.option_bytes.factory, {"nWRP": 0xFFE})
+    f405.make(option_bytes=raw)
+    before = f405.board().flash.contents[:]
+    release = recipes / "f405-release.yaml"
+    done = f405.run(release, "--json")
+    assert (done.exit, done.codes) == (6, {"write-protected"})
+    ends = [(line["step"], line["outcome"], line["code"]) for line in done.lines if line["event"] == "step-finished"]
+    refused = next(end for end in ends if end[1] == "failed")
+    assert refused == ("erase", "failed", "write-protected")
+    assert ("unprotect", "skipped", None) in ends[: ends.index(refused)]
+    assert {outcome for _, outcome, _ in ends[ends.index(refused) + 1 :]} == {"skipped"}
+    assert len(ends) == 1 + max(line["index"] for line in done.lines if line["event"] == "step-finished")
+    assert "not begun: erase would be refused" in f405.run(release).err
+    assert f405.board().flash.contents == before
