@@ -44,7 +44,11 @@ class SetOptionBytes(Step):
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Judge the guards that the recipe alone decides; remember what the new bytes close."""
-        findings = [*self.needs_open_flash(board), *self._guard_findings(self._known_after()), *self._contradictions(board)]
+        findings = [
+            *self.needs_open_flash(board),
+            *self._guard_findings(self._known_after()),
+            *self._contradictions(board),
+        ]
         known = self._known_after()
         layout = self.chip.option_bytes
         board = replace(board, option_fields={**board.option_fields, **self._fields_set(known)})

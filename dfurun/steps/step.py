@@ -85,7 +85,8 @@ class Step(ABC):
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the typed step for a schema-valid body, or None after reporting why not.
 
-        One that reports an error and returns what is sound of the step has that judged alone; see `judged_alone`. This one serves the steps whose body has only what all bodies share.
+        A step that is returned after an error was reported is what is sound of it; see `judged_alone`. This one serves the
+        steps whose body has only what all bodies share.
         """
         return cls(head)
 
