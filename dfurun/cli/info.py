@@ -67,8 +67,21 @@ class Report:
 
     @property
     def always_boots_bootloader(self) -> bool:
-        """Whether the board starts its bootloader whatever BOOT0 says."""
-        return bool(self.boots) and set(self.boots.values()) == {BootTarget.SYSTEM_MEMORY}
+        """Whether the option bytes start the bootloader whatever BOOT0 and the flash say."""
+        if self.option_bytes is None:
+            return False
+        fields = self.chip.option_bytes.decode(self.option_bytes)
+        return all(self.chip.starts(fields, boot0=level) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
+
+    @property
+    def boots_for_empty_flash(self) -> frozenset[int]:
+        """The levels of BOOT0 at which the bootloader starts only because the flash is empty."""
+        if self.option_bytes is None or not self.flash_empty:
+            return frozenset()
+        fields = self.chip.option_bytes.decode(self.option_bytes)
+        return frozenset(
+            level for level, target in self.boots.items() if self.chip.starts(fields, boot0=level) is not target
+        )
 
 
 def info_command(
@@ -191,12 +204,13 @@ def _print(output: Output, report: Report) -> None:
         cause_of_protection=report.cause_of_protection,
         option_bytes=report.option_bytes,
         boots=report.boots,
+        boots_for_empty_flash=report.boots_for_empty_flash,
     )
-    if report.flash_empty:
+    if report.boots_for_empty_flash:
         output.product.print()
         output.product.print("! the flash is empty: this chip starts its bootloader for that", style="bold yellow")
         print_hint(output.product, "flash it; the chip looks again at the next power-on")
-    elif report.always_boots_bootloader:
+    if report.always_boots_bootloader:
         output.product.print()
         output.product.print("! this board always boots into the bootloader, whatever BOOT0 says", style="bold yellow")
         print_hint(output.product, REPAIR_HINT)

@@ -48,7 +48,7 @@ def interpret(recipe: Recipe) -> Interpretation:
             hint="writes to write-protected sectors are acknowledged and ignored: only `verify` shows it",
         )
         for written in unverified
-        if not board.in_doubt  # a step that could not be read is perhaps its `verify`
+        if not board.perhaps_verified
     ]
     return Interpretation(found.boards, (*findings, *warnings))
 

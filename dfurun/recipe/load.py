@@ -313,17 +313,20 @@ class _Loader:
         """Return the typed step. One with a mistake is looked at as far as it can be read, and then stands for itself."""
         path: RecipePath = ("steps", index)
         keyword = keyword_of(step)
-        unread = Unread(Head(index, (*path, keyword) if keyword and isinstance(step, dict) else path), keyword)
+        head = Head(index, (*path, keyword) if keyword and isinstance(step, dict) else path)
+        before = len(scope.findings)
         if self.is_sound(path):
-            return self._parse_sound_step(index, step, scope) or unread
-        rest = readable_step(step, path, self.wrong)
+            parsed = self._parse_sound_step(index, step, scope)
+            if parsed and not any(finding.severity is Severity.ERROR for finding in scope.findings[before:]):
+                return parsed
+            return Unread(head, keyword, parsed)
+        rest, parsed = readable_step(step, path, self.wrong), None
         if rest is not None:
-            before = len(scope.findings)
-            self._parse_sound_step(index, rest, scope)
+            parsed = self._parse_sound_step(index, rest, scope)
             # What is said of a body as a whole may follow from what was left out of it
             found = [f for f in scope.findings[before:] if f.path[:2] != path or len(f.path) > len(path) + 1]
             scope.findings[before:] = found
-        return unread
+        return Unread(head, keyword, parsed)
 
     def _parse_sound_step(self, index: int, step: str | Mapping[str, Any], scope: Scope) -> Step | None:
         from dfurun.steps.registry import STEPS

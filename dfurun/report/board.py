@@ -35,8 +35,9 @@ def print_board(
     cause_of_protection: str | None,
     option_bytes: bytes | None,
     boots: Mapping[int, BootTarget],
+    boots_for_empty_flash: frozenset[int],
 ) -> None:
-    """Print all that is known of a board."""
+    """Print all that is known of a board. `boots_for_empty_flash`: the levels of BOOT0 that start so for that alone."""
 
     def line(label: str, text: str) -> None:
         for index, part in enumerate(wrapped(console, text, beside=LABEL_WIDTH)):
@@ -68,7 +69,8 @@ def print_board(
         print_option_bytes(console, chip, option_bytes)
         console.print()
     for level, target in boots.items():
-        line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}")
+        why = ": the flash is empty" if level in boots_for_empty_flash else ""
+        line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}{why}")
 
 
 def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:

@@ -31,9 +31,9 @@ def check_object(check: Check) -> dict[str, Any]:
 
 
 def print_checks(console: Console, checks: Sequence[Check], *, quiet: bool = False) -> None:
-    """Print checks, a block each, and what they come to; `quiet` leaves out what is well."""
+    """Print checks, a block each, and what they come to; `quiet` leaves out all but problems."""
     for check in checks:
-        if not (quiet and check.verdict is Verdict.OK):
+        if not quiet or check.verdict is Verdict.PROBLEM:
             _print(console, check)
     problems = sum(check.verdict is Verdict.PROBLEM for check in checks)
     if problems:

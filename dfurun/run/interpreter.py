@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dfurun import __version__
-from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, StepFailed
+from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, Refused, StepFailed
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
@@ -37,6 +37,14 @@ OUTCOMES = {
     ExitStatus.NO_DEVICE: "not-found",
     ExitStatus.NO_ACCESS: "no-access",
 }
+
+
+class _RefusedAhead(Exception):
+    """What the board says refuses a later step, before a destructive one that comes first."""
+
+    def __init__(self, step: Step, refusal: Refused) -> None:
+        super().__init__(str(refusal))
+        self.step, self.refusal = step, refusal
 
 
 @dataclass(slots=True)
@@ -93,9 +101,20 @@ class Unit:
         for index, step in enumerate(self.recipe.steps):
             try:
                 self._step(index, step)
+            except _RefusedAhead as ahead:
+                self._refuse_ahead(index, ahead.step, ahead.refusal)
+                raise ahead.refusal from None
             except (DfurunError, KeyboardInterrupt):
                 self._skip(range(index + 1, len(self.recipe.steps)), f"{step.keyword} did not succeed")
                 raise
+
+    def _refuse_ahead(self, index: int, refused: Step, refusal: Refused) -> None:
+        """Show the failure at the step that is refused, not at the one before which that was found."""
+        at = refused.head.index
+        self._skip(range(index, at), f"not begun: {refused.keyword} would be refused")
+        self._emit(StepStarted(at, refused.keyword, refused.title))
+        self._step_finished(at, refused, Result(Outcome.FAILED, str(refusal)), 0.0, refusal.code)
+        self._skip(range(at + 1, len(self.recipe.steps)), f"{refused.keyword} did not succeed")
 
     def _skip(self, indices: range, reason: str) -> None:
         """Tell of every step that is not reached: none is silently absent."""
@@ -127,14 +146,22 @@ class Unit:
         self._step_finished(index, step, result, context.clock.now() - began)
 
     def _preflight(self, steps: Sequence[Step]) -> None:
-        """Judge what needs the board's own bytes before the first destructive transfer."""
+        """Judge what needs the board's own bytes before the first destructive transfer.
+
+        Raises _RefusedAhead for a step after the first of `steps`, and DfurunError.
+        """
         context = self.context
         if not context.connection.is_open:
             return
         readable = not context.is_protected() and not context.session.description.is_user_dfu
         forecast = context.option_forecast() if readable else None
         for step in steps:
-            forecast = step.preflight(context, forecast)
+            try:
+                forecast = step.preflight(context, forecast)
+            except Refused as refusal:
+                if step is steps[0]:
+                    raise
+                raise _RefusedAhead(step, refusal) from None
 
     def _execute(self, step: Step) -> Result:
         """Execute a step; a verify that finds a difference has those pages of the image's write redone, twice at most."""

@@ -44,6 +44,7 @@ class AbstractBoard:
     """What the recipe's steps so far leave behind. Nothing is known at first: no page counts as erased.
 
     `in_doubt`: a step so far could not be read, and nothing that it may have done is held against the steps after it.
+    `perhaps_verified`: one of those may have been the `verify` that an image lacks.
     """
 
     chip: Chip
@@ -57,6 +58,7 @@ class AbstractBoard:
     write_protected_by: RecipePath | None = None
     option_fields: Mapping[str, FieldSet] = field(default_factory=dict)
     in_doubt: bool = False
+    perhaps_verified: bool = False
 
     def with_erased(self, pages: range) -> AbstractBoard:
         """Return the board after these pages were erased: what was written there is gone."""
@@ -77,6 +79,7 @@ class AbstractBoard:
             write_protected_by=None,
             option_fields={},
             in_doubt=True,
+            perhaps_verified=True,
         )
 
     def write_of(self, image: ImageFile) -> Written | None:

@@ -26,7 +26,7 @@ class CheckOptionBytes(Step):
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for fields that the chip has."""
         fields = parse_fields(body["fields"], (*head.path, "fields"), scope)
-        return None if fields is None else cls(head, fields)
+        return cls(head, fields) if len(fields) == len(body["fields"]) else None
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing. A protected chip can be checked for just that."""

@@ -10,21 +10,21 @@ from dfurun.errors import Code, RecipePath
 from dfurun.steps.step import Scope, did_you_mean, nearest
 
 
-def parse_fields(body: Mapping[str, FieldValue], path: RecipePath, scope: Scope) -> Mapping[str, FieldValue] | None:
-    """Return the fields as they are, or None after reporting every one that the chip does not take."""
-    known, good = scope.chip.option_bytes.fields, True
+def parse_fields(body: Mapping[str, FieldValue], path: RecipePath, scope: Scope) -> Mapping[str, FieldValue]:
+    """Return the fields as they are, less every one that the chip does not take, which is reported."""
+    known, sound = scope.chip.option_bytes.fields, dict(body)
     for name, value in body.items():
         if name not in known:
             message = f"{scope.chip.title} has no option-byte field {name!r}"
             scope.report(Code.UNKNOWN_FIELD, message, (*path, name), hint=did_you_mean(name, known), on_key=True)
-            good = False
+            del sound[name]
             continue
         try:
             known[name].number(value)
         except ValueError as error:
             scope.report(Code.BAD_VALUE, str(error), (*path, name), hint=_value_hint(known[name], value))
-            good = False
-    return {name: value for name, value in body.items() if name in known} if good else None
+            del sound[name]
+    return sound
 
 
 def _value_hint(field: OptionField, value: FieldValue) -> str:

@@ -34,19 +34,21 @@ class SetOptionBytes(Step):
 
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
-        """Return the step for fields that the chip has."""
+        """Return the step with the fields that the chip takes; where there are others, only to be judged."""
         from_factory = body.get("from", "current") == "factory"
         if not from_factory and not body.get("fields"):
             scope.report(Code.BAD_VALUE, "neither `fields` nor `from: factory`: nothing would be set", head.path)
             return None
         fields = parse_fields(body.get("fields", {}), (*head.path, "fields"), scope)
-        return None if fields is None else cls(head, fields, from_factory, scope.chip, scope.allow)
+        return cls(head, fields, from_factory, scope.chip, scope.allow)
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Judge the guards that the recipe alone decides; remember what the new bytes close."""
-        findings = self.needs_open_flash(board)
-        findings += [self._guard_finding(guard) for guard in self._named_guards() if guard.name not in self.allow]
-        findings += self._contradictions(board)
+        findings = [
+            *self.needs_open_flash(board),
+            *self._guard_findings(self._known_after()),
+            *self._contradictions(board),
+        ]
         known = self._known_after()
         layout = self.chip.option_bytes
         board = replace(board, option_fields={**board.option_fields, **self._fields_set(known)})
@@ -59,10 +61,14 @@ class SetOptionBytes(Step):
             board = replace(board, write_protected=protected, write_protected_by=self.path)
         return board, findings
 
+    def judged_alone(self) -> list[Finding]:
+        """Judge the guards on the fields that the step names; what the factory has may be named by what could not be read."""
+        return self._guard_findings(self.fields)
+
     @property
     def irreversible(self) -> str | None:
         """What the recipe alone says is for ever."""
-        return next((guard.means for guard in self._named_guards() if guard.irreversible), None)
+        return next((guard.means for guard in self._guards_of(self._known_after()) if guard.irreversible), None)
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Judge the guards on the board's own bytes, before anything destructive."""
@@ -182,8 +188,11 @@ class SetOptionBytes(Step):
             for field in [self.chip.option_bytes.fields[name]]
         ]
 
-    def _named_guards(self) -> list[Guard]:
-        return [guard for guard in self.chip.guards if matches(guard.when, self._known_after())]
+    def _guards_of(self, known: Mapping[str, FieldValue]) -> list[Guard]:
+        return [guard for guard in self.chip.guards if matches(guard.when, known)]
+
+    def _guard_findings(self, known: Mapping[str, FieldValue]) -> list[Finding]:
+        return [self._guard_finding(guard) for guard in self._guards_of(known) if guard.name not in self.allow]
 
     def _guard_finding(self, guard: Guard) -> Finding:
         named = [field for field in guard.when if field in self.fields]

@@ -85,13 +85,18 @@ class Step(ABC):
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the typed step for a schema-valid body, or None after reporting why not.
 
-        This one serves the steps whose body has only what all bodies share.
+        A step that is returned after an error was reported is what is sound of it; see `judged_alone`. This one serves the
+        steps whose body has only what all bodies share.
         """
         return cls(head)
 
     @abstractmethod
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Return the abstract board after this step, and what is wrong with the step at this place."""
+
+    def judged_alone(self) -> list[Finding]:
+        """Return what is wrong with the step wherever it stands, and whatever else were in its body."""
+        return []
 
     @abstractmethod
     def execute(self, context: Context) -> Result:

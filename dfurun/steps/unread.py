@@ -15,26 +15,30 @@ _PRESENCE_AFTER = {
     "leave-dfu": Presence.LEFT,
     "wait-for-power-cycle": Presence.UNKNOWN,
 }
-_KEEPS_THE_FLASH = ("connect", "leave-dfu")
-_ONLY_READS = ("read", "verify", "check-option-bytes")
+_CHANGES_NOTHING = ("connect", "leave-dfu", "read", "check-option-bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Unread(Step):
-    """`meant` is the step's keyword, None where that could not be read either. It is judged over, and never run."""
+    """`meant` is the step's keyword, None where that could not be read either. It is judged over, and never run.
+
+    `sound` is the step less its mistakes, None where that is none.
+    """
 
     keyword: ClassVar[str] = "a step that could not be read"
     meant: str | None
+    sound: Step | None = None
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Forget what this step may have changed. Its own mistakes have their findings already."""
         if self.meant is None:
             return replace(board.doubted(), presence=Presence.UNKNOWN), []
-        if self.meant in _ONLY_READS:
-            board = replace(board, in_doubt=True)  # it is perhaps the `verify` that an image lacks
-        elif self.meant not in _KEEPS_THE_FLASH:
+        if self.meant == "verify":
+            board = replace(board, perhaps_verified=True)
+        elif self.meant not in _CHANGES_NOTHING:
             board = board.doubted()
-        return replace(board, presence=_PRESENCE_AFTER.get(self.meant, board.presence)), []
+        board = replace(board, presence=_PRESENCE_AFTER.get(self.meant, board.presence))
+        return board, self.sound.judged_alone() if self.sound else []
 
     def execute(self, context: Context) -> Result:
         """Do nothing: a recipe with such a step is no recipe."""

@@ -366,11 +366,15 @@ def test_the_f042_and_the_f405_are_recognised_by_their_layouts(f042: Place, f405
 def test_info_says_why_an_f042_with_an_empty_flash_starts_its_bootloader(f042: Place) -> None:
     f042.make(boot0=0)
     done = f042.dfurun("info", "--sim-state", f042.file)
-    assert "BOOT0 low       starts the bootloader" in done.out
+    assert (
+        "BOOT0 low       starts the bootloader: the flash is empty\nBOOT0 high      starts the bootloader\n" in done.out
+    )
+    assert "whatever BOOT0 says" not in done.out
     assert "! the flash is empty" in done.out
     assert "from: factory" not in done.out
     told = next(line for line in f042.dfurun("info", "--sim-state", f042.file, "--json").lines if "boots" in line)
-    assert told["flash_empty"] is True
+    assert (told["flash_empty"], told["always_boots_bootloader"]) == (True, False)
+    assert told["boots"] == {"boot0=0": "system-memory", "boot0=1": "system-memory"}
     f042.make(boot0=1, flash=application(F042))
     done = f042.dfurun("info", "--sim-state", f042.file)
     assert "BOOT0 low       starts the application in main flash" in done.out
@@ -399,3 +403,31 @@ def test_one_false_err_target_costs_no_unique_id(f405: Place) -> None:
     done = f405.run(f405.recipe(["connect", "erase: {pages: 0}"], expect="{flash-size: 1M}"), "--sim-fault", fault)
     assert done.exit == 0, done.err
     assert "unique id 2D0030000D50534237343120" in done.err
+
+
+def test_one_false_err_target_among_lost_transfers_is_no_chip_without_a_unique_id(f405: Place) -> None:
+    f405.make()
+    faults = ("--sim-fault", "false-errtarget:count=1,skip=2", "--sim-fault", "timeout:request=DNLOAD,count=4,skip=3")
+    done = f405.dfurun("info", "--sim-state", f405.file, "--sim-clock", "virtual", *faults)
+    assert (done.exit, done.codes) == (7, {"link-unreliable"})
+    always = ("--sim-fault", "false-errtarget:count=5,skip=2")
+    done = f405.dfurun("info", "--sim-state", f405.file, "--sim-clock", "virtual", *always)
+    assert done.exit == 0, done.err
+    assert "unique id" not in done.out
+
+
+def test_a_refusal_is_shown_at_the_step_that_is_refused(f405: Place, recipes: Path) -> None:
+    raw = F405.option_bytes.encode(F405.option_bytes.factory, {"nWRP": 0xFFE})
+    f405.make(option_bytes=raw)
+    before = f405.board().flash.contents[:]
+    release = recipes / "f405-release.yaml"
+    done = f405.run(release, "--json")
+    assert (done.exit, done.codes) == (6, {"write-protected"})
+    ends = [(line["step"], line["outcome"], line["code"]) for line in done.lines if line["event"] == "step-finished"]
+    refused = next(end for end in ends if end[1] == "failed")
+    assert refused == ("erase", "failed", "write-protected")
+    assert ("unprotect", "skipped", None) in ends[: ends.index(refused)]
+    assert {outcome for _, outcome, _ in ends[ends.index(refused) + 1 :]} == {"skipped"}
+    assert len(ends) == 1 + max(line["index"] for line in done.lines if line["event"] == "step-finished")
+    assert "not begun: erase would be refused" in f405.run(release).err
+    assert f405.board().flash.contents == before

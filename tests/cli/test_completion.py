@@ -70,6 +70,7 @@ RECIPES = ["recipes/release.yaml", "recipes/repair.yml"]
         (("--allow-o",), ["--allow-outside"]),
         (("recipes/release.yaml", "--sim", "--port", ""), ["1-1"]),
         (("info", "--sim", "--port", "1-2"), []),
+        (("info", "--sim", "--sim-state", "board.json", "--port", ""), []),
         (("info", "--sim", "--chip", "stm32f07"), ["stm32f072xb"]),
         (("info", "--sim-fault", "missed"), ["missed-service"]),
         (("info", "--log", "to"), []),

@@ -44,11 +44,15 @@ def test_a_board_that_cannot_be_opened_is_a_problem_with_what_to_do(dfurun: Dfur
     assert "1 problem: nothing can be flashed before that is mended" in done.out
 
 
-def test_quiet_leaves_out_what_is_well(dfurun: Dfurun) -> None:
+def test_quiet_shows_problems_alone(dfurun: Dfurun) -> None:
+    assert " note " in dfurun("doctor", "--sim").out
     done = dfurun("doctor", "--sim", "-q")
-    assert done.exit == 0
+    assert (done.exit, done.out) == (0, "")
+    done = dfurun("doctor", "--sim", "--sim-fault", "no-permission:count=always", "-q")
+    assert done.exit == 5
+    assert done.out.startswith("board 1-1     problem  error[no-permission]: ")
+    assert " note " not in done.out
     assert " ok " not in done.out
-    assert done.out.startswith("board 1-1     note     this bootloader misses packets")
 
 
 def test_json_has_one_object_a_check(dfurun: Dfurun) -> None:
