@@ -27,7 +27,7 @@ from dfurun.cli.options import (
     Verbose,
 )
 from dfurun.cli.output import Output
-from dfurun.units import format_address, format_size, parse_address, parse_size
+from dfurun.units import format_address, format_size, in_both_bases, parse_address, parse_size
 
 if TYPE_CHECKING:
     from dfurun.run.backup import Wanted
@@ -156,14 +156,15 @@ def _address(text: str | None) -> int | None:
     try:
         return None if text is None else parse_address(text)
     except ValueError as error:
-        raise UsageFailure(f"--address: {error}", "an address such as 0x08000000") from None
+        hint = in_both_bases(text or "") or "an address such as 0x08000000"
+        raise UsageFailure(f"--address: {error}", hint) from None
 
 
 def _length(text: str | None) -> int | None:
     try:
         size_bytes = None if text is None else parse_size(text)
     except ValueError as error:
-        raise UsageFailure(f"--length: {error}") from None
+        raise UsageFailure(f"--length: {error}", in_both_bases(text or "")) from None
     if size_bytes == 0:
         raise UsageFailure("--length: nothing is to be read", "without --length all of the memory is")
     return size_bytes

@@ -16,6 +16,7 @@ from dfurun.cli.output import Output
 from dfurun.cli.serve import attach_command, serve_command
 from dfurun.clock import VirtualClock
 from dfurun.errors import Code
+from dfurun.units import in_both_bases
 
 if TYPE_CHECKING:
     from dfurun.chips import Chip, FieldValue, OptionLayout
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SETTLE_S = 5.0  # long enough for a board to be back on the bus, and for what it was doing to end
 
-sim_app = typer.Typer(help="Make, look at and change a simulated board that lives in a file.", no_args_is_help=True)
+sim_app = typer.Typer(help="Make, look at and change a simulated board that lives in a file.", no_args_is_help=True, suggest_commands=False)
 
 StateArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The board's file.", show_default=False, autocompletion=completion.files)
@@ -196,7 +197,7 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
         name, found, text = word.partition("=")
         if not found:
             raise ValueError(f"{word!r} is not NAME=VALUE")
-        value: FieldValue = int(text, 0) if text[:1].isdigit() else text
+        value: FieldValue = _number(text) if text[:1].isdigit() else text
         if name == "USER":
             fields |= _user_fields(layout, value)
         elif name in layout.fields:
@@ -204,6 +205,15 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
         else:
             raise ValueError(f"{name!r} is not a field; known: USER, {', '.join(layout.fields)}")
     return layout.encode(stored, fields)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        meanings = in_both_bases(text)
+        why = f"begins with a zero: {meanings}" if meanings else "is no number such as 119 or 0x77"
+        raise ValueError(f"{text!r} {why}") from None
 
 
 def _user_fields(layout: OptionLayout, value: FieldValue) -> dict[str, FieldValue]:

@@ -109,6 +109,6 @@ def _about(arguments: Sequence[str]) -> list[str]:
         f"started: {datetime.now().astimezone().isoformat(timespec='seconds')}",
         f"command: {shlex.join(['dfurun', *arguments])}",
         f"folder: {where}",
-        f"dfurun {__version__}, Python {platform.python_version()}, {platform.platform()} ({sys.platform})",
+        f"dfurun {__version__}, {platform.platform()} ({sys.platform})",
         f"{software()}",
     ]

@@ -91,6 +91,8 @@ def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
         (["info", "--sim", "--chip", "f411"], "no chip is called 'f411'"),
         (["sim", "set-option-bytes", "board.json", "BOOT=1"], "'BOOT' is not a field"),
         (["sim", "set-option-bytes", "board.json", "--raw", "AA55"], "2 bytes, the chip has 16"),
+        (["sim", "set-option-bytes", "board.json", "DATA0=010"], "'010' begins with a zero: 0x010 in hexadecimal, 10"),
+        (["sim", "set-option-bytes", "board.json", "DATA0=1two"], "'1two' is no number such as 119 or 0x77"),
         (["sim", "set-option-bytes", "board.json"], "nothing to set"),
         (["sim", "set-option-bytes", "board.json", "nBOOT1"], "'nBOOT1' is not NAME=VALUE"),
         (["sim", "set-option-bytes", "board.json", "USER=0x1FF"], "USER is 0x00 to 0xFF, not 0x1FF"),
