@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 SETTLE_S = 5.0  # long enough for a board to be back on the bus, and for what it was doing to end
 
-sim_app = typer.Typer(help="Make, look at and change a simulated board that lives in a file.", no_args_is_help=True, suggest_commands=False)
+sim_app = typer.Typer(
+    help="Make, look at and change a simulated board that lives in a file.",
+    no_args_is_help=True,
+    suggest_commands=False,
+)
 
 StateArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The board's file.", show_default=False, autocompletion=completion.files)

@@ -75,8 +75,26 @@ def test_without_a_command_the_help_is_shown_and_the_usage_is_wrong(dfurun: Dfur
 def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
     done = dfurun("chekc")
     assert (done.exit, done.codes) == (2, {"usage"})
-    assert "Did you mean 'check'?" in done.err
+    assert "did you mean 'check'?" in done.err
     assert "nothing was sent to any board" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["pin"], "`dfurun --help` lists the commands"),
+        (["plan"], "`dfurun --help` lists the commands"),
+        (["run", "--pin"], "`dfurun run --help` tells what it takes"),
+        (["run", "-z"], "`dfurun run --help` tells what it takes"),
+        (["run", "--simm"], "did you mean '--sim'? `dfurun run --help` tells what it takes"),
+        (["sim", "laod"], "did you mean 'load'? `dfurun sim --help` tells what it takes"),
+    ],
+)
+def test_only_what_is_really_close_is_offered(dfurun: Dfurun, arguments: list[str], hint: str) -> None:
+    done = dfurun(*arguments)
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert done.err.splitlines()[-1] == f"  what to do: {hint}"
+    assert "ossible" not in done.err
 
 
 @pytest.mark.parametrize(
