@@ -11,14 +11,18 @@ from dfurun.errors import Code, Interrupted
 
 
 class Interruption:
-    """While it is entered, SIGINT only raises a flag; `check` raises Interrupted where it is up."""
+    """While it is entered, SIGINT only raises a flag; `check` raises Interrupted where it is up.
+
+    Where SIGINT is ignored it stays so: the process is a background job of a script, and Ctrl-C is meant for another.
+    """
 
     def __init__(self) -> None:
         self._asked = False
         self._previous: Any = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             self._previous = signal.signal(signal.SIGINT, self._note)
         return self
 

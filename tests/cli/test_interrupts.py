@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,24 @@ def test_ctrl_c_after_the_end_changes_no_status(recipes: Path, tmp_path: Path) -
     done = in_a_process(*words, folder=tmp_path, script=at_call_of("dfurun.cli.output:Output", "result"))
     assert (done.exit, done.err) == (0, "")
     assert done.lines[-1] == {"event": "result", "exit": 0}
+
+
+def test_a_run_that_was_started_with_ctrl_c_ignored_leaves_it_ignored(recipes: Path, tmp_path: Path) -> None:
+    """A script's background job inherits that: Ctrl-C at the terminal is meant for what is in front."""
+    words = (recipes / "f072-release.yaml", "--sim", "--sim-clock", "virtual", "--json")
+    ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    script = ignored + at_call_of("dfurun.simulator:SimulatedBoard", "control", 60)
+    done = in_a_process(*words, folder=tmp_path, script=script)
+    assert (done.exit, done.err) == (0, "")
+    done = in_a_process("read", "--sim", "--sim-clock", "virtual", "-o", "x.bin", folder=tmp_path, script=script)
+    assert done.exit == 0
+
+
+def test_these_tests_pass_where_ctrl_c_is_ignored() -> None:
+    """`pytest &` in a script: the processes that the tests start would inherit it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "says_so_once"],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        capture_output=True, check=False, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
