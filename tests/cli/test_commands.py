@@ -413,3 +413,35 @@ def test_a_log_on_a_pipe_that_nobody_reads_is_refused(dfurun: Dfurun, tmp_path: 
     done = dfurun("info", "--sim", *VIRTUAL, "--log", "pipe")
     assert done.exit == 1
     assert "neither a file nor a terminal" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "said"),
+    [
+        ("large.bin", bytes(200_000), "large.bin holds 0x08020000..0x08030D3F, outside the flash 0x08000000..0x0801FFFF"),
+        ("ram.hex", b":020000042000DA\n:0400000001020304F2\n:00000001FF\n", "ram.hex holds 0x20000000..0x20000003"),
+        (
+            "options.hex",
+            b":020000040800F2\n:0400000001020304F2\n:020000041FFFDC\n:02F8000055AA07\n:00000001FF\n",
+            "what to do: option bytes are set with `dfurun sim set-option-bytes`",
+        ),
+    ],
+)
+def test_sim_load_refuses_what_lies_outside_the_flash_and_leaves_the_board_as_it_was(
+    dfurun: Dfurun, tmp_path: Path, name: str, contents: bytes, said: str
+) -> None:
+    dfurun("sim", "new", "board.json")
+    before = (tmp_path / "board.json").read_bytes()
+    (tmp_path / name).write_bytes(contents)
+    done = dfurun("sim", "load", "board.json", name)
+    assert (done.exit, done.out, done.codes) == (3, "", {"outside-flash"})
+    assert said in done.err
+    assert "the board: the simulated board is as it was" in done.err
+    assert (tmp_path / "board.json").read_bytes() == before
+
+
+def test_sim_load_takes_an_image_that_fills_the_flash(dfurun: Dfurun, tmp_path: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    (tmp_path / "whole.bin").write_bytes(bytes(128 * 1024))
+    assert dfurun("sim", "load", "board.json", "whole.bin").exit == 0
+    assert not any(StateFile(tmp_path / "board.json").load(VirtualClock()).flash.contents)
