@@ -70,7 +70,7 @@ def read_command(
     chip: BoardChip = None,
     json: Json = False,
     verbose: Verbose = 0,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, quiet_option("Only failures: nothing where the file is saved.")] = False,
     log: Log = None,
     sim: Sim = False,
     sim_chip: SimChip = None,
@@ -89,7 +89,7 @@ def read_command(
     wanted = Wanted(_address(address), _length(length), option_bytes)
     if option_bytes and (address or length):
         raise UsageFailure("--option-bytes are read as a whole", "without --address and --length")
-    _require_known_variables(output_file)
+    _require_file_name(output_file)
     states: tuple[Path, ...] = tuple(sim_state or ())
     faults = tuple(sim_fault or ())
     options = BoardOptions(
@@ -170,7 +170,7 @@ def _length(text: str | None) -> int | None:
     return size_bytes
 
 
-def _require_known_variables(name: str) -> None:
+def _require_file_name(name: str) -> None:
     from dfurun.steps.file_names import VARIABLES, objection, wrong_variable
     from dfurun.steps.step import did_you_mean
 

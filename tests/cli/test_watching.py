@@ -110,13 +110,21 @@ def test_a_log_is_appended_to_and_nothing_else_is_written_over(dfurun: Dfurun, t
     assert (tmp_path / "board.json").read_bytes() == before, "nothing was sent, nothing was overwritten"
 
 
-@pytest.mark.parametrize("log", ["absent/run.log", "."])
-def test_a_log_that_cannot_be_written_is_told_before_anything_is_sent(dfurun: Dfurun, tmp_path: Path, log: str) -> None:
+@pytest.mark.parametrize(
+    ("log", "status", "code", "said"),
+    [
+        ("absent/run.log", 1, "file-unwritable", "--log absent/run.log cannot be written: "),
+        (".", 2, "usage", "--log: . is a folder\n"),
+    ],
+)
+def test_a_log_that_cannot_be_written_is_told_before_anything_is_sent(
+    dfurun: Dfurun, tmp_path: Path, log: str, status: int, code: str, said: str
+) -> None:
     dfurun("sim", "new", "board.json")
     before = (tmp_path / "board.json").read_bytes()
     done = dfurun("read", "--sim-state", "board.json", *VIRTUAL, "-o", "flash.bin", "--log", log)
-    assert (done.exit, done.codes) == (1, {"file-unwritable"})
-    assert f"--log {log} cannot be written: " in done.err
+    assert (done.exit, done.codes) == (status, {code})
+    assert said in done.err
     assert "nothing was sent to any board" in done.err
     assert (tmp_path / "board.json").read_bytes() == before
     assert not (tmp_path / "flash.bin").exists()
