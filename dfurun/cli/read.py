@@ -16,7 +16,6 @@ from dfurun.cli.options import (
     Json,
     Log,
     Port,
-    Quiet,
     Serial,
     Sim,
     SimChip,
@@ -25,6 +24,7 @@ from dfurun.cli.options import (
     SimReload,
     SimState,
     Verbose,
+    quiet_option,
 )
 from dfurun.cli.output import Output
 from dfurun.units import format_address, format_size, in_both_bases, parse_address, parse_size
@@ -178,4 +178,6 @@ def _require_file_name(name: str) -> None:
     if unknown is not None:
         raise UsageFailure(f"--output: a file's name has no variable {unknown!r}", did_you_mean(unknown, VARIABLES))
     if (why := objection(name)) is not None:
-        raise UsageFailure(f"--output: {why}")
+        raise UsageFailure(f"--output: {why}", "such as flash.bin")
+    if Path(name).is_dir():
+        raise UsageFailure(f"--output: {name} is a folder", f"a file's name in it, such as {Path(name) / 'flash.bin'}")

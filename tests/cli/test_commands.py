@@ -418,7 +418,11 @@ def test_a_log_on_a_pipe_that_nobody_reads_is_refused(dfurun: Dfurun, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "contents", "said"),
     [
-        ("large.bin", bytes(200_000), "large.bin holds 0x08020000..0x08030D3F, outside the flash 0x08000000..0x0801FFFF"),
+        (
+            "large.bin",
+            bytes(200_000),
+            "large.bin holds 0x08020000..0x08030D3F, outside the flash 0x08000000..0x0801FFFF",
+        ),
         ("ram.hex", b":020000042000DA\n:0400000001020304F2\n:00000001FF\n", "ram.hex holds 0x20000000..0x20000003"),
         (
             "options.hex",
