@@ -111,7 +111,7 @@ def _read(
 
     the_chip = chip_called(chip) if chip else recognise(bench.bus, bench.selector, bench.clock)
     connection = bench.connection(the_chip, output.trace)
-    with Interruption() as interruption:
+    with Interruption(output.stopping) as interruption:
 
         def on_progress(activity: str, done: int, total: int) -> None:
             output.progress(activity, done, total)

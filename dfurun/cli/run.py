@@ -149,6 +149,7 @@ def _run_unit(
         interpretation=interpretation,
         journal_name=bench.journal_name,
         simulated=bench.simulated,
+        on_interrupt=output.stopping,
     )
     return unit.run().exit_status
 
