@@ -9,9 +9,9 @@ KIBI = 1024
 
 # The same patterns stand in schemas/recipe.schema.json, where editors see them; a test holds the two together.
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|min)$"
-SIZE_PATTERN = r"^(0x[0-9a-fA-F]{1,8}|[0-9]{1,10}[KM]?)$"
-RANGE_PATTERN = r"^0x[0-9a-fA-F]{1,8}\+(0x[0-9a-fA-F]{1,8}|[0-9]{1,10}[KM]?)$"
-PAGES_PATTERN = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
+SIZE_PATTERN = r"^(0x[0-9a-fA-F]{1,8}|(0|[1-9][0-9]{0,9})[KM]?)$"
+RANGE_PATTERN = r"^0x[0-9a-fA-F]{1,8}\+(0x[0-9a-fA-F]{1,8}|(0|[1-9][0-9]{0,9})[KM]?)$"
+PAGES_PATTERN = r"^(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?$"
 
 _DURATION_UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0}
 _SIZE_UNIT_BYTES = {"": 1, "K": KIBI, "M": KIBI * KIBI}
@@ -61,11 +61,26 @@ def parse_size(value: int | str) -> int:
             raise ValueError(f"{value} is negative")
         return value
     if not re.fullmatch(SIZE_PATTERN, value):
-        raise ValueError(f"{value!r} is not a size such as 2048, 2K, 1M or 0x800")
+        why = "begins with a zero" if in_both_bases(value) else "is not a size such as 2048, 2K, 1M or 0x800"
+        raise ValueError(f"{value!r} {why}")
     if value.startswith("0x"):
         return int(value, 16)
     digits = value.rstrip("KM")
     return int(digits) * _SIZE_UNIT_BYTES[value[len(digits) :]]
+
+
+def in_both_bases(text: str) -> str:
+    """Return how to write digits that begin with a zero, which one reader takes for decimal, another for octal or hexadecimal.
+
+    Empty for any other text.
+    """
+    digits = text.rstrip("KM")
+    if not re.fullmatch("0[0-9a-fA-F]+", digits):
+        return ""
+    meanings = [f"0x{text} in hexadecimal"] if digits == text and len(digits) <= 8 else []
+    if digits.isdecimal():
+        meanings.append(f"{text.lstrip('0') if digits.strip('0') else '0'} in decimal")
+    return ", ".join(meanings)
 
 
 def parse_address(value: int | str) -> int:

@@ -68,5 +68,5 @@ def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[Unit
         expect=recipe.expect,
     )
     assert compiled.interpretation is not None
-    unit = Unit(recipe, context, journal, listen, compiled.interpretation, lambda port: port, True)
+    unit = Unit(recipe, context, journal, listen, compiled.interpretation, lambda port: port, True, lambda: None)
     return unit.run(), messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -17,6 +18,12 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 REACHED_EXITS: set[int] = set()
 REACHED_CODES: set[str] = set()
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as ever, for the processes that the tests start as well: a shell's background job inherits it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

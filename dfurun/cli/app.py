@@ -92,6 +92,7 @@ def _command(names: tuple[str, ...]) -> Any:
         cls=Commands,
         help="Flash STM32 boards over USB DFU from a reviewed recipe. `dfurun RECIPE` is `dfurun run RECIPE`.",
         no_args_is_help=True,
+        suggest_commands=False,  # usage_errors.translate does, and takes less for close
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dfurun.cli import completion
-from dfurun.cli.options import Format, FormatOption, Json, Quiet
+from dfurun.cli.options import Format, FormatOption, Json, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus, worst_status
 
@@ -26,7 +26,7 @@ def check_command(
         bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
     ] = False,
     json: Json = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe that is sound.")] = False,
 ) -> int:
     """Check recipes and their images, without hardware."""
     from dfurun.plan import compile_recipe

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dfurun.cli import completion
-from dfurun.cli.options import Json
+from dfurun.cli.options import Json, quiet_option
 from dfurun.cli.output import Output
 
 
@@ -17,6 +17,7 @@ def chips_command(
         str | None, typer.Argument(help="A chip's name.", show_default=False, autocompletion=completion.chips)
     ] = None,
     json: Json = False,
+    quiet: Annotated[bool, quiet_option("Only the names, one a line.")] = False,
 ) -> None:
     """List the chips in the data; with a name, show all that is known of one, and from where."""
     from dfurun.chips import chip_names, load_chip
@@ -30,6 +31,10 @@ def chips_command(
     for chip in chips:
         output.write(chip_object(chip, facts[chip.name], whole=name is not None))
     if output.as_json:
+        return
+    if quiet:
+        for chip in chips:
+            output.line(chip.name)
         return
     if name is None:
         print_chips(output.product, chips, facts)

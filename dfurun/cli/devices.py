@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import typer
 
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import survey_options
-from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 from dfurun.report.words import print_hint, printable
@@ -32,6 +33,7 @@ class Listed:
 def devices_command(
     context: typer.Context,
     json: Json = False,
+    quiet: Annotated[bool, quiet_option("Only the ports, one a line.")] = False,
     sim: Sim = False,
     sim_chip: SimChip = None,
     sim_state: SimState = None,
@@ -43,7 +45,7 @@ def devices_command(
     for board in found:
         output.write({"event": "device", **asdict(board)})
     if not output.as_json:
-        _print(output, found)
+        _print(output, found, quiet=quiet)
     return ExitStatus.DONE if found else ExitStatus.NO_DEVICE
 
 
@@ -69,12 +71,15 @@ def listed(bench: Bench) -> list[Listed]:
     return boards
 
 
-def _print(output: Output, boards: list[Listed]) -> None:
+def _print(output: Output, boards: list[Listed], *, quiet: bool) -> None:
     if not boards:
         output.messages.print("no board in DFU mode is on the bus")
         print_hint(output.messages, ENTER_DFU)
         return
     for board in boards:
+        if quiet:
+            output.line(board.port)
+            continue
         ids = f"{board.vendor_id:04x}:{board.product_id:04x}"
         words = [board.port.ljust(8), ids, board.problem or f"{board.product}  serial {board.serial}"]
         output.product.print(printable("  ".join(words)), soft_wrap=True)

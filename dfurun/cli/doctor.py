@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import BoardOptions, survey_options
-from dfurun.cli.options import Json, Quiet, Sim, SimChip, SimFault, SimState
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import AccessDenied, Code, DfurunError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def doctor_command(
     context: typer.Context,
     json: Json = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, quiet_option("Only problems: nothing where there is none.")] = False,
     sim: Sim = False,
     sim_chip: SimChip = None,
     sim_state: SimState = None,

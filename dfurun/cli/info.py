@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from dfurun.cli.options import (
     SimReload,
     SimState,
     Verbose,
+    quiet_option,
 )
 from dfurun.cli.output import Output
 from dfurun.dfuse.identity import BoardIdentity, read_identity
@@ -90,6 +91,9 @@ def info_command(
     serial: Serial = None,
     chip: BoardChip = None,
     json: Json = False,
+    quiet: Annotated[
+        bool, quiet_option("One line: the port, the chip, its protection. And what needs mending.")
+    ] = False,
     verbose: Verbose = 0,
     log: Log = None,
     sim: Sim = False,
@@ -105,11 +109,11 @@ def info_command(
     options = BoardOptions(
         port, serial, sim, sim_chip, states, sim_clock, tuple(sim_fault or ()), SimOperator.PRESENT, sim_option_reload
     )
-    output.watch(verbose=verbose, log=log)
+    output.watch(quiet=quiet, verbose=verbose, log=log)
     report = look(set_up(options), chip_called(chip) if chip else None, output.trace)
     output.write({"event": "board", **as_object(report)})
     if not output.as_json:
-        _print(output, report)
+        _print(output, report, quiet=quiet)
     report.protection.require_verdict()
     return 0
 
@@ -189,9 +193,16 @@ def as_object(report: Report) -> dict[str, Any]:
     }
 
 
-def _print(output: Output, report: Report) -> None:
+def _print(output: Output, report: Report, *, quiet: bool) -> None:
+    if quiet:
+        output.line(f"{report.port}: {report.chip.title}, {report.protection.verdict.value}")
+    else:
+        _print_all(output, report)
+    _print_what_needs_mending(output, report, quiet=quiet)
+
+
+def _print_all(output: Output, report: Report) -> None:
     from dfurun.report.board import print_board
-    from dfurun.report.words import print_hint
 
     print_board(
         output.product,
@@ -206,15 +217,31 @@ def _print(output: Output, report: Report) -> None:
         boots=report.boots,
         boots_for_empty_flash=report.boots_for_empty_flash,
     )
-    if report.boots_for_empty_flash:
-        output.product.print()
-        output.product.print("! the flash is empty: this chip starts its bootloader for that", style="bold yellow")
-        print_hint(output.product, "flash it; the chip looks again at the next power-on")
-    if report.always_boots_bootloader:
-        output.product.print()
-        output.product.print("! this board always boots into the bootloader, whatever BOOT0 says", style="bold yellow")
-        print_hint(output.product, REPAIR_HINT)
-    if report.description.is_user_dfu:
-        output.product.print()
-        output.product.print("! this is a DFU program in user flash, not the bootloader in ROM", style="bold yellow")
-        print_hint(output.product, "hold BOOT0 high and power-cycle the board to reach the ROM")
+
+
+def _print_what_needs_mending(output: Output, report: Report, *, quiet: bool) -> None:
+    from dfurun.report.words import print_hint
+
+    for is_so, words, hint in (
+        (
+            bool(report.boots_for_empty_flash),
+            "the flash is empty: this chip starts its bootloader for that",
+            "flash it; the chip looks again at the next power-on",
+        ),
+        (
+            report.always_boots_bootloader,
+            "this board always boots into the bootloader, whatever BOOT0 says",
+            REPAIR_HINT,
+        ),
+        (
+            report.description.is_user_dfu,
+            "this is a DFU program in user flash, not the bootloader in ROM",
+            "hold BOOT0 high and power-cycle the board to reach the ROM",
+        ),
+    ):
+        if not is_so:
+            continue
+        if not quiet:
+            output.product.print()
+        output.product.print(f"! {words}", style="bold yellow")
+        print_hint(output.product, hint)

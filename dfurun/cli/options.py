@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,12 @@ class Format(StrEnum):
 
 
 BOARD, SIM, OUTPUT = "Which board", "Simulated board", "Output"
+
+
+def quiet_option(help: str) -> Any:
+    """Return -q; `help` says what the command shows then, which is another thing for each."""
+    return typer.Option("--quiet", "-q", help=help, rich_help_panel=OUTPUT)
+
 
 Port = Annotated[
     str | None,
@@ -101,9 +107,6 @@ FormatOption = Annotated[
     Format, typer.Option("--format", help="Of findings; github: annotations for a workflow.", rich_help_panel=OUTPUT)
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on standard output.", rich_help_panel=OUTPUT)]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Only failures, what to do by hand, the verdict.", rich_help_panel=OUTPUT)
-]
 Verbose = Annotated[
     int,
     typer.Option(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dfurun.report.text import TextReporter
     from dfurun.steps.event import Event
 
+STOPPING = "stopping after this operation; Ctrl-C again stops at once"
+
 
 class Output:
     """One process's output. Exactly one `result` is written in JSON, whatever happens."""
@@ -125,6 +127,10 @@ class Output:
         """Take the bar away, where one is drawn."""
         if not self.as_json:
             self._text.end_bar()
+
+    def stopping(self) -> None:
+        """Say that Ctrl-C was heard, in every form of output; from any thread."""
+        self.messages.print(STOPPING, style="bold yellow", soft_wrap=True)
 
     def error(self, error: DfurunError) -> None:
         """Show a failure in text; JSON has it in `result`. The findings of an invalid input have been shown already."""

@@ -16,7 +16,6 @@ from dfurun.cli.options import (
     Json,
     Log,
     Port,
-    Quiet,
     Serial,
     Sim,
     SimChip,
@@ -25,9 +24,10 @@ from dfurun.cli.options import (
     SimReload,
     SimState,
     Verbose,
+    quiet_option,
 )
 from dfurun.cli.output import Output
-from dfurun.units import format_address, format_size, parse_address, parse_size
+from dfurun.units import format_address, format_size, in_both_bases, parse_address, parse_size
 
 if TYPE_CHECKING:
     from dfurun.run.backup import Wanted
@@ -70,7 +70,7 @@ def read_command(
     chip: BoardChip = None,
     json: Json = False,
     verbose: Verbose = 0,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, quiet_option("Only failures: nothing where the file is saved.")] = False,
     log: Log = None,
     sim: Sim = False,
     sim_chip: SimChip = None,
@@ -89,7 +89,7 @@ def read_command(
     wanted = Wanted(_address(address), _length(length), option_bytes)
     if option_bytes and (address or length):
         raise UsageFailure("--option-bytes are read as a whole", "without --address and --length")
-    _require_known_variables(output_file)
+    _require_file_name(output_file)
     states: tuple[Path, ...] = tuple(sim_state or ())
     faults = tuple(sim_fault or ())
     options = BoardOptions(
@@ -111,7 +111,7 @@ def _read(
 
     the_chip = chip_called(chip) if chip else recognise(bench.bus, bench.selector, bench.clock)
     connection = bench.connection(the_chip, output.trace)
-    with Interruption() as interruption:
+    with Interruption(output.stopping) as interruption:
 
         def on_progress(activity: str, done: int, total: int) -> None:
             output.progress(activity, done, total)
@@ -156,20 +156,21 @@ def _address(text: str | None) -> int | None:
     try:
         return None if text is None else parse_address(text)
     except ValueError as error:
-        raise UsageFailure(f"--address: {error}", "an address such as 0x08000000") from None
+        hint = in_both_bases(text or "") or "an address such as 0x08000000"
+        raise UsageFailure(f"--address: {error}", hint) from None
 
 
 def _length(text: str | None) -> int | None:
     try:
         size_bytes = None if text is None else parse_size(text)
     except ValueError as error:
-        raise UsageFailure(f"--length: {error}") from None
+        raise UsageFailure(f"--length: {error}", in_both_bases(text or "")) from None
     if size_bytes == 0:
         raise UsageFailure("--length: nothing is to be read", "without --length all of the memory is")
     return size_bytes
 
 
-def _require_known_variables(name: str) -> None:
+def _require_file_name(name: str) -> None:
     from dfurun.steps.file_names import VARIABLES, objection, wrong_variable
     from dfurun.steps.step import did_you_mean
 
@@ -177,4 +178,6 @@ def _require_known_variables(name: str) -> None:
     if unknown is not None:
         raise UsageFailure(f"--output: a file's name has no variable {unknown!r}", did_you_mean(unknown, VARIABLES))
     if (why := objection(name)) is not None:
-        raise UsageFailure(f"--output: {why}")
+        raise UsageFailure(f"--output: {why}", "such as flash.bin")
+    if Path(name).is_dir():
+        raise UsageFailure(f"--output: {name} is a folder", f"a file's name in it, such as {Path(name) / 'flash.bin'}")

@@ -18,7 +18,6 @@ from dfurun.cli.options import (
     Json,
     Log,
     Port,
-    Quiet,
     Serial,
     Sim,
     SimChip,
@@ -28,6 +27,7 @@ from dfurun.cli.options import (
     SimReload,
     SimState,
     Verbose,
+    quiet_option,
 )
 from dfurun.cli.output import Output
 from dfurun.errors import Code, Refused
@@ -66,7 +66,7 @@ def run_command(
     format: FormatOption = Format.TEXT,
     json: Json = False,
     verbose: Verbose = 0,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, quiet_option("Only failures, what to do by hand, the verdict.")] = False,
     log: Log = None,
     sim: Sim = False,
     sim_chip: SimChip = None,
@@ -149,6 +149,7 @@ def _run_unit(
         interpretation=interpretation,
         journal_name=bench.journal_name,
         simulated=bench.simulated,
+        on_interrupt=output.stopping,
     )
     return unit.run().exit_status
 

@@ -15,15 +15,21 @@ from dfurun.cli.options import Json
 from dfurun.cli.output import Output
 from dfurun.cli.serve import attach_command, serve_command
 from dfurun.clock import VirtualClock
-from dfurun.errors import Code
+from dfurun.errors import Code, Refused
+from dfurun.units import in_both_bases
 
 if TYPE_CHECKING:
     from dfurun.chips import Chip, FieldValue, OptionLayout
+    from dfurun.image import MemoryImage
     from dfurun.simulator import SimulatedBoard
 
 SETTLE_S = 5.0  # long enough for a board to be back on the bus, and for what it was doing to end
 
-sim_app = typer.Typer(help="Make, look at and change a simulated board that lives in a file.", no_args_is_help=True)
+sim_app = typer.Typer(
+    help="Make, look at and change a simulated board that lives in a file.",
+    no_args_is_help=True,
+    suggest_commands=False,
+)
 
 StateArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The board's file.", show_default=False, autocompletion=completion.files)
@@ -144,7 +150,7 @@ def load_command(
     ],
     json: Json = False,
 ) -> int:
-    """Put an image into flash as a debugger would; the rest of the flash is erased."""
+    """Put an image into flash as a debugger would; the rest of the flash is erased. What does not fit is refused."""
     from dfurun.image import ImageError, read_image
 
     board = _load(file)
@@ -158,6 +164,7 @@ def load_command(
             memory = read_image("image", image, address=flash.extent.start).memory
     except ImageError as error:
         raise UsageFailure(error.message, error.hint) from None
+    _require_inside(memory, board.chip, image)
     board.replace_flash(memory.overlay(flash.extent, bytes([flash.erased]) * flash.extent.size_bytes))
     _show(context.obj, board, file)
     return 0
@@ -186,6 +193,24 @@ def _load(file: Path) -> SimulatedBoard:
     return open_state(file, VirtualClock())
 
 
+def _require_inside(memory: MemoryImage, chip: Chip, image: Path) -> None:
+    """Raise Refused where an image holds what the flash has no place for: cut to fit it would be another firmware."""
+    outside = memory.without(chip.flash.extent)
+    if not outside.pieces:
+        return
+    in_option_bytes = any(outside.within(chip.option_bytes.extent))
+    first, more = outside.pieces[0].extent, len(outside.pieces) - 1
+    others = f" and {more} more piece{'' if more == 1 else 's'}" if more else ""
+    raise Refused(
+        Code.OUTSIDE_FLASH,
+        f"{image.name} holds {first}{others}, outside the flash {chip.flash.extent} of {chip.title}",
+        consequence="the simulated board is as it was",
+        hint="option bytes are set with `dfurun sim set-option-bytes`; build the image without them"
+        if in_option_bytes
+        else "an image for this chip, or a board with a chip that has room for it: `dfurun sim new --chip`",
+    )
+
+
 def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
     """Return stored option bytes with `NAME=VALUE` words applied; USER is the whole user byte, as people report it."""
     if not words:
@@ -196,7 +221,7 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
         name, found, text = word.partition("=")
         if not found:
             raise ValueError(f"{word!r} is not NAME=VALUE")
-        value: FieldValue = int(text, 0) if text[:1].isdigit() else text
+        value: FieldValue = _number(text) if text[:1].isdigit() else text
         if name == "USER":
             fields |= _user_fields(layout, value)
         elif name in layout.fields:
@@ -204,6 +229,15 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
         else:
             raise ValueError(f"{name!r} is not a field; known: USER, {', '.join(layout.fields)}")
     return layout.encode(stored, fields)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        meanings = in_both_bases(text)
+        why = f"begins with a zero: {meanings}" if meanings else "is no number such as 119 or 0x77"
+        raise ValueError(f"{text!r} {why}") from None
 
 
 def _user_fields(layout: OptionLayout, value: FieldValue) -> dict[str, FieldValue]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import typer
 
 from dfurun.cli.failures import UsageFailure
@@ -12,9 +15,41 @@ TYPES: tuple[type[Exception], ...] = tuple(
 )
 
 
+# How much of a word must be right: with typer's own 0.6, `pin` is `explain` and `--pin` is `--sim`.
+CLOSE = 0.75
+_NO_COMMAND = re.compile(r"No such command '(.+)'")
+
+
 def translate(error: Exception) -> UsageFailure:
     """Return the usage failure for one of typer's."""
-    words = getattr(error, "format_message", lambda: str(error))()
-    path = getattr(getattr(error, "ctx", None), "command_path", "dfurun")
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "dfurun")
     hint = "`dfurun --help` lists the commands" if path == "dfurun" else f"`{path} --help` tells what it takes"
+    if hasattr(error, "possibilities"):  # an option that there is none of, with typer's own guesses
+        words, near = str(getattr(error, "message", error)), _options_like(getattr(error, "option_name", ""), context)
+    else:
+        words = getattr(error, "format_message", lambda: str(error))()
+        near = _commands_like(words, context)
+    if near:
+        hint = f"did you mean {' or '.join(map(repr, near))}? {hint}"
     return UsageFailure(words.rstrip(".") or "no command", hint)
+
+
+def _commands_like(words: str, context: Any) -> list[str]:
+    from dfurun.steps.step import nearest
+
+    unknown = _NO_COMMAND.match(words)
+    if unknown is None or context is None:
+        return []
+    return nearest(unknown[1], list(context.command.commands), cutoff=CLOSE)
+
+
+def _options_like(name: str, context: Any) -> list[str]:
+    """Return the nearest long options: what stands behind their hyphens is compared."""
+    from dfurun.steps.step import nearest
+
+    if context is None or not name.startswith("--"):
+        return []
+    options = (option for parameter in context.command.get_params(context) for option in parameter.opts)
+    known = [option.removeprefix("--") for option in options if option.startswith("--")]
+    return [f"--{option}" for option in nearest(name.removeprefix("--"), known, cutoff=CLOSE)]

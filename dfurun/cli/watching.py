@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dfurun import __version__
+from dfurun.cli.failures import UsageFailure
 from dfurun.dfuse.narration import Narrator, in_words
 from dfurun.dfuse.trace import Transfer
 from dfurun.errors import Code, Refused, StepFailed
@@ -66,10 +67,13 @@ class Watch:
 def open_log(path: Path, arguments: Sequence[str]) -> LogFile:
     """Return a log that has its header, appended to an earlier log.
 
-    Raises Refused where the file is something else, StepFailed where it cannot be written; nothing has been sent by then.
+    Raises UsageFailure for a folder, Refused where the file is something else, StepFailed where it cannot be written; nothing
+    has been sent by then.
     """
+    if path.is_dir():
+        raise UsageFailure(f"--log: {path} is a folder", f"a file's name in it, such as {path / 'dfurun.log'}")
     try:
-        if path.exists() and not (path.is_file() or path.is_char_device() or path.is_dir()):
+        if path.exists() and not (path.is_file() or path.is_char_device()):
             raise OSError(errno.EINVAL, "neither a file nor a terminal")  # a pipe would wait for a reader
         if path.is_file() and not _is_log(path):
             raise Refused(
@@ -109,6 +113,6 @@ def _about(arguments: Sequence[str]) -> list[str]:
         f"started: {datetime.now().astimezone().isoformat(timespec='seconds')}",
         f"command: {shlex.join(['dfurun', *arguments])}",
         f"folder: {where}",
-        f"dfurun {__version__}, Python {platform.python_version()}, {platform.platform()} ({sys.platform})",
+        f"dfurun {__version__}, {platform.platform()} ({sys.platform})",
         f"{software()}",
     ]

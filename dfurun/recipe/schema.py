@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.resources import schema_text
 from dfurun.steps.step import did_you_mean, nearest
+from dfurun.units import in_both_bases
 
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
@@ -302,6 +303,8 @@ def _bad_value(mistake: _Mistake) -> Finding:
             message, hint = f"{name} is empty text", _example_hint(schema)
         case "pattern" if value != value.lower() and re.search(wanted, value.lower()):
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", f"in lower case: {value.lower()}"
+        case "pattern" if in_both_bases(value) and re.search(wanted, f"0x{value}"):
+            message, hint = f"{name} is {_wanted(schema)}, and {_found(value)} begins with a zero", in_both_bases(value)
         case "maxLength" | "pattern":
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", _example_hint(schema)
         case _:  # a keyword that the schema did not use when this was written

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Finding, Place, Severity
+from dfurun.report.wrapping import fold_for, keep, keep_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _TAB_CELLS = 4
 _LEAST_CELLS = 40
+_FURTHER_IN = 4
 _COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -24,7 +26,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """Print findings for people: place, code, message, the source line with carets, hints, and how many there are."""
     for finding in findings:
-        for line in _finding_lines(finding, console.width):
+        for line in _finding_lines(finding, console):
             console.print(line, soft_wrap=True, highlight=False)
     if findings:
         console.print(count_findings(findings), soft_wrap=True, highlight=False, markup=False)
@@ -48,17 +50,13 @@ def _escape(character: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def _finding_lines(finding: Finding, width: int) -> Iterator[Text]:
+def _finding_lines(finding: Finding, console: Console) -> Iterator[Text]:
     from rich.text import Text
 
     colour = _COLOUR[finding.severity]
-    yield Text.assemble(
-        (f"{escape(str(finding.place))}: " if finding.place else "", "bold"),
-        (f"{finding.severity}[{finding.code.label}]", colour),
-        f": {escape(finding.message)}",
-    )
+    yield from _heading_lines(finding, console, colour)
     gutter = len(str(max([p.line for p in (finding.place, *(r.place for r in finding.related)) if p], default=0)))
-    cells = max(width - gutter - 4, _LEAST_CELLS)
+    cells = max(console.width - gutter - 4, _LEAST_CELLS)
     if finding.place:
         yield from _excerpt(_parts(finding.place, cells), f" {finding.place.line:>{gutter}} | ", "^", colour)
     for related in finding.related:
@@ -67,11 +65,32 @@ def _finding_lines(finding: Finding, width: int) -> Iterator[Text]:
             line_number = f" {related.place.line:>{gutter}} | "
             yield from _excerpt(_parts(related.place, cells), line_number, "-", "bold blue", label=label)
         else:
-            yield Text(f" {' ' * gutter}   {label}")
-    for note in finding.notes:
-        yield Text.assemble((f" {' ' * gutter} = ", "blue"), escape(note))
-    if finding.hint:
-        yield Text.assemble((f" {' ' * gutter} = ", "blue"), ("hint: ", "bold"), escape(finding.hint))
+            margin = " " * (gutter + 4)
+            yield from (Text(margin + line) for line in fold_for(console, label, beside=len(margin)))
+    for label, words in (*(("", note) for note in finding.notes), ("hint: ", finding.hint)):
+        if words:
+            yield from _remark_lines(label, escape(words), console, margin=" " * (gutter + 2))
+
+
+def _heading_lines(finding: Finding, console: Console, colour: str) -> Iterator[Text]:
+    """Yield place, code and message. Place and code stay on one line."""
+    from rich.text import Text
+
+    place = f"{escape(str(finding.place))}: " if finding.place else ""
+    code = f"{finding.severity}[{finding.code.label}]"
+    head = keep(f"{place}{code}:")
+    first, *rest = fold_for(console, f"{head} {keep_whole(escape(finding.message))}", beside=_FURTHER_IN)
+    yield Text.assemble((place, "bold"), (code, colour), first[len(place) + len(code) :])
+    yield from (Text(" " * _FURTHER_IN + line) for line in rest)
+
+
+def _remark_lines(label: str, words: str, console: Console, *, margin: str) -> Iterator[Text]:
+    """Yield a note or a hint, its further lines under its first word."""
+    from rich.text import Text
+
+    first, *rest = fold_for(console, keep(label) + keep_whole(words), beside=len(margin) + 2)
+    yield Text.assemble((f"{margin}= ", "blue"), (label, "bold"), first[len(label) :])
+    yield from (Text(f"{margin}  {line}") for line in rest)
 
 
 def _excerpt(

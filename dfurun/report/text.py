@@ -18,12 +18,14 @@ from dfurun.steps.event import (
     StepStarted,
     UnitFinished,
     UnitStarted,
+    Waiting,
 )
 from dfurun.units import format_duration, format_hex, format_size
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as Bar
+
+    from dfurun.report.running import RunningLine
 
 OUTCOME_STYLES = {
     Outcome.CHANGED: "green",
@@ -33,6 +35,7 @@ OUTCOME_STYLES = {
 }
 NAME_WIDTH = 22
 FURTHER_IN = 2
+WAITING_FOR_HANDS = "waiting for the power cycle"
 
 
 class TextReporter:
@@ -41,12 +44,12 @@ class TextReporter:
     def __init__(self, console: Console, *, verbosity: int = 0) -> None:
         self._console = console
         self._verbosity = verbosity
-        self._bar: Bar | None = None
+        self._running: RunningLine | None = None
         self._titles: dict[int, str] = {}
 
     def __call__(self, event: Event) -> None:
         """Render one event."""
-        if not isinstance(event, Progress):
+        if isinstance(event, StepFinished | UnitFinished):
             self.end_bar()
         match event:
             case UnitStarted() | BoardFound() | Notice() if self._verbosity < 0:
@@ -59,8 +62,14 @@ class TextReporter:
                 self._titles[event.index] = event.title
                 if self._verbosity > 0:
                     self._line(f"  {event.title}", style="bold")
+                if running := self._running_line():
+                    running.begin(printable(event.title))
             case Progress():
-                self._progress(event)
+                if running := self._running_line():
+                    running.advance(event.activity, event.done, event.total)
+            case Waiting():
+                if running := self._running_line():
+                    running.wait(event.activity, event.expected_s)
             case OptionBytesPlanned():
                 self._option_bytes(event)
             case Notice():
@@ -135,6 +144,8 @@ class TextReporter:
             f"      waiting {format_duration(event.timeout_s)}",
             style="bold yellow",
         )
+        if running := self._running_line():
+            running.begin(WAITING_FOR_HANDS)
 
     def _finish(self, event: UnitFinished) -> None:
         if event.code is not None:
@@ -177,24 +188,17 @@ class TextReporter:
     def _line(self, text: str, *, style: str = "") -> None:
         self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def _progress(self, event: Progress) -> None:
-        if not self._console.is_terminal or self._verbosity < 0:
-            return
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
+    def _running_line(self) -> RunningLine | None:
+        """Return what is drawn while a step goes on; None where nothing can be redrawn, or less is wanted."""
+        if not self._console.is_interactive or self._verbosity < 0:
+            return None
+        if self._running is None:
+            from dfurun.report.running import RunningLine
 
-        if self._bar is None:
-            columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-            self._bar = RichProgress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
-            self._bar.start()
-        title = self._titles.get(event.index, "")
-        title = f"{title}: {event.activity}" if title not in ("", event.activity) else event.activity
-        task = next((task for task in self._bar.tasks if task.description == title), None)
-        task_id = self._bar.add_task(title, total=event.total) if task is None else task.id
-        self._bar.update(task_id, completed=event.done)
+            self._running = RunningLine(self._console)
+        return self._running
 
     def end_bar(self) -> None:
-        """Take the bar away, where one is drawn."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Take the running line away, where one is drawn."""
+        if self._running is not None:
+            self._running.end()

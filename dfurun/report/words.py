@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from dfurun.report.diagnostics import escape
+from dfurun.report.wrapping import fold_for
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MAXIMUM_LENGTH = 1000
-LEAST_WIDTH = 30  # of text beside something, however narrow the terminal is
 
 
 def printable(text: str) -> str:
@@ -23,14 +22,11 @@ def printable(text: str) -> str:
 def wrapped(console: Console, text: str, *, beside: int = 0) -> list[str]:
     """Return a text in lines that fit on a terminal beside something `beside` cells wide; elsewhere as it is.
 
-    Only its first line is prose: what follows a line break is something to copy, and stays whole. Words stay whole as well.
+    Only its first line is prose: what follows a line break is something to copy, and stays whole. Words stay whole as well, and
+    what counts as one (`dfurun.report.wrapping`).
     """
     first, *rest = printable(text).split("\n")
-    if not console.is_terminal:
-        return [first, *rest]
-    width = max(console.width - beside, LEAST_WIDTH)
-    lines = textwrap.wrap(first, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
-    return [*(lines or [""]), *rest]
+    return [*fold_for(console, first, beside=beside), *rest]
 
 
 def print_hint(console: Console, text: str) -> None:

@@ -49,7 +49,10 @@ class _RefusedAhead(Exception):
 
 @dataclass(slots=True)
 class Unit:
-    """One unit's run: the recipe, the board's context, the journal, and who listens."""
+    """One unit's run: the recipe, the board's context, the journal, and who listens.
+
+    `on_interrupt` is called in a thread at the first Ctrl-C, which is taken after the operation that goes on.
+    """
 
     recipe: Recipe
     context: Context
@@ -58,13 +61,14 @@ class Unit:
     interpretation: Interpretation
     journal_name: Callable[[str], str | None]
     simulated: bool
+    on_interrupt: Callable[[], None]
 
     def run(self) -> UnitFinished:
         """Execute all steps; whatever happens is in what is returned, and in the journal."""
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
         failure: DfurunError | None = None
-        with Interruption() as interruption:
+        with Interruption(self.on_interrupt) as interruption:
             context.checkpoint = interruption.check
             context.connection.on_wait = interruption.check
             try:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from dfurun.errors import Code, Interrupted
 
 
-class Interruption:
-    """While it is entered, SIGINT only raises a flag; `check` raises Interrupted where it is up."""
+def _nothing() -> None:
+    """Stand in for nobody who wants to know at once."""
 
-    def __init__(self) -> None:
+
+class Interruption:
+    """While it is entered, SIGINT only raises a flag; `check` raises Interrupted where it is up.
+
+    `on_first` is called at the first SIGINT, in a thread of its own. Where SIGINT is ignored it stays so: the process is a
+    background job of a script, and Ctrl-C is meant for another.
+    """
+
+    def __init__(self, on_first: Callable[[], None] = _nothing) -> None:
         self._asked = False
         self._previous: Any = None
+        self._ear: _Ear | None = None
+        self._on_first = on_first
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            self._ear = _Ear(self._on_first)
             self._previous = signal.signal(signal.SIGINT, self._note)
         return self
 
@@ -27,6 +41,8 @@ class Interruption:
     ) -> None:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
+        if self._ear is not None:
+            self._ear.close()
 
     def check(self) -> None:
         """Raise Interrupted where Ctrl-C was pressed. Called only where the board waits for nothing."""
@@ -41,3 +57,34 @@ class Interruption:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
+
+
+class _Ear:
+    """Hears the first SIGINT in a thread, as soon as it comes.
+
+    Python runs a signal's handler only when the main thread is back from C, and a transfer may keep it there for seconds;
+    and a handler may print nothing, since it interrupts what is printing. The byte that the interpreter writes at once for a
+    signal (`signal.set_wakeup_fd`) has neither trouble.
+    """
+
+    def __init__(self, on_first: Callable[[], None]) -> None:
+        self._on_first = on_first
+        self._near, self._far = socket.socketpair()
+        self._near.settimeout(0)
+        self._before = signal.set_wakeup_fd(self._near.fileno(), warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._listen, name="interruption", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening; what was heard has been passed on when this returns."""
+        signal.set_wakeup_fd(self._before)
+        self._near.close()
+        self._thread.join()
+        self._far.close()
+
+    def _listen(self) -> None:
+        told = False
+        while heard := self._far.recv(64):
+            if signal.SIGINT in heard and not told:
+                told = True
+                self._on_first()

@@ -17,6 +17,7 @@ from dfurun.simulator.fault import Fault
 from dfurun.simulator.faults import FAULTS, Settings
 from dfurun.simulator.operation import Action
 from dfurun.simulator.transfer import StandardRequest
+from dfurun.units import in_both_bases
 
 _REQUESTS = tuple(r.name for r in (*Request, *StandardRequest))
 _LONGEST_POLL_TIME_MS = 0xFF_FFFF
@@ -64,7 +65,7 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 def _whole(text: str) -> int:
     if not text.isdecimal():
         raise ValueError("expected a number from 0 on")
-    return int(text)
+    return _decimal(text)
 
 
 def _count(text: str) -> int | None:
@@ -72,6 +73,12 @@ def _count(text: str) -> int | None:
         return None
     if not text.isdecimal() or int(text) == 0:
         raise ValueError("expected a number from 1 on, or 'always'")
+    return _decimal(text)
+
+
+def _decimal(text: str) -> int:
+    if meanings := in_both_bases(text):
+        raise ValueError(f"it begins with a zero; {meanings}")
     return int(text)
 
 
@@ -125,7 +132,7 @@ def _answer(text: str) -> EarlyPoll:
 def _poll_time(text: str) -> float:
     if not text.isdecimal() or int(text) > _LONGEST_POLL_TIME_MS:
         raise ValueError(f"expected a number of milliseconds from 0 to {_LONGEST_POLL_TIME_MS}")
-    return int(text) / 1000
+    return _decimal(text) / 1000
 
 
 def _operation(text: str) -> tuple[Action, ...]:

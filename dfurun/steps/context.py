@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dfurun.chips import Chip, InForce
+from dfurun.chips import Chip, Duration, InForce
 from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.image import Piece
-from dfurun.steps.event import Event, Notice, OperatorAsked, Progress
+from dfurun.steps.event import Event, Notice, OperatorAsked, Progress, Waiting
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
 from dfurun.units import AddressRange, format_duration
@@ -152,6 +152,10 @@ class Context:
                 self.check_deadline()
 
         return tell
+
+    def waiting(self, activity: str, duration: Duration) -> None:
+        """Tell that an operation begins of which nothing is heard until it ends."""
+        self.emit(Waiting(self.step_index, activity, duration.typical_s))
 
     def begin_step(self, index: int, timeout_s: float | None) -> None:
         """Start the count for the step's own timeout, which is looked at between two operations."""

@@ -63,6 +63,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """An operation of a step begins that tells nothing until it ends; `expected_s` is what its datasheet calls typical."""
+
+    index: int
+    activity: str
+    expected_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class OptionBytesPlanned:
     """Option bytes before and after a change, raw and by field; sent before anything is written."""
 
@@ -130,6 +139,7 @@ Event = (
     | BoardFound
     | StepStarted
     | Progress
+    | Waiting
     | OptionBytesPlanned
     | Notice
     | OperatorAsked

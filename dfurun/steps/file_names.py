@@ -36,7 +36,7 @@ def objection(name: str) -> str | None:
     if not name.isprintable():
         return "a file's name has only characters that can be seen"
     parts = PurePath(name).parts
-    if not parts or name.endswith(("/", "\\")):
+    if not parts or parts[-1] == ".." or name.endswith(("/", "\\")):
         return "a file's name is needed, not that of a folder"
     if any(len(part.encode()) > _LONGEST_BYTES for part in parts):
         return f"a file's name has at most {_LONGEST_BYTES} bytes"

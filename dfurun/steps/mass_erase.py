@@ -38,6 +38,7 @@ class MassErase(Step):
         flash = context.chip.flash
         context.begin_destruction("mass-erase", "erase all flash")
         if context.chip.rom.mass_erase:
+            context.waiting("mass-erase", context.chip.timing.mass_erase)
             context.session.mass_erase()
         else:
             erase_pages(context, range(flash.page_count))

@@ -35,6 +35,7 @@ class Unprotect(Step):
         context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
         words = "send Read Unprotect, which erases all flash"
         context.begin_destruction("read-unprotect", words, evidence=list(evidence))
+        context.waiting("erase", context.chip.timing.read_unprotect)
         departure = context.session.read_unprotect()
         why_not_back = context.follow_reset(departure)
         context.forget()

@@ -75,8 +75,26 @@ def test_without_a_command_the_help_is_shown_and_the_usage_is_wrong(dfurun: Dfur
 def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
     done = dfurun("chekc")
     assert (done.exit, done.codes) == (2, {"usage"})
-    assert "Did you mean 'check'?" in done.err
+    assert "did you mean 'check'?" in done.err
     assert "nothing was sent to any board" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["pin"], "`dfurun --help` lists the commands"),
+        (["plan"], "`dfurun --help` lists the commands"),
+        (["run", "--pin"], "`dfurun run --help` tells what it takes"),
+        (["run", "-z"], "`dfurun run --help` tells what it takes"),
+        (["run", "--simm"], "did you mean '--sim'? `dfurun run --help` tells what it takes"),
+        (["sim", "laod"], "did you mean 'load'? `dfurun sim --help` tells what it takes"),
+    ],
+)
+def test_only_what_is_really_close_is_offered(dfurun: Dfurun, arguments: list[str], hint: str) -> None:
+    done = dfurun(*arguments)
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert done.err.splitlines()[-1] == f"  what to do: {hint}"
+    assert "ossible" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -91,6 +109,8 @@ def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
         (["info", "--sim", "--chip", "f411"], "no chip is called 'f411'"),
         (["sim", "set-option-bytes", "board.json", "BOOT=1"], "'BOOT' is not a field"),
         (["sim", "set-option-bytes", "board.json", "--raw", "AA55"], "2 bytes, the chip has 16"),
+        (["sim", "set-option-bytes", "board.json", "DATA0=010"], "'010' begins with a zero: 0x010 in hexadecimal, 10"),
+        (["sim", "set-option-bytes", "board.json", "DATA0=1two"], "'1two' is no number such as 119 or 0x77"),
         (["sim", "set-option-bytes", "board.json"], "nothing to set"),
         (["sim", "set-option-bytes", "board.json", "nBOOT1"], "'nBOOT1' is not NAME=VALUE"),
         (["sim", "set-option-bytes", "board.json", "USER=0x1FF"], "USER is 0x00 to 0xFF, not 0x1FF"),
@@ -393,3 +413,39 @@ def test_a_log_on_a_pipe_that_nobody_reads_is_refused(dfurun: Dfurun, tmp_path: 
     done = dfurun("info", "--sim", *VIRTUAL, "--log", "pipe")
     assert done.exit == 1
     assert "neither a file nor a terminal" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "said"),
+    [
+        (
+            "large.bin",
+            bytes(200_000),
+            "large.bin holds 0x08020000..0x08030D3F, outside the flash 0x08000000..0x0801FFFF",
+        ),
+        ("ram.hex", b":020000042000DA\n:0400000001020304F2\n:00000001FF\n", "ram.hex holds 0x20000000..0x20000003"),
+        (
+            "options.hex",
+            b":020000040800F2\n:0400000001020304F2\n:020000041FFFDC\n:02F8000055AA07\n:00000001FF\n",
+            "what to do: option bytes are set with `dfurun sim set-option-bytes`",
+        ),
+    ],
+)
+def test_sim_load_refuses_what_lies_outside_the_flash_and_leaves_the_board_as_it_was(
+    dfurun: Dfurun, tmp_path: Path, name: str, contents: bytes, said: str
+) -> None:
+    dfurun("sim", "new", "board.json")
+    before = (tmp_path / "board.json").read_bytes()
+    (tmp_path / name).write_bytes(contents)
+    done = dfurun("sim", "load", "board.json", name)
+    assert (done.exit, done.out, done.codes) == (3, "", {"outside-flash"})
+    assert said in done.err
+    assert "the board: the simulated board is as it was" in done.err
+    assert (tmp_path / "board.json").read_bytes() == before
+
+
+def test_sim_load_takes_an_image_that_fills_the_flash(dfurun: Dfurun, tmp_path: Path) -> None:
+    dfurun("sim", "new", "board.json")
+    (tmp_path / "whole.bin").write_bytes(bytes(128 * 1024))
+    assert dfurun("sim", "load", "board.json", "whole.bin").exit == 0
+    assert not any(StateFile(tmp_path / "board.json").load(VirtualClock()).flash.contents)

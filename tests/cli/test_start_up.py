@@ -65,4 +65,4 @@ def test_the_help_lists_every_command_in_order(dfurun: Dfurun) -> None:
 def test_a_mistyped_command_is_told_the_command_that_was_meant(dfurun: Dfurun, mistyped: str, meant: str) -> None:
     finished = dfurun(mistyped)
     assert finished.exit == 2
-    assert f"Did you mean '{meant}'" in finished.err
+    assert f"did you mean '{meant}'? `dfurun --help`" in finished.err

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
+from terminal import screen
 
 from dfurun.chips import load_chip
 from dfurun.errors import AccessDenied, Code
 from dfurun.report.board import print_option_bytes
+from dfurun.report.running import in_seconds
 from dfurun.report.text import TextReporter
-from dfurun.steps.event import Outcome, Progress, StepFinished, StepStarted, UnitFinished
+from dfurun.steps.event import (
+    Notice,
+    OperatorAsked,
+    Outcome,
+    Progress,
+    StepFinished,
+    StepStarted,
+    UnitFinished,
+    Waiting,
+)
 
+FAILED = {
+    "exit_status": 7, "outcome": "lost", "verified": False, "code": Code.NO_POWER_CYCLE, "message": "nobody came",
+    "consequence": "", "hint": "", "evidence": (), "duration_s": 120.0, "anomalies": {}, "transfers": 12, "pages_redone": 0,
+}  # fmt: skip
 IN_FORCE_LATER = "option bytes come into force at the next power-on"
 
 
@@ -49,7 +65,10 @@ def test_the_verdict_names_its_reserves(verified: bool, power_cycle_needed: bool
 
 def on_a_terminal(width: int, **more: object) -> tuple[Console, io.StringIO]:
     output = io.StringIO()
-    return Console(file=output, force_terminal=True, width=width, color_system=None, **more), output
+    environment = {"TERM": "xterm"}
+    return Console(
+        file=output, force_terminal=True, width=width, color_system=None, _environ=environment, **more
+    ), output
 
 
 def test_on_a_terminal_a_failure_is_wrapped_between_words_and_what_is_to_be_copied_stays_whole() -> None:
@@ -84,7 +103,7 @@ def test_on_a_terminal_what_a_step_did_stays_in_its_column() -> None:
     reporter = TextReporter(console)
     reporter(StepStarted(0, "read", "read"))
     reporter(StepFinished(0, "read", Outcome.OK, "16 bytes saved to f072-backup-option-bytes.bin", 0.01))
-    assert output.getvalue().splitlines() == [
+    assert screen(output.getvalue()) == [
         "  read                  ok         10 ms  16 bytes saved to",
         "                                          f072-backup-option-bytes.bin",
     ]
@@ -97,6 +116,85 @@ def test_a_bar_outside_of_a_step_is_named_by_what_goes_on_and_leaves_nothing() -
     reporter.end_bar()
     assert "  reading again" in output.getvalue()
     assert output.getvalue().endswith("\x1b[1A\x1b[2K"), "the line of the bar is erased"
+
+
+def redraw(reporter: TextReporter) -> None:
+    """Do what a thread does ten times a second."""
+    assert reporter._running is not None
+    assert reporter._running._progress is not None
+    reporter._running._progress.refresh()
+
+
+def test_while_a_step_goes_on_its_time_is_shown_and_nothing_of_it_stays() -> None:
+    console, output = on_a_terminal(80)
+    reporter = TextReporter(console)
+    reporter(StepStarted(0, "mass-erase", "all [b]of it[/b]"))
+    assert screen(output.getvalue()) == ["  all [b]of it[/b]  0 s"]
+    reporter(Waiting(0, "mass-erase", 16.0))
+    reporter(Notice("a line that comes meanwhile"))
+    assert screen(output.getvalue()) == [
+        "  note: a line that comes meanwhile",
+        "  all [b]of it[/b]: mass-erase " + " " * 24 + " 0 s of about 16 s",
+    ]
+    reporter(StepFinished(0, "mass-erase", Outcome.CHANGED, "1 MiB erased", 16.0))
+    assert screen(output.getvalue()) == [
+        "  note: a line that comes meanwhile",
+        "  all [b]of it[/b]      changed   16.0 s  1 MiB erased",
+    ]
+
+
+def test_while_hands_are_waited_for_no_operation_seems_to_go_on() -> None:
+    console, output = on_a_terminal(80)
+    reporter = TextReporter(console)
+    reporter(StepStarted(0, "unprotect", "unprotect"))
+    reporter(Waiting(0, "erase", 0.04))
+    reporter(OperatorAsked("1-1", 1, 120.0))
+    assert screen(output.getvalue())[-1] == "  waiting for the power cycle  0 s"
+    reporter(UnitFinished(**FAILED))
+    assert "waiting for the power cycle" not in "".join(screen(output.getvalue()))
+
+
+@pytest.mark.parametrize(
+    ("terminal", "verbosity", "term"), [(False, 0, "xterm"), (True, -1, "xterm"), (True, 0, "dumb")]
+)
+def test_nothing_is_drawn_on_a_pipe_nor_quietly_nor_where_it_could_not_be_taken_away(
+    terminal: bool, verbosity: int, term: str
+) -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, width=80, _environ={"TERM": term}, color_system=None)
+    reporter = TextReporter(console, verbosity=verbosity)
+    for event in (StepStarted(0, "mass-erase", "mass-erase"), Waiting(0, "mass-erase", 16.0), Progress(0, "x", 1, 2)):
+        reporter(event)
+    reporter.end_bar()
+    assert output.getvalue() == ""
+
+
+def test_an_operation_that_takes_longer_than_it_should_says_so() -> None:
+    console, output = on_a_terminal(80)
+    reporter = TextReporter(console)
+    reporter(StepStarted(0, "mass-erase", "mass-erase"))
+    reporter(Waiting(0, "mass-erase", 0.001))
+    time.sleep(0.01)
+    redraw(reporter)
+    assert screen(output.getvalue()) == ["  mass-erase " + "━" * 24 + " 0 s, longer than the usual 0 s"]
+    reporter.end_bar()
+
+
+def test_what_has_a_count_shows_how_far_it_is() -> None:
+    console, output = on_a_terminal(80)
+    reporter = TextReporter(console)
+    reporter(StepStarted(0, "write", "write"))
+    reporter(Progress(0, "write", 1, 4))
+    redraw(reporter)
+    assert screen(output.getvalue()) == ["  write " + "━" * 6 + " " * 18 + "  25%  0 s"]
+    reporter(Progress(0, "check", 1, 4))
+    assert [line.split("  ")[1] for line in screen(output.getvalue())] == ["write", "write: check"]
+    reporter.end_bar()
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.9, "0 s"), (59.9, "59 s"), (119.0, "119 s"), (125.0, "2 min 5 s")])
+def test_time_that_passes_ticks_in_seconds(seconds: float, words: str) -> None:
+    assert in_seconds(seconds) == words
 
 
 def test_the_table_of_option_bytes_fits_80_columns_and_is_a_field_a_line_on_a_pipe() -> None:

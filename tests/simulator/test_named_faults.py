@@ -216,6 +216,7 @@ def test_a_board_that_does_not_return_waits_for_the_power_cycle() -> None:
         ("stays:request=UPLOAD", "the fault stays has no 'request'; there are count, p, seed, skip"),
         ("stall:request=UPLAOD", "the fault stall: request=UPLAOD: no such request; did you mean 'UPLOAD'?"),
         ("stall:count=0", "the fault stall: count=0: expected a number from 1 on, or 'always'"),
+        ("stall:count=010", "the fault stall: count=010: it begins with a zero; 0x010 in hexadecimal, 10 in decimal"),
         ("stall:skip=-1", "the fault stall: skip=-1: expected a number from 0 on"),
         ("stall:p=2", "the fault stall: p=2: expected a probability from 0 to 1"),
         ("stall:p=x", "the fault stall: p=x: expected a number"),

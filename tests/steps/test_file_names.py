@@ -42,6 +42,8 @@ def test_a_wrong_variable_is_found(name: str, wrong: str) -> None:
         ("a\nb", "characters that can be seen"),
         ("\x1b[31mred", "characters that can be seen"),
         (".", "a file's name is needed"),
+        ("..", "a file's name is needed"),
+        ("backups/..", "a file's name is needed"),
         ("./", "a file's name is needed"),
         ("backups/", "a file's name is needed"),
         ("", "a file's name is needed"),

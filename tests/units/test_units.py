@@ -54,7 +54,7 @@ def test_what_is_no_duration_is_said_to_be_none(text: str) -> None:
     ("written", "size_bytes"),
     [
         (0, 0), (2048, 2048), ("2048", 2048), ("2K", 2048), ("1M", 1024 * 1024), ("128K", 131072), ("0x800", 2048),
-        ("0xFFFFFFFF", 0xFFFF_FFFF), ("010", 10), ("0", 0),
+        ("0xFFFFFFFF", 0xFFFF_FFFF), ("0", 0), ("0K", 0),
     ],
 )  # fmt: skip
 def test_a_size_is_a_number_of_bytes_and_k_is_1024(written: int | str, size_bytes: int) -> None:
@@ -68,6 +68,30 @@ def test_a_size_is_a_number_of_bytes_and_k_is_1024(written: int | str, size_byte
 def test_what_is_no_size_is_said_to_be_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a size such as 2048, 2K, 1M or 0x800"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meanings"),
+    [
+        ("08000000", "0x08000000 in hexadecimal, 8000000 in decimal"),
+        ("0800F000", "0x0800F000 in hexadecimal"),
+        ("0128K", "128K in decimal"),
+        ("00", "0x00 in hexadecimal, 0 in decimal"),
+        ("0123456789", "123456789 in decimal"),
+    ],
+)
+def test_digits_that_begin_with_a_zero_are_not_guessed_at(text: str, meanings: str) -> None:
+    for parse in (parse_size, parse_address):
+        with pytest.raises(ValueError, match=f"^'{text}' begins with a zero$"):
+            parse(text)
+    assert units.in_both_bases(text) == meanings
+    with pytest.raises(ValueError, match="is not a range"):
+        parse_range(f"0x08000000+{text}")
+
+
+@pytest.mark.parametrize("text", ["0", "0x08000000", "128K", "", "flash", "0K", "1-2"])
+def test_other_texts_have_no_second_meaning(text: str) -> None:
+    assert units.in_both_bases(text) == ""
 
 
 def test_a_negative_size_is_refused() -> None:
@@ -115,7 +139,7 @@ def test_what_is_no_range_is_refused_with_the_reason(text: str, why: str) -> Non
 
 @pytest.mark.parametrize(
     ("written", "pages"),
-    [(3, range(3, 4)), ("3", range(3, 4)), ("0-3", range(4)), ("5-5", range(5, 6)), ("00-01", range(2))],
+    [(3, range(3, 4)), ("3", range(3, 4)), ("0-3", range(4)), ("5-5", range(5, 6))],
 )
 def test_pages_include_both_ends(written: int | str, pages: range) -> None:
     assert parse_pages(written) == pages
@@ -132,6 +156,8 @@ def test_pages_include_both_ends(written: int | str, pages: range) -> None:
         ("1-2-3", "is not a page or a range of pages"),
         ("3\n", "is not a page or a range of pages"),
         ("100000", "is not a page or a range of pages"),
+        ("010", "is not a page or a range of pages"),
+        ("00-01", "is not a page or a range of pages"),
     ],
 )
 def test_what_are_no_pages_is_refused_with_the_reason(written: int | str, why: str) -> None:
@@ -231,7 +257,7 @@ def schema_patterns(node: Any) -> set[str]:
     """Return every pattern of a schema that is about a quantity: it counts digits."""
     found = set()
     if isinstance(node, dict):
-        if "[0-9]" in str(node.get("pattern", "")) and re.search(r"ms|KM|-\[", node["pattern"]):
+        if "[0-9]" in str(node.get("pattern", "")) and re.search(r"ms|KM|-[(\[]", node["pattern"]):
             found.add(node["pattern"])
         node = list(node.values())
     for part in node if isinstance(node, list) else ():
