@@ -211,7 +211,7 @@ def test_a_board_that_does_not_return_waits_for_the_power_cycle() -> None:
     ("text", "words"),
     [
         ("stal", "there is no fault 'stal'; did you mean 'stall'?"),
-        ("xyz", "there is no fault 'xyz'; there are busy, corrupt-upload, early-poll, execution"),
+        ("xyz", "there is no fault 'xyz'; there are alignment, busy, corrupt-upload, early-poll"),
         ("stall:requst=UPLOAD", "the fault stall has no 'requst'; did you mean 'request'?"),
         ("stays:request=UPLOAD", "the fault stays has no 'request'; there are count, p, seed, skip"),
         ("stall:request=UPLAOD", "the fault stall: request=UPLAOD: no such request; did you mean 'UPLOAD'?"),
