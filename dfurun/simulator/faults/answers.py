@@ -59,6 +59,12 @@ class FalseStatus(NamedFault):
     keys = NamedFault.keys | {"status", "for", "upload"}
     needs = MappingProxyType({"status": "errUNKNOWN"})
 
+    @classmethod
+    def objection(cls, settings: Settings) -> str | None:
+        """Refuse two aims at once."""
+        both = settings.uploads and settings.actions is not None
+        return "upload=1 touches no operation: leave for= away" if both else None
+
     @property
     def _status(self) -> DfuStatus:
         return self.settings.status or DfuStatus.ERR_UNKNOWN
