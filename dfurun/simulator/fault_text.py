@@ -58,6 +58,8 @@ def parse_fault(text: str) -> Fault:
             raise ValueError(f"{text!r}: {item!r} is not key=value")
         if key not in kind.keys:
             raise ValueError(f"the fault {name} has no {key!r}{_did_you_mean(key, kind.keys)}")
+        if key == "for" and kind.operations and value not in kind.operations:
+            raise ValueError(f"the fault {name}: for={value}: it concerns {' and '.join(kind.operations)} alone")
         try:
             values[KEYS[key].field] = KEYS[key].convert(value)
         except ValueError as error:
@@ -173,37 +175,38 @@ def _state(text: str) -> DfuState:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a fault's text: the setting it is for, how its value is read, and what it takes, in words for a table."""
+    """A key of a fault's text: the setting it is for, how its value is read, what it takes, and what None stands for."""
 
     field: str
     convert: Callable[[str], object]
     takes: str
+    unset: str = ""
 
 
 KEYS: dict[str, Key] = {
     "skip": Key("skip", _whole, "N"),
-    "count": Key("count", _count, "N|always"),
+    "count": Key("count", _count, "N|always", "always"),
     "p": Key("probability", _probability, "0..1"),
     "seed": Key("seed", _whole, "N"),
-    "request": Key("request", _request, "NAME"),
-    "direction": Key("direction", _direction, "in|out"),
+    "request": Key("request", _request, "NAME", "any"),
+    "direction": Key("direction", _direction, "in|out", "either"),
     "data": Key("data_only", _flag, "0|1"),
-    "at": Key("at", _whole, "N"),
-    "back": Key("back_s", _seconds, "SECONDS"),
+    "at": Key("at", _whole, "N", "0"),
+    "back": Key("back_s", _seconds, "SECONDS", "never"),
     "part": Key("part", _part, "0..1"),
     "s": Key("later_s", _seconds, "SECONDS"),
     "mode": Key("execution", _one_of(Execution, "mode"), "|".join(Execution)),
     "answer": Key("early_poll", _one_of(EarlyPoll, "answer"), "|".join(EarlyPoll)),
     "ms": Key("poll_time_s", _poll_time, f"0..{_LONGEST_POLL_TIME_MS}"),
-    "for": Key("actions", _operation, "|".join(_ACTIONS)),
+    "for": Key("actions", _operation, "|".join(_ACTIONS), "all it concerns"),
     "upload": Key("uploads", _flag, "0|1"),
     "status": Key("status", _status, "|".join(_STATUSES)),
     "state": Key("state", _state, "|".join(_STATES)),
-    "stored": Key("stored", _one_of(Stored, "download"), "|".join(Stored)),
+    "stored": Key("stored", _one_of(Stored, "download"), "|".join(Stored), "nothing"),
     "page": Key("page_index", _whole, "N"),
-    "bytes": Key("length_bytes", _whole, "N"),
+    "bytes": Key("length_bytes", _whole, "N", "half"),
     "what": Key("impostor", _one_of(Impostor, "impostor"), "|".join(Impostor)),
     "kind": Key("string", _one_of(StringKind, "kind"), "|".join(StringKind)),
-    "which": Key("which", _one_of(WhichString, "string"), "|".join(WhichString)),
+    "which": Key("which", _one_of(WhichString, "string"), "|".join(WhichString), "all"),
 }
 EVERY_FAULT_TAKES = tuple(key for key in KEYS if key in NamedFault.keys)

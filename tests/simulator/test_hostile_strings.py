@@ -100,6 +100,15 @@ def test_an_unpaired_surrogate_is_no_utf_16() -> None:
             text(raw)
 
 
+def test_an_ascii_string_has_one_byte_a_character() -> None:
+    """GD32VF103: the serial number "3CBJ" is four bytes."""
+    bench = with_faults("strings:kind=ascii")
+    for index in ALL:
+        raw = string(bench, index)
+        assert raw[0] == len(raw)
+        assert raw[2:].decode("ascii") == text(good(index))
+
+
 def test_a_string_that_is_stalled_is_none() -> None:
     bench = with_faults("strings:kind=stall")
     for index in ALL:

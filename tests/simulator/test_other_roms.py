@@ -83,6 +83,11 @@ def test_what_wedges_is_chosen_and_a_write_never_is() -> None:
     assert bench.status().state is DfuState.DNBUSY
 
 
+def test_a_wedge_of_what_is_no_erase_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="the fault wedge: for=write: it concerns erase and mass-erase alone"):
+        parse_fault("wedge:for=write")
+
+
 @pytest.mark.parametrize("execution", Execution)
 def test_a_rom_wedges_however_it_executes(execution: Execution) -> None:
     bench = with_faults("wedge", execution=execution, early_poll=EarlyPoll.BUSY)

@@ -8,6 +8,7 @@ from dfurun.dfuse.protocol import DfuState, DfuStatus, Request
 from dfurun.simulator.fault import Moment
 from dfurun.simulator.faults.named import ActsOn, NamedFault, Settings, flipped, is_request, uploads_memory
 from dfurun.simulator.operation import Action, Operation
+from dfurun.simulator.transfer import Setup
 
 _SERVICE_STATES = (DfuState.DNLOAD_SYNC, DfuState.DNBUSY)
 
@@ -22,10 +23,14 @@ class FalseErrVendor(NamedFault):
     acts_on = ActsOn.TRANSFER
     transient = True
 
+    def concerns(self, setup: Setup) -> bool:
+        """Concern uploads of memory."""
+        return uploads_memory(setup)
+
     def before(self, moment: Moment) -> bytes | None:
         """Latch the error and stall."""
         bootloader = moment.board.bootloader
-        if bootloader and uploads_memory(moment.setup) and self._fires():
+        if bootloader and self.concerns(moment.setup) and self._fires():
             raise bootloader.refusal(DfuStatus.ERR_VENDOR)
         return None
 
@@ -40,6 +45,10 @@ class FalseErrTarget(NamedFault):
     acts_on = ActsOn.OPERATION
     transient = True
 
+    def concerns(self, setup: Setup) -> bool:
+        """Concern what can execute a Set Address."""
+        return is_request(setup, Request.GETSTATUS)
+
     def executing(self, operation: Operation) -> DfuStatus | None:
         """Refuse a Set Address."""
         return DfuStatus.ERR_TARGET if operation.action is Action.SET_ADDRESS and self._fires() else None
@@ -51,7 +60,7 @@ class FalseStatus(NamedFault):
     `for=` picks the operation; with `upload=1` uploads of memory are stalled with the status, and no operation is touched. A
     status that AN3156 does not have (errWRITE, errERASE, errPROG, errADDRESS) is what user DFU stacks and clones answer.
 
-    Source (report): fwupd maps errTARGET and errVENDOR to words that logs then show without cause (ST community 772965).
+    Source (report): logs with the words of errTARGET and errVENDOR, and no cause for either (ST community 772965).
     """
 
     name = "false-status"
@@ -93,10 +102,14 @@ class MissedService(NamedFault):
     transient = True
     defaults = Settings(count=None, probability=0.7)
 
+    def concerns(self, setup: Setup) -> bool:
+        """Concern GETSTATUS."""
+        return is_request(setup, Request.GETSTATUS)
+
     def before(self, moment: Moment) -> bytes | None:
         """Answer with what was answered before."""
         bootloader = moment.board.bootloader
-        if bootloader is None or not is_request(moment.setup, Request.GETSTATUS):
+        if bootloader is None or not self.concerns(moment.setup):
             return None
         registers = bootloader.registers
         if registers.state in _SERVICE_STATES and self._fires():
@@ -114,9 +127,13 @@ class CorruptUpload(NamedFault):
     acts_on = ActsOn.TRANSFER
     transient = True
 
+    def concerns(self, setup: Setup) -> bool:
+        """Concern uploads of memory."""
+        return uploads_memory(setup)
+
     def after(self, moment: Moment, answer: bytes) -> bytes:
         """Flip one bit."""
-        if not (answer and uploads_memory(moment.setup) and self._fires()):
+        if not (answer and self.concerns(moment.setup) and self._fires()):
             return answer
         return flipped(answer, self._random)
 
@@ -134,9 +151,13 @@ class ShortUpload(NamedFault):
     keys = NamedFault.keys | {"bytes"}
     transient = True
 
+    def concerns(self, setup: Setup) -> bool:
+        """Concern uploads of memory."""
+        return uploads_memory(setup)
+
     def after(self, moment: Moment, answer: bytes) -> bytes:
         """Leave the end out."""
-        if not (answer and uploads_memory(moment.setup) and self._fires()):
+        if not (answer and self.concerns(moment.setup) and self._fires()):
             return answer
         length = self.settings.length_bytes
         return answer[: len(answer) // 2 if length is None else length]

@@ -14,10 +14,10 @@ _EVERY_TIME = replace(Settings(), count=None)
 
 
 class Mix(NamedFault):
-    """Each transfer meets, with probability `p`, one of the transient faults, picked at random.
+    """Each transfer meets, with probability `p`, one of the transient faults that can concern it, picked at random.
 
-    Those are stall, timeout, io-error, lost-reply, overflow, false-errvendor, false-errtarget, missed-service,
-    corrupt-upload and short-upload; one that does not concern the transfer does nothing to it.
+    Those are stall, timeout, io-error, lost-reply and overflow; for an upload of memory also false-errvendor, corrupt-upload
+    and short-upload; for a GETSTATUS also missed-service and false-errtarget.
 
     Source (inference): the sources of each; that they come together is what an unreliable link is.
     """
@@ -34,7 +34,8 @@ class Mix(NamedFault):
 
     def before(self, moment: Moment) -> bytes | None:
         """Pick the fault that this transfer meets, if it meets one."""
-        self._met = self._random.choice(self._faults) if self._fires() else None
+        concerned = [fault for fault in self._faults if fault.concerns(moment.setup)]
+        self._met = self._random.choice(concerned) if self._fires() else None
         return self._met.before(moment) if self._met else None
 
     def after(self, moment: Moment, answer: bytes) -> bytes:

@@ -69,7 +69,7 @@ class LongBlockHangs(_OtherRom):
 
     CLRSTATUS is acknowledged and does nothing (inference).
 
-    Source (report): STM32H7, whose wTransferSize is 1024, met with blocks of 2048.
+    Source (report): STM32H7, whose wTransferSize is 1024, with blocks of 2048, as a flasher's own test device models it.
     """
 
     name = "long-block-hangs"

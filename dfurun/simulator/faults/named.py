@@ -44,6 +44,7 @@ class StringKind(StrEnum):
     TRUNCATED = "truncated"
     ODD = "odd"
     UNPAIRED = "unpaired"
+    ASCII = "ascii"
     STALL = "stall"
 
 
@@ -107,6 +108,10 @@ class NamedFault(Fault):
     keys: ClassVar[frozenset[str]] = frozenset({"skip", "count", "p", "seed"})
     needs: ClassVar[Mapping[str, str]] = MappingProxyType({})  # each with an example
     defaults: ClassVar[Settings] = Settings()
+    operations: ClassVar[tuple[str, ...]] = ()  # what `for=` takes where that is not every operation
+    unset: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {}
+    )  # what it means that a key is not given, where it is special
     transient: ClassVar[bool] = False  # one transfer or its answer goes wrong, and the next may not
 
     def __init__(self, settings: Settings) -> None:
@@ -120,6 +125,11 @@ class NamedFault(Fault):
         """Return what is wrong with settings that do not go together, or None."""
         del settings
         return None
+
+    def concerns(self, setup: Setup) -> bool:
+        """Say whether a transient fault can act on this transfer, or on what it begins."""
+        del setup
+        return True
 
     def _fires(self) -> bool:
         """Say whether this occasion is one on which the fault acts."""

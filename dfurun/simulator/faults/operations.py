@@ -13,6 +13,7 @@ from dfurun.simulator.operation import Action, Operation
 from dfurun.units import AddressRange
 
 _ERASES = (Action.ERASE_PAGE, Action.ERASE_ALL)
+_ERASE_NAMES = ("erase", "mass-erase")
 
 
 class PollTime(NamedFault):
@@ -69,12 +70,14 @@ class FlipProgram(NamedFault):
 class LostErase(NamedFault):
     """A page erase or a mass erase is acknowledged, takes its time, and is not done; `for=` picks one of the two.
 
-    Source (document): AN2606 table 136, STM32H74x bootloader V13.3, whose mass erase does not work; for pages an inference.
+    Source (document): AN2606 table 136, STM32H74x bootloader V13.3, whose mass erase does not work; that it is acknowledged,
+    and that a page erase could be lost too, are inferences.
     """
 
     name = "lost-erase"
     acts_on = ActsOn.OPERATION
     keys = NamedFault.keys | {"for"}
+    operations = _ERASE_NAMES
 
     def loses(self, operation: Operation) -> bool:
         """Skip an erase."""
@@ -126,6 +129,7 @@ class Wedge(NamedFault):
     name = "wedge"
     acts_on = ActsOn.OPERATION
     keys = NamedFault.keys | {"for"}
+    operations = _ERASE_NAMES
     defaults = Settings(count=None)
 
     def wedges(self, operation: Operation) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from dfurun.simulator.fault import Moment, Victim
 from dfurun.simulator.faults.named import ActsOn, NamedFault, Settings
 from dfurun.simulator.operation import Operation
@@ -23,6 +25,7 @@ class PowerCut(NamedFault):
     acts_on = ActsOn.TRANSFER
     keys = NamedFault.keys | {"at", "for", "part", "back"}
     defaults = Settings(at=None)
+    unset = MappingProxyType({"for": "none"})
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

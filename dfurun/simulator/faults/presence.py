@@ -13,7 +13,7 @@ class Vanish(NamedFault):
 
     It keeps its power, and goes on with what it does. On the bus again it is in dfuIDLE with a new address.
 
-    Source (report): cables and hubs; boards that vanish in the middle of a run (ST community 826688).
+    Source (inference): a cable, a hub or a person; what the ROM does meanwhile.
     """
 
     name = "vanish"

@@ -22,16 +22,16 @@ _LONG_LAYOUT, _LONG_SEGMENT = "@Internal Flash  /0x08000000/", "1*1Kg,"
 
 
 class Strings(NamedFault):
-    """String descriptors are malformed or hostile, by `kind`; `which=product|serial|layout`, or all.
+    """String descriptors are malformed or hostile, by `kind`: all of them, or those that `which` names.
 
-    empty: no text. garbage: random bytes without a header. control: ANSI escapes, a window title, newlines, `::error::` at
-    the start of a line, a backspace and a right-to-left override behind the first character, a NUL and more of it at the
-    end. long: 126 characters; a layout of as many segments as fit. sizes: a layout of more memory than there are addresses,
-    with a segment of nothing. truncated: bLength says 54 bytes more than are sent. odd: a byte too many, bLength odd.
-    unpaired: half a surrogate pair in the text. stall: no string at all.
+    empty: no text. garbage: random bytes without a header. control: ANSI escapes, a window title, newlines, `::error::` at the
+    start of a line, a backspace and a right-to-left override behind the first character, a NUL and more of it at the end.
+    long: 126 characters; a layout of as many segments as fit. sizes: a layout of more memory than there are addresses, with
+    a segment of nothing; other strings as they are. truncated: bLength says 54 bytes more than are sent. odd: a byte too
+    many, bLength odd. unpaired: half a surrogate pair in the text. ascii: one byte a character. stall: no string at all.
 
-    Source (report): truncated from F42x and F43x (bLength 166, 112 bytes sent; ST community 27098 and 482291); odd and
-    without UTF-16 from GD32VF103 (dfu-util's quirks); the others are inferences of what a device may send.
+    Source (report): truncated from F42x and F43x, bLength 166 and 112 bytes sent (ST community 27098 and 482291); ascii
+    from a GD32VF103 (dfu-util's quirks); the others are inferences: what a device may send.
     """
 
     name = "strings"
@@ -90,6 +90,8 @@ def _spoiled(kind: StringKind, answer: bytes, setup: Setup) -> bytes:
             return _descriptor(text + b"g")
         case StringKind.UNPAIRED:
             return _descriptor((text[:2] + _HALF_A_PAIR + text[2:])[: 2 * _LONGEST_TEXT])
+        case StringKind.ASCII:
+            return _descriptor(text.decode("utf-16-le", errors="replace").encode("ascii", errors="replace"))
         case StringKind.STALL:
             raise Stall
 

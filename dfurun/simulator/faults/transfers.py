@@ -71,7 +71,7 @@ class TimeoutFault(_BeforeTransfer):
 class IoErrorFault(_BeforeTransfer):
     """The host controller gives a transfer up, LIBUSB_ERROR_IO, before the device acts.
 
-    Source (report): random failed transfers of boards whose crystal the ROM measures wrong (dfu-util ticket 140).
+    Source (document): USB 2.0 section 10.2.6: three errors in a row end a transfer.
     """
 
     name = "io-error"
