@@ -142,6 +142,18 @@ def test_a_host_that_is_kept_waiting_finds_the_device_gone_when_the_power_goes(e
     assert bench.board.memory.flash.contents[:PAGE] not in (bytes(PAGE), b"\xff" * PAGE)
 
 
+def test_a_transfer_that_is_held_until_the_end_is_the_one_at_which_the_power_goes() -> None:
+    bench = with_faults("power-cut:at=1,part=0.25,back=1", execution=Execution.HELD, flash=bytes(PAGE))
+    bench.dnload(0, erase_page_payload(FLASH))
+    begun_s = bench.clock.now()
+    with pytest.raises(Gone):
+        bench.status()
+    assert begun_s + ERASE_S / 4 < bench.clock.now() < begun_s + ERASE_S / 4 + 0.001
+    bench.clock.sleep(begun_s + ERASE_S / 4 + 1 + BACK_S + 0.001 - bench.clock.now())
+    assert bench.state() is DfuState.IDLE
+    assert bench.board.power_cuts == 1
+
+
 def test_a_brown_out_ends_after_back_and_the_board_is_on_the_bus_as_after_any_power_on() -> None:
     bench = with_faults("power-cut:at=0,back=2")
     address = bench.board.situation.usb_address

@@ -75,8 +75,6 @@ class Leftover(NamedFault):
                 bootloader.begin(download, not_before_s=on_the_bus_s)
             case DfuState.DNLOAD_SYNC if wanted.stored is not None:
                 registers.stored = _stored(wanted.stored, bootloader)
-            case DfuState.DNLOAD_SYNC:
-                registers.outcome = DfuStatus.OK
 
 
 def _stored(what: Stored, bootloader: Bootloader) -> Download:
