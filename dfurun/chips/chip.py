@@ -59,6 +59,17 @@ class BootTarget(StrEnum):
     SRAM = "sram"
 
 
+class Quirk(StrEnum):
+    """What the client has to do otherwise with one ROM, because the ROM is not as its documents say.
+
+    DOUBLE_CLEAR_STATUS_WHEN_WEDGED: after an erase the state may stay dfuDNBUSY for good, and CLRSTATUS, which is illegal
+    there, is the way out: the first leads to dfuERROR with errUNKNOWN, the second to dfuIDLE (STM32H74x V9.1: AN2606 table
+    136, betaflight-configurator#1861).
+    """
+
+    DOUBLE_CLEAR_STATUS_WHEN_WEDGED = "double-clear-status-when-wedged"
+
+
 @dataclass(frozen=True, slots=True)
 class UsbIdentity:
     """How the chip's bootloader presents itself on the bus. `serial` is None where the ROM makes it of the unique id."""
@@ -104,7 +115,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Rom:
-    """What the bootloader in ROM can do, and its known faults."""
+    """What the bootloader in ROM can do, its known faults, and what a client has to do otherwise because of them."""
 
     commands: tuple[int, ...]
     mass_erase: bool
@@ -112,6 +123,7 @@ class Rom:
     early_poll: EarlyPoll
     first_state: FirstState
     errata: tuple[str, ...]
+    quirks: tuple[Quirk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json
 from dfurun.cli.output import Output
 from dfurun.cli.serve import attach_command, serve_command
+from dfurun.cli.sim_faults import faults_command
 from dfurun.clock import VirtualClock
 from dfurun.errors import Code, Refused
 from dfurun.units import in_both_bases
@@ -266,6 +267,7 @@ def _show(output: Output, board: SimulatedBoard, file: Path) -> None:
         print_simulated(output.product, board)
 
 
-# The last two in the list of `dfurun sim --help`.
+# The last three in the list of `dfurun sim --help`.
+sim_app.command("faults")(faults_command)
 sim_app.command("serve")(serve_command)
 sim_app.command("attach")(attach_command)

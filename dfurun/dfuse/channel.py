@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, Quirk
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.link import DeviceDescription, Garbled, Link, LinkError, Stalled, TimedOut
@@ -174,9 +174,25 @@ class Channel:
         deadline = self._clock.now() + self._chip.timing.longest_s
         while self._state() is DfuState.DNBUSY:
             if self._clock.now() >= deadline:
-                self._try_poll()  # this ROM leaves dfuDNBUSY only by a GETSTATUS
+                report = self._try_poll()  # this ROM leaves dfuDNBUSY only by a GETSTATUS
+                if report is not None and report.state is DfuState.DNBUSY and self._may_be_wedged:
+                    self._unwedge()
                 return
             self._clock.sleep(BUSY_LOOK_S)
+
+    @property
+    def _may_be_wedged(self) -> bool:
+        return Quirk.DOUBLE_CLEAR_STATUS_WHEN_WEDGED in self._chip.rom.quirks
+
+    def _unwedge(self) -> None:
+        """Leave a dfuDNBUSY that outlasts the longest operation, on a ROM for which its data says how: CLRSTATUS twice.
+
+        The second one only where the first has led to dfuERROR, as elsewhere it is illegal.
+        """
+        self.anomalies.note("wedged in dfuDNBUSY", "CLRSTATUS twice")
+        self._try(Request.CLRSTATUS)
+        if self._state() is DfuState.ERROR:
+            self._try(Request.CLRSTATUS)
 
     def _clear_error(self) -> StatusReport | None:
         """Learn why the device is in dfuERROR, then CLRSTATUS. GETSTATUS executes nothing in dfuERROR."""

@@ -135,6 +135,8 @@ def _rom(chip: Chip) -> Iterator[Row]:
     yield "mass erase", "yes" if rom.mass_erase else "no, page by page"
     yield "execution", rom.execution.value
     yield "a poll too early", rom.early_poll.value
+    if rom.quirks:
+        yield "quirks", ", ".join(rom.quirks)
 
 
 def _timing(chip: Chip) -> Iterator[Row]:

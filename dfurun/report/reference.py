@@ -1,4 +1,4 @@
-"""The pages of docs/ that are made of data: all codes, and the recipe language from its schema.
+"""The pages of docs/ that are made of data: all codes, the recipe language from its schema, and the table of faults.
 
 `python -m dfurun.report.reference FOLDER` writes them; in a checkout, `make docs`.
 """
@@ -15,11 +15,17 @@ from typing import Any
 from dfurun.errors import Severity
 from dfurun.recipe import recipe_schema
 from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
+from dfurun.report.faults import fault_rows
+from dfurun.simulator.catalogue import catalogue
 
 Schema = Mapping[str, Any]
 HEADINGS = ("key", "takes", "default", "what it is", "examples")
 KEYS_OF_EVERY_BODY = ("id", "name")
 NOTE = "<!-- Made by `make docs`: edit {source}, not this page. -->"
+
+FAULTS_PAGE = "simulator.md"
+FAULTS_BEGIN = "<!-- faults: made by `make docs` from their docstrings in dfurun/simulator/faults -->"
+FAULTS_END = "<!-- end of faults -->"
 
 
 def pages() -> dict[str, str]:
@@ -138,6 +144,18 @@ def _takes(schema: Schema) -> str:
     return " or ".join(nouns[name] for name in types)
 
 
+# The simulated board's faults -----------------------------------------------------------------------------------------
+
+
+def with_faults(page: str) -> str:
+    """Return a page with the table of faults between its two marks made anew."""
+    before, _, rest = page.partition(FAULTS_BEGIN)
+    _, _, after = rest.partition(FAULTS_END)
+    headings = ("fault", "what happens", "its keys (default)", "an occasion", "source")
+    table = "\n".join(_table(headings, fault_rows(catalogue())))
+    return f"{before}{FAULTS_BEGIN}\n\n{table}\n{FAULTS_END}{after}"
+
+
 # Markdown ------------------------------------------------------------------------------------------------------------
 
 
@@ -162,3 +180,5 @@ def _text(lines: Sequence[str]) -> str:
 if __name__ == "__main__":
     for page, content in pages().items():
         Path(sys.argv[1], page).write_text(content, encoding="utf-8", newline="\n")
+    simulator = Path(sys.argv[1], FAULTS_PAGE)
+    simulator.write_text(with_faults(simulator.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

@@ -201,7 +201,7 @@ class SimulatedBackend(usb.backend.IBackend):  # type: ignore[misc]  # pyusb is 
         """Open a device that was found."""
         handle = _Handle(dev)
         handle.device()
-        _refuse(dev.board.refusal_to_open())
+        _refuse(dev.board.faults.opening())
         return handle
 
     def close_device(self, dev_handle: _Handle) -> None:
@@ -229,7 +229,7 @@ class SimulatedBackend(usb.backend.IBackend):  # type: ignore[misc]  # pyusb is 
         dev_handle.device()
         if intf != 0:
             _fail(_NOT_FOUND)
-        _refuse(dev_handle.board.refusal_to_claim())
+        _refuse(dev_handle.board.faults.claiming())
         holder = self._claims.get(id(dev_handle.board))
         if holder is not None and holder is not dev_handle and _is_live(holder):
             _fail(_BUSY)

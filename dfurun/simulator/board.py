@@ -1,31 +1,29 @@
 """One simulated board: power, BOOT0, reset, what runs, and its presence on the bus. `control` is the door for front ends.
 
-# Ref: AN2606 (boot modes, connection times); RM0091 section 2.5 (boot configuration) and 4 (option bytes); ARMv6-M (an image
-# starts with its initial stack pointer and its reset vector, whose bit 0 says Thumb).
+# Ref: AN2606 (boot modes, connection times); RM0091 section 2.5 (boot configuration) and 4 (option bytes).
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
-from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, FirstState, InForce
+from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, InForce
 from dfurun.clock import Clock
-from dfurun.dfuse.protocol import DfuStatus
 from dfurun.simulator import wire
-from dfurun.simulator.commands import BlockAddressing, Download, RomModel
-from dfurun.simulator.descriptors import serial_number
+from dfurun.simulator.afflictions import Afflictions
+from dfurun.simulator.boot import identity, stack_pointer_is_in_ram, what_starts
+from dfurun.simulator.commands import BlockAddressing, RomModel
 from dfurun.simulator.device import UsbDevice
-from dfurun.simulator.fault import Fault, HostRefusal, Moment
+from dfurun.simulator.fault import Fault, Impostor, Moment
 from dfurun.simulator.flash import FlashMemory
-from dfurun.simulator.memory import Memory, Region
+from dfurun.simulator.memory import Memory
 from dfurun.simulator.operation import Operation
 from dfurun.simulator.option_bytes import OptionBytes
 from dfurun.simulator.rom import Bootloader, Registers
 from dfurun.simulator.situation import OptionReload, Running, Situation
 from dfurun.simulator.transfer import Gone, NoAnswer, Setup, TraceEntry, TransferFailure
-from dfurun.simulator.user_dfu import USER_DFU_COMMANDS, user_dfu_identity, user_dfu_image
+from dfurun.simulator.user_dfu import user_dfu_image
 
 DEFAULT_UNIQUE_ID = bytes.fromhex("2D0030000D50534237343120")
 DEFAULT_TRACE_LENGTH = 4096
@@ -73,7 +71,9 @@ class SimulatedBoard:
         self.bus = bus
         self.port = port
         self.option_reload = OptionReload(option_reload or _RELOAD[chip.option_bytes.in_force_at])
-        self.faults = list(faults)
+        self.faults = Afflictions(faults)
+        self.power_cuts = 0
+        self._impostor: Impostor | None = None
         self.user_dfu = user_dfu
         self.memory = Memory(chip, unique_id)
         self.memory.flash.replace(flash or (user_dfu_image(chip) if user_dfu else b""))
@@ -93,6 +93,7 @@ class SimulatedBoard:
             first_state=chip.rom.first_state,
             transfer_size_bytes=chip.usb.transfer_size_bytes,
             addressing=addressing,
+            write_alignment_bytes=chip.flash.write_alignment_bytes,
             tolerates_stray_requests=tolerates_stray_requests,
         )
         self._bootloader: Bootloader | None = None
@@ -190,17 +191,19 @@ class SimulatedBoard:
         self.clock.sleep(wire.until_device_acts_s(moment.setup))
         if not self.present:
             raise Gone
-        answer = None
-        for fault in self.faults:
-            answer = fault.before(moment) if answer is None else answer
-        if answer is None:
-            device = self.device
-            if device is None:  # a fault has pulled the plug
+        cuts = self.power_cuts
+        try:
+            answer = self.faults.before(moment)
+            if answer is None:
+                device = self.device
+                if device is None:  # a fault has pulled the plug
+                    raise Gone
+                answer = device.control(moment.setup, moment.data)
+            return self.faults.after(moment, answer)
+        finally:
+            self.faults.ended(moment)
+            if self.power_cuts != cuts:  # while the host waited for its answer
                 raise Gone
-            answer = device.control(moment.setup, moment.data)
-        for fault in self.faults:
-            answer = fault.after(moment, answer)
-        return answer
 
     def _wait_until_it_listens(self) -> None:
         """Keep the host waiting while the bootloader serves nothing.
@@ -223,20 +226,12 @@ class SimulatedBoard:
         device.alternate = 0
         self.on_change()
 
-    def refusal_to_open(self) -> HostRefusal | None:
-        """Return how a host fails to open the device, or None."""
-        return next((refusal for fault in self.faults if (refusal := fault.opening())), None)
-
-    def refusal_to_claim(self) -> HostRefusal | None:
-        """Return how a host fails to claim the interface, or None."""
-        return next((refusal for fault in self.faults if (refusal := fault.claiming())), None)
-
     def afflict(self, faults: Iterable[Fault]) -> None:
-        """Add faults; what they make of the ROM's model holds for the bootloader that runs, too."""
-        added = tuple(faults)
-        self.faults.extend(added)
+        """Add faults; what they make of the ROM and of its start holds for the bootloader that runs, too."""
+        added = self.faults.add(faults)
         if self._bootloader is not None:
-            self._bootloader.model = _afflicted(self._bootloader.model, added)
+            self._bootloader.model = added.model(self._bootloader.model)
+            added.started(self._bootloader, self.situation.connects_at_s)
 
     # What hands do ----------------------------------------------------------------------------------------------------
 
@@ -250,20 +245,27 @@ class SimulatedBoard:
     def power_off(self) -> None:
         """Take the power away: RAM is lost, and so is what a running operation has not done yet."""
         self.settle()
-        if self._bootloader is not None:
-            self._bootloader.cut_power()
-        self.memory.clear_ram()
-        self._stop()
+        self._let_power_go(self.clock.now())
         self.on_change()
 
     def power_on(self) -> None:
         """Give power: the option bytes are loaded and decide with BOOT0 what starts."""
-        self._load_option_bytes()
-        self._boot(connects_at_s=self.clock.now() + self.chip.usb.connect_minimum_s)
+        self.settle()
+        self._let_power_come(self.clock.now())
+        self.on_change()
+
+    def lose_power(self, *, at_s: float | None, back_after_s: float | None) -> None:
+        """Let the power go at that time, None being now, for a while or (None) until hands give it back."""
+        self.settle()
+        at_s = max(self.clock.now(), at_s or 0.0)
+        self.situation.power_goes_at_s = at_s
+        self.situation.power_returns_at_s = None if back_after_s is None else at_s + back_after_s
+        self.settle()
         self.on_change()
 
     def set_boot0(self, level: int) -> None:
         """Move the BOOT0 switch; it counts at the next start."""
+        self.settle()
         self.situation.boot0 = level
         self.on_change()
 
@@ -298,9 +300,34 @@ class SimulatedBoard:
         self.replace_option_bytes(self.option_bytes.with_rdp(codes[level]))
 
     def settle(self) -> None:
-        """Let everything happen whose time has passed."""
+        """Let everything happen whose time has passed, in its order."""
+        situation, now_s = self.situation, self.clock.now() + _CLOCK_RESOLUTION_S
+        if situation.power_goes_at_s is not None and situation.power_goes_at_s <= now_s:
+            returns_at_s = situation.power_returns_at_s
+            self._let_power_go(situation.power_goes_at_s)
+            situation.power_returns_at_s = returns_at_s
+        goes, returns = situation.power_goes_at_s, situation.power_returns_at_s
+        if goes is None and returns is not None and returns <= now_s:
+            self._let_power_come(returns)
         if self._bootloader is not None:
             self._bootloader.settle()
+
+    def _let_power_go(self, at_s: float) -> None:
+        self.power_cuts += 1
+        if self._bootloader is not None:
+            self._bootloader.cut_power(at_s)
+        self.memory.clear_ram()
+        self._stop()
+        self.situation.power_goes_at_s = self.situation.power_returns_at_s = None
+
+    def _let_power_come(self, at_s: float) -> None:
+        self.situation.power_goes_at_s = self.situation.power_returns_at_s = None
+        self._load_option_bytes()
+        self._boot(connects_at_s=self._on_the_bus_from(at_s))
+
+    def _on_the_bus_from(self, reset_at_s: float) -> float:
+        """Return when a board that is reset then, and not kept away, is on the bus."""
+        return reset_at_s + self.chip.usb.connect_minimum_s + self.faults.returns_later_s()
 
     # What the bootloader asks for --------------------------------------------------------------------------------------
 
@@ -308,8 +335,8 @@ class SimulatedBoard:
         """Reset the chip: what starts is decided anew, on option bytes that are loaded only where the model says so."""
         if self.option_reload is OptionReload.RESET:
             self._load_option_bytes()
-        away = any(fault.stays_away() for fault in self.faults)
-        self._boot(connects_at_s=None if away else at_s + self.chip.usb.connect_minimum_s)
+        connects_at_s = None if self.faults.stays_away() else self._on_the_bus_from(at_s)
+        self._boot(connects_at_s=connects_at_s, impostor=self.faults.returns_as())
 
     def leave(self, address: int) -> None:
         """Leave the bus and jump to the word at `address` + 4.
@@ -317,42 +344,42 @@ class SimulatedBoard:
         AN2662 section 4.5.5: where the address "doesn't contain executable code, then the device will be reset". That the ROM
         knows by an initial stack pointer outside RAM is an inference.
         """
-        if any(fault.stays() for fault in self.faults):
+        if self.faults.stays():
             return
-        if self._stack_pointer_is_in_ram(address):
+        if stack_pointer_is_in_ram(self.memory, address):
             self._stop()
             self._start_image(address, connects_at_s=self.clock.now() + self.chip.usb.connect_minimum_s)
         else:
             self.system_reset(self.clock.now())
 
-    def forced_outcome(self, download: Download) -> DfuStatus | None:
-        """Return the status that a fault makes of executing `download`, or None."""
-        return next((status for fault in self.faults if (status := fault.executing(download)) is not None), None)
-
-    def loses(self, operation: Operation) -> bool:
-        """Say whether a fault acknowledges `operation` without doing it."""
-        return any(fault.loses(operation) for fault in self.faults)
-
-    def reported_s(self, operation: Operation) -> float:
-        """Return the bwPollTimeout that goes with `operation`: what the last fault makes of it, or its own."""
-        made = [time_s for fault in self.faults if (time_s := fault.reporting(operation)) is not None]
-        return made[-1] if made else operation.reported_s
+    def beginning(self, operation: Operation) -> Operation:
+        """Return the operation that runs: `operation`, or what the faults make of it."""
+        return self.faults.beginning(operation, self)
 
     def keep_waiting(self, until_s: float) -> None:
         """Let the host see NAKs until then; raise NoAnswer where it gives its transfer up before.
 
         Raises Gone where hands take the board off the bus meanwhile, which they can where the host waits by itself.
         """
+        power_goes_at_s = self.situation.power_goes_at_s
+        goes_before = power_goes_at_s is not None and power_goes_at_s < until_s - _CLOCK_RESOLUTION_S
+        until_s = power_goes_at_s if power_goes_at_s is not None and goes_before else until_s
         if self._given_up_at_s < until_s - _CLOCK_RESOLUTION_S:
             raise NoAnswer
         self.on_change()  # whoever kills the process now finds the operation under way
         if self._wait is None:
             self._sleep_until(until_s)
-            return
-        connection = self.situation.connections
+        else:
+            self._wait_along(self._wait, until_s)
+        if goes_before:
+            self.settle()
+            raise Gone
+
+    def _wait_along(self, wait: Wait, until_s: float) -> None:
+        connection, cuts = self.situation.connections, self.power_cuts
         while (rest_s := until_s - self.clock.now()) > _CLOCK_RESOLUTION_S:
-            waits_on = self._wait(rest_s)
-            if self.situation.connections != connection:
+            waits_on = wait(rest_s)
+            if (self.situation.connections, self.power_cuts) != (connection, cuts):
                 raise Gone
             if not waits_on:
                 raise NoAnswer
@@ -371,8 +398,15 @@ class SimulatedBoard:
         erased = bytes([flash.layout.erased]) * _WORD_BYTES
         self.situation.flash_empty = flash.read(flash.layout.extent.start, _WORD_BYTES) == erased
 
-    def _boot(self, *, connects_at_s: float | None) -> None:
+    def _boot(self, *, connects_at_s: float | None, impostor: Impostor | None = None) -> None:
         self._stop()
+        self._impostor = impostor
+        if impostor is Impostor.ANOTHER_BOARD:
+            self.memory = Memory(self.chip, bytes(byte ^ 0xFF for byte in self.memory.unique_id))
+        if impostor is Impostor.USER_DFU:
+            self.situation.running = Running.APPLICATION
+            self._start_device(connects_at_s)
+            return
         options = self.memory.option_bytes
         target = self.chip.starts(options.fields, boot0=self.situation.boot0, flash_empty=self.situation.flash_empty)
         if (
@@ -389,44 +423,24 @@ class SimulatedBoard:
 
     def _start_image(self, address: int, *, connects_at_s: float | None) -> None:
         """Start what the vector table at `address` leads to."""
-        vector = int.from_bytes(self.memory.read(address + 4, 4), "little")
-        thumb = bool(vector & 1)
-        region = self.memory.region_of(vector & ~1)
-        match region:
-            case Region.SYSTEM_MEMORY if thumb:
-                self.situation.running = Running.BOOTLOADER
-                self._start_device(connects_at_s)
-            case Region.MAIN_FLASH if thumb and self._stack_pointer_is_in_ram(address):
-                self.situation.running = Running.APPLICATION
-                self._start_device(connects_at_s)
-            case Region.RAM if thumb and self._stack_pointer_is_in_ram(address):
-                self.situation.running = Running.SRAM
-            case _:
-                self.situation.running = Running.CRASHED
+        self.situation.running = what_starts(self.memory, address)
+        self._start_device(connects_at_s)
 
     def _start_device(self, connects_at_s: float | None) -> None:
         self._make_device()
         if self._device is not None:
             self._connect(connects_at_s)
+        if self._bootloader is not None:
+            self.faults.started(self._bootloader, connects_at_s)
 
     def _make_device(self) -> None:
         """Make the USB device that the running program is, if it is one."""
-        usb, model = self.chip.usb, self.model
-        if self.situation.running is Running.APPLICATION and self.user_dfu:
-            usb = user_dfu_identity(self.chip, self.memory.unique_id)
-            model = replace(
-                model,
-                commands=USER_DFU_COMMANDS,
-                transfer_size_bytes=usb.transfer_size_bytes,
-                regions=frozenset({Region.MAIN_FLASH}),
-                first_state=FirstState.IDLE,
-            )
-        elif self.situation.running is not Running.BOOTLOADER:
-            return
-        self._bootloader = Bootloader(_afflicted(model, self.faults), self.memory, self.clock, self)
-        self._device = UsbDevice(
-            replace(usb, serial=usb.serial or serial_number(self.memory.unique_id)), self._bootloader.control
-        )
+        running, impostor = self.situation.running, self._impostor
+        found = identity(self.memory, self.model, running, has_user_dfu=self.user_dfu, impostor=impostor)
+        if found is not None:
+            usb, model = found
+            self._bootloader = Bootloader(self.faults.model(model), self.memory, self.clock, self)
+            self._device = UsbDevice(usb, self._bootloader.control)
 
     def resume(self, situation: Situation, registers: Registers | None, *, configuration: int, alternate: int) -> None:
         """Go on from a saved situation, in the middle of whatever the bootloader was doing."""
@@ -452,18 +466,6 @@ class SimulatedBoard:
     def _next_own_address(self) -> int:
         return self.situation.usb_address % _MAXIMUM_USB_ADDRESS + 1
 
-    def _stack_pointer_is_in_ram(self, address: int) -> bool:
-        pointer = int.from_bytes(self.memory.read(address, 4), "little")
-        memories = (self.chip.ram, *([self.chip.ccm] if self.chip.ccm else []))
-        return any(memory.start < pointer <= memory.end for memory in memories)
-
 
 def _nothing() -> None:
     """Nobody watches the board."""
-
-
-def _afflicted(model: RomModel, faults: Iterable[Fault]) -> RomModel:
-    """Return what the faults, in their order, make of the ROM's model."""
-    for fault in faults:
-        model = fault.model(model)
-    return model

@@ -38,7 +38,8 @@ class RomModel:
 
     `tolerates_stray_requests`: ABORT and CLRSTATUS in states where they are illegal are acknowledged and ignored, as older
     ST ROMs do; the STM32C5's ROM stalls them (betaflight-configurator#5300). `early_poll` matters for BACKGROUND alone: the
-    other two answer nothing before the operation has ended.
+    other two answer nothing before the operation has ended. `long_block_hangs`: a DNLOAD that is longer than wTransferSize
+    leaves dfuERROR for good. `write_alignment_bytes` is what addresses and lengths of data blocks are multiples of.
     """
 
     commands: tuple[int, ...]
@@ -47,9 +48,11 @@ class RomModel:
     early_poll: EarlyPoll
     first_state: FirstState
     transfer_size_bytes: int
+    write_alignment_bytes: int
     regions: frozenset[Region] = frozenset(Region)
     addressing: BlockAddressing = BlockAddressing.FIXED
     tolerates_stray_requests: bool = True
+    long_block_hangs: bool = False
 
     def block_address(self, pointer: int, block: int, length: int) -> int:
         """Return where the data of a block with this number goes, or comes from."""
@@ -113,7 +116,7 @@ def _erase_page(address: int, *, memory: Memory) -> Operation:
 
 
 def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Operation:
-    timing, alignment = memory.chip.timing, memory.chip.flash.write_alignment_bytes
+    timing, alignment = memory.chip.timing, model.write_alignment_bytes
     region = memory.region_of(address)
     extent = memory.extent(region) if region in model.regions and region else None
     fits = extent is not None and extent.contains(AddressRange(address, len(data)))
@@ -135,10 +138,10 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
     return Operation(action, timing.program_block.reported_s, duration_s, address, data)
 
 
-def misaligned(download: Download, *, model: RomModel, memory: Memory, pointer: int) -> bool:
+def misaligned(download: Download, *, model: RomModel, pointer: int) -> bool:
     """Say whether a data block breaks AN2606's rule: then it "fails and all following program operations fail as well"."""
     if download.block == COMMAND_BLOCK:
         return False
-    alignment = memory.chip.flash.write_alignment_bytes
+    alignment = model.write_alignment_bytes
     address = model.block_address(pointer, download.block, len(download.data))
     return bool(address % alignment or len(download.data) % alignment)

@@ -25,7 +25,7 @@ CONFIGURATION_VALUE = 1
 _BCD_USB = 0x0100
 _SELF_POWERED = 0xC0
 _MAX_POWER_2MA = 50
-_MANUFACTURER, _PRODUCT, _SERIAL, _FIRST_ALTERNATE = 1, 2, 3, 4
+MANUFACTURER, PRODUCT, SERIAL, FIRST_ALTERNATE = 1, 2, 3, 4
 _MAXIMUM_STRING_BYTES = 254
 
 
@@ -53,9 +53,9 @@ def device_descriptor(usb: UsbIdentity) -> bytes:
         usb.vendor_id,
         usb.product_id,
         usb.release,
-        _MANUFACTURER,
-        _PRODUCT,
-        _SERIAL,
+        MANUFACTURER,
+        PRODUCT,
+        SERIAL,
         1,
     )
 
@@ -119,6 +119,6 @@ def _interface_descriptor(alternate: int) -> bytes:
             DFU_INTERFACE_CLASS,
             DFU_INTERFACE_SUBCLASS,
             DFU_MODE_PROTOCOL,
-            _FIRST_ALTERNATE + alternate,
+            FIRST_ALTERNATE + alternate,
         ]
     )

@@ -5,15 +5,18 @@ A fault overrides the moments it cares about; the board asks every fault at each
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Protocol
 
+from dfurun.chips import Flash
 from dfurun.dfuse.protocol import DfuStatus
-from dfurun.simulator.commands import Download, RomModel
+from dfurun.simulator.commands import RomModel
 from dfurun.simulator.operation import Operation
 from dfurun.simulator.rom import Bootloader
 from dfurun.simulator.transfer import Setup
+from dfurun.units import AddressRange
 
 
 class HostRefusal(Enum):
@@ -22,6 +25,18 @@ class HostRefusal(Enum):
     NO_PERMISSION = "no-permission"
     NO_DRIVER = "no-driver"
     BUSY = "busy"
+
+
+class Impostor(StrEnum):
+    """What is at the port after a reset in place of the board's own bootloader.
+
+    ANOTHER_BOARD: one of the same kind, as it comes from the factory, with another unique id. ANOTHER_DEVICE: a device in DFU
+    mode with other ids. USER_DFU: this board, running ST's DFU example from its flash under the bootloader's ids.
+    """
+
+    ANOTHER_BOARD = "another-board"
+    ANOTHER_DEVICE = "another-device"
+    USER_DFU = "user-dfu"
 
 
 class Victim(Protocol):
@@ -33,6 +48,9 @@ class Victim(Protocol):
 
     def unplug(self, *, back_after_s: float | None) -> None:
         """Take the board off the bus, for a while or until its next power cycle."""
+
+    def lose_power(self, *, at_s: float | None, back_after_s: float | None) -> None:
+        """Let the power go at that time, None being now, for a while or until hands give it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,10 @@ class Fault:
         """Return what a bootloader that starts, or that the fault meets running, is like in place of `model`."""
         return model
 
+    def started(self, bootloader: Bootloader, on_the_bus_s: float | None) -> None:
+        """Act on a bootloader that starts, or that the fault meets running; it is on the bus from then on, None being never."""
+        del bootloader, on_the_bus_s
+
     def before(self, moment: Moment) -> bytes | None:
         """Act before the device does: raise a TransferFailure, or return an answer in the device's place."""
         del moment
@@ -63,6 +85,10 @@ class Fault:
         del moment
         return answer
 
+    def ended(self, moment: Moment) -> None:
+        """Act after a transfer, however it ended."""
+        del moment
+
     def opening(self) -> HostRefusal | None:
         """Return how opening the device fails, or None."""
         return None
@@ -71,20 +97,35 @@ class Fault:
         """Return how claiming the interface fails, or None."""
         return None
 
-    def executing(self, download: Download) -> DfuStatus | None:
-        """Return the status that executing this download ends with in place of being done, or None."""
-        del download
+    def executing(self, operation: Operation) -> DfuStatus | None:
+        """Return the status that this operation ends with in place of being done, or None."""
+        del operation
         return None
+
+    def beginning(self, operation: Operation, board: Victim) -> Operation:
+        """Act when an operation begins: return the one that runs in its place."""
+        del board
+        return operation
 
     def reporting(self, operation: Operation) -> float | None:
         """Return the bwPollTimeout, in seconds, that the ROM reports for this operation in place of its own, or None."""
         del operation
         return None
 
+    def wedges(self, operation: Operation) -> bool:
+        """Say whether the ROM stays in dfuDNBUSY when this operation has ended."""
+        del operation
+        return False
+
     def loses(self, operation: Operation) -> bool:
         """Say whether this operation is acknowledged and not done."""
         del operation
         return False
+
+    def protecting(self, operation: Operation, flash: Flash) -> Sequence[AddressRange]:
+        """Return what of the flash this operation leaves alone, as if it were write-protected."""
+        del operation, flash
+        return ()
 
     def stays(self) -> bool:
         """Say whether the board stays in the bootloader when it is told to leave."""
@@ -93,3 +134,11 @@ class Fault:
     def stays_away(self) -> bool:
         """Say whether the board stays off the bus after a reset."""
         return False
+
+    def returns_later_s(self) -> float:
+        """Return by how much later than the datasheet's minimum the board is on the bus after a reset, in seconds."""
+        return 0.0
+
+    def returns_as(self) -> Impostor | None:
+        """Return what is at the port after a reset in the bootloader's place, or None."""
+        return None

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from dfurun.chips import EarlyPoll, Execution
-from dfurun.dfuse.protocol import Request
-from dfurun.simulator.fault import Fault
-from dfurun.simulator.faults import FAULTS, Settings
+from dfurun.dfuse.protocol import DfuState, DfuStatus, Request
+from dfurun.simulator.fault import Fault, Impostor
+from dfurun.simulator.faults import FAULTS, NamedFault, Settings
+from dfurun.simulator.faults.named import Stored, StringKind, WhichString
 from dfurun.simulator.operation import Action
 from dfurun.simulator.transfer import StandardRequest
 from dfurun.units import in_both_bases
@@ -28,6 +30,18 @@ _ACTIONS = {
     "write": (Action.PROGRAM, Action.WRITE_RAM, Action.WRITE_OTP, Action.WRITE_DEVICE_FEATURE),
     "option-bytes": (Action.WRITE_OPTION_BYTES,),
     "read-unprotect": (Action.READ_UNPROTECT,),
+}
+_STATUSES = {status.spelled: status for status in DfuStatus if status is not DfuStatus.OK}
+_STATES = {
+    state.spelled: state
+    for state in (
+        DfuState.DNLOAD_SYNC,
+        DfuState.DNBUSY,
+        DfuState.DNLOAD_IDLE,
+        DfuState.UPLOAD_IDLE,
+        DfuState.MANIFEST_SYNC,
+        DfuState.ERROR,
+    )
 }
 
 
@@ -44,16 +58,21 @@ def parse_fault(text: str) -> Fault:
             raise ValueError(f"{text!r}: {item!r} is not key=value")
         if key not in kind.keys:
             raise ValueError(f"the fault {name} has no {key!r}{_did_you_mean(key, kind.keys)}")
-        field, convert = _CONVERSIONS[key]
+        if key == "for" and kind.operations and value not in kind.operations:
+            raise ValueError(f"the fault {name}: for={value}: it concerns {' and '.join(kind.operations)} alone")
         try:
-            values[field] = convert(value)
+            values[KEYS[key].field] = KEYS[key].convert(value)
         except ValueError as error:
             raise ValueError(f"the fault {name}: {key}={value}: {error}") from None
     for key, example in kind.needs.items():
-        if _CONVERSIONS[key][0] not in values:
+        if KEYS[key].field not in values:
             raise ValueError(f"the fault {name} needs {key}=, as in {name}:{key}={example}")
     defaults = {field: getattr(kind.defaults, field) for field in Settings.__slots__}
-    return kind(Settings(**(defaults | values)))
+    settings = Settings(**(defaults | values))
+    objection = kind.objection(settings)
+    if objection is not None:
+        raise ValueError(f"the fault {name}: {objection}")
+    return kind(settings)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -99,6 +118,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _part(text: str) -> float:
+    value = _seconds(text)
+    if value > 1:
+        raise ValueError("expected a part from 0 to 1")
+    return value
+
+
 def _request(text: str) -> str:
     if text.upper() not in _REQUESTS:
         raise ValueError(f"no such request{_did_you_mean(text.upper(), _REQUESTS)}")
@@ -117,16 +143,16 @@ def _flag(text: str) -> bool:
     return text == "1"
 
 
-def _mode(text: str) -> Execution:
-    if text not in list(Execution):
-        raise ValueError(f"no such mode{_did_you_mean(text, Execution)}")
-    return Execution(text)
+def _one_of(known: Iterable[str], what: str) -> Callable[[str], str]:
+    """Return what takes one of these words; `known` is an enumeration of strings or a table by words."""
+    words = {str(word): word for word in known}
 
+    def convert(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"no such {what}{_did_you_mean(text, words)}")
+        return words[text]
 
-def _answer(text: str) -> EarlyPoll:
-    if text not in list(EarlyPoll):
-        raise ValueError(f"no such answer{_did_you_mean(text, EarlyPoll)}")
-    return EarlyPoll(text)
+    return convert
 
 
 def _poll_time(text: str) -> float:
@@ -136,23 +162,51 @@ def _poll_time(text: str) -> float:
 
 
 def _operation(text: str) -> tuple[Action, ...]:
-    if text not in _ACTIONS:
-        raise ValueError(f"no such operation{_did_you_mean(text, _ACTIONS)}")
-    return _ACTIONS[text]
+    return _ACTIONS[_one_of(_ACTIONS, "operation")(text)]
 
 
-_CONVERSIONS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "skip": ("skip", _whole),
-    "count": ("count", _count),
-    "p": ("probability", _probability),
-    "seed": ("seed", _whole),
-    "request": ("request", _request),
-    "direction": ("direction", _direction),
-    "data": ("data_only", _flag),
-    "at": ("at", _whole),
-    "back": ("back_s", _seconds),
-    "mode": ("execution", _mode),
-    "answer": ("early_poll", _answer),
-    "ms": ("poll_time_s", _poll_time),
-    "for": ("actions", _operation),
+def _status(text: str) -> DfuStatus:
+    return _STATUSES[_one_of(_STATUSES, "status")(text)]
+
+
+def _state(text: str) -> DfuState:
+    return _STATES[_one_of(_STATES, "state")(text)]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a fault's text: the setting it is for, how its value is read, what it takes, and what None stands for."""
+
+    field: str
+    convert: Callable[[str], object]
+    takes: str
+    unset: str = ""
+
+
+KEYS: dict[str, Key] = {
+    "skip": Key("skip", _whole, "N"),
+    "count": Key("count", _count, "N|always", "always"),
+    "p": Key("probability", _probability, "0..1"),
+    "seed": Key("seed", _whole, "N"),
+    "request": Key("request", _request, "NAME", "any"),
+    "direction": Key("direction", _direction, "in|out", "either"),
+    "data": Key("data_only", _flag, "0|1"),
+    "at": Key("at", _whole, "N", "0"),
+    "back": Key("back_s", _seconds, "SECONDS", "never"),
+    "part": Key("part", _part, "0..1"),
+    "s": Key("later_s", _seconds, "SECONDS"),
+    "mode": Key("execution", _one_of(Execution, "mode"), "|".join(Execution)),
+    "answer": Key("early_poll", _one_of(EarlyPoll, "answer"), "|".join(EarlyPoll)),
+    "ms": Key("poll_time_s", _poll_time, f"0..{_LONGEST_POLL_TIME_MS}"),
+    "for": Key("actions", _operation, "|".join(_ACTIONS), "all it concerns"),
+    "upload": Key("uploads", _flag, "0|1"),
+    "status": Key("status", _status, "|".join(_STATUSES)),
+    "state": Key("state", _state, "|".join(_STATES)),
+    "stored": Key("stored", _one_of(Stored, "download"), "|".join(Stored), "nothing"),
+    "page": Key("page_index", _whole, "N"),
+    "bytes": Key("length_bytes", _whole, "N", "half"),
+    "what": Key("impostor", _one_of(Impostor, "impostor"), "|".join(Impostor)),
+    "kind": Key("string", _one_of(StringKind, "kind"), "|".join(StringKind)),
+    "which": Key("which", _one_of(WhichString, "string"), "|".join(WhichString), "all"),
 }
+EVERY_FAULT_TAKES = tuple(key for key in KEYS if key in NamedFault.keys)

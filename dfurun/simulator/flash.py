@@ -62,6 +62,20 @@ class FlashMemory:
                 self._cells[place] = value
                 self.programmed_units += 1
 
+    def interrupt_program(self, address: int, value: bytes, *, protected: Sequence[AddressRange] = ()) -> None:
+        """Leave one unit as a power cut during its programming does: some bits as in `value`, some as they were.
+
+        No bit goes against the direction of programming. Which ones have gone is noise, the same on every run of the model.
+        Where the whole of `value` would not be programmed, nothing is.
+        """
+        place = self.read(address, len(value))
+        before = self.programmed_units
+        self.program(address, value, protected=protected)
+        if self.programmed_units != before:
+            left = interrupted(place, value, seed=f"unit 0x{address:08X}, program {before}")
+            offset = address - self.layout.extent.start
+            self._cells[offset : offset + len(left)] = left
+
     def erase_page(self, index: int, *, protected: Sequence[AddressRange] = ()) -> None:
         """Set one page to the erased value, unless a protected sector shares a byte with it."""
         page = self.layout.page(index)
@@ -87,3 +101,12 @@ class FlashMemory:
         offset = self.layout.page(index).start - self.layout.extent.start
         self._cells[offset : offset + len(contents)] = contents
         self.erase_counts[index] += 1
+
+
+def interrupted(old: bytes, new: bytes, *, seed: str) -> bytes:
+    """Return cells on their way from `old` to `new`: of two or more bits that change some have changed, and some have not."""
+    changing = int.from_bytes(old, "little") ^ int.from_bytes(new, "little")
+    bits = [1 << bit for bit in range(changing.bit_length()) if changing >> bit & 1]
+    noise = random.Random(seed)
+    gone = sum(noise.sample(bits, noise.randint(1, len(bits) - 1))) if len(bits) > 1 else 0
+    return (int.from_bytes(old, "little") ^ gone).to_bytes(len(old), "little")

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dfurun.dfuse.protocol import DfuStatus
+from dfurun.simulator.flash import interrupted
 from dfurun.simulator.memory import Memory
+from dfurun.units import AddressRange
+
+_COUNTING_ERROR = 1e-6  # of a program unit: sums of floating-point seconds are not exact
 
 
 class Action(StrEnum):
@@ -50,9 +55,9 @@ class Operation:
         return self.action in (Action.WRITE_OPTION_BYTES, Action.READ_UNPROTECT)
 
 
-def finish(operation: Operation, memory: Memory) -> None:
-    """Do to the memories what the operation does when it runs to its end."""
-    protected = memory.option_bytes.write_protected(memory.chip.flash)
+def finish(operation: Operation, memory: Memory, *, protected: Sequence[AddressRange] = ()) -> None:
+    """Do to the memories what the operation does when it runs to its end; `protected` is as good as write-protected."""
+    protected = (*memory.option_bytes.write_protected(memory.chip.flash), *protected)
     match operation.action:
         case Action.WRITE_RAM:
             memory.write_ram(operation.address, operation.data)
@@ -90,19 +95,18 @@ def _read_unprotect(memory: Memory) -> None:
     memory.option_bytes.program(memory.option_bytes.layout.factory)
 
 
-def cut(operation: Operation, memory: Memory, *, elapsed_s: float) -> None:
+def cut(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Sequence[AddressRange] = ()) -> None:
     """Leave the memories as a power cut does, `elapsed_s` after the operation began.
 
-    Half-words are programmed one after the other; a page in the middle of its erase holds noise; option bytes are erased
-    before they are programmed, so that in between the chip is at read protection level 1.
+    Half-words are programmed one after the other, and the one under way is left in between: some of its bits are programmed,
+    some are not. A page in the middle of its erase holds noise; option bytes are erased before they are programmed, so that
+    in between the chip is at read protection level 1.
     """
     chip = memory.chip
-    protected = memory.option_bytes.write_protected(chip.flash)
+    protected = (*memory.option_bytes.write_protected(chip.flash), *protected)
     match operation.action:
         case Action.PROGRAM:
-            units = int(elapsed_s / chip.timing.program_unit.typical_s)
-            done = operation.data[: units * chip.flash.program_unit_bytes]
-            memory.flash.program(operation.address, done, protected=protected)
+            _cut_program(operation, memory, elapsed_s=elapsed_s, protected=protected)
         case Action.ERASE_PAGE:
             index = chip.flash.page_index(operation.address)
             if not any(sector.overlaps(chip.flash.page(index)) for sector in protected):
@@ -111,19 +115,42 @@ def cut(operation: Operation, memory: Memory, *, elapsed_s: float) -> None:
             if not protected:
                 _interrupt_erase_of_all(memory)
         case Action.WRITE_OPTION_BYTES:
-            programming_s = max(0.0, elapsed_s - chip.timing.shortest_erase.typical_s)
-            pairs = int(programming_s / chip.timing.program_unit.typical_s)
+            pairs, under_way = _units(memory, elapsed_s - chip.timing.shortest_erase.typical_s)
             memory.option_bytes.erase()
             memory.option_bytes.program(operation.data[: 2 * pairs])
+            if under_way:
+                memory.option_bytes.interrupt_program(operation.data, offset=2 * pairs)
         case Action.READ_UNPROTECT:
             # The order (option bytes erased, flash erased, option bytes programmed) is an inference: to confirm.
             if memory.option_bytes.protection_level != 0 and elapsed_s >= chip.timing.shortest_erase.typical_s:
                 _interrupt_erase_of_all(memory)
             memory.option_bytes.erase()
         case Action.WRITE_OTP:
-            memory.write_otp(operation.address, operation.data[: int(elapsed_s / chip.timing.program_unit.typical_s)])
+            done, under_way = _units(memory, elapsed_s)
+            memory.write_otp(operation.address, operation.data[:done])
+            if under_way:
+                left = interrupted(
+                    b"\xff", operation.data[done : done + 1], seed=f"OTP 0x{operation.address + done:08X}"
+                )
+                memory.write_otp(operation.address + done, left)
         case Action.SET_ADDRESS | Action.WRITE_RAM | Action.WRITE_DEVICE_FEATURE | Action.REFUSE:
             pass
+
+
+def _cut_program(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Sequence[AddressRange]) -> None:
+    """Program the units whose time has passed, and leave the one under way in between."""
+    size = memory.chip.flash.program_unit_bytes
+    units, under_way = _units(memory, elapsed_s)
+    done, rest = operation.data[: units * size], operation.data[units * size :]
+    memory.flash.program(operation.address, done, protected=protected)
+    if under_way:
+        memory.flash.interrupt_program(operation.address + len(done), rest[:size], protected=protected)
+
+
+def _units(memory: Memory, elapsed_s: float) -> tuple[int, bool]:
+    """Return how many units are programmed in this time, and whether one more is under way."""
+    units = max(0.0, elapsed_s) / memory.chip.timing.program_unit.typical_s + _COUNTING_ERROR
+    return int(units), units - int(units) > 2 * _COUNTING_ERROR
 
 
 def _interrupt_erase_of_all(memory: Memory) -> None:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from dfurun.chips import FieldValue, Flash, OptionField, OptionLayout, Storage
+from dfurun.simulator.flash import interrupted
 from dfurun.units import AddressRange
 
 _ERASED = 0xFF
@@ -98,6 +99,20 @@ class OptionBytes:
         self._complement(taken)
         whole = min(len(data), len(taken)) // self._step * self._step
         self._stored[:whole] = taken[:whole]
+
+    def interrupt_program(self, data: bytes, *, offset: int) -> None:
+        """Leave the pair at `offset` as a power cut during its programming does: some bits as in `data`, some still erased.
+
+        Its complement then does not fit, most of the time, and it loads as 0xFF with OPTERR. Half-words that are programmed
+        all at once are left erased (inference).
+        """
+        if self.layout.storage is not Storage.BYTE_COMPLEMENT or offset + self._step > min(
+            len(data), len(self._stored)
+        ):
+            return
+        place = slice(offset, offset + self._step)
+        pair = bytes([data[offset], data[offset] ^ 0xFF])
+        self._stored[place] = interrupted(bytes(self._stored[place]), pair, seed=f"option byte {offset}")
 
     def replace(self, raw: bytes) -> None:
         """Store `raw` as it is, wrong complements and all; raise ValueError for a wrong length."""

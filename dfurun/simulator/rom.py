@@ -9,10 +9,11 @@ that asks (DFU 1.1, A.2.5). Whether the ROM can be asked meanwhile is its model'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dfurun.chips import EarlyPoll, Execution, FirstState
+from dfurun.chips import EarlyPoll, Execution, FirstState, Flash
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import (
     COMMAND_BLOCK,
@@ -37,8 +38,31 @@ _NEVER_BUSY = StatusReport(DfuStatus.OK, 0.0, DfuState.DNBUSY)
 _CLOCK_RESOLUTION_S = 1e-9  # sums of floating-point seconds are not exact
 
 
+class Troubles(Protocol):
+    """What the bootloader asks of the board's faults, each question once an operation."""
+
+    def executing(self, operation: Operation) -> DfuStatus | None:
+        """Return a status that a fault makes of `operation`, or None."""
+
+    def reporting(self, operation: Operation) -> float | None:
+        """Return a bwPollTimeout in place of the operation's own, or None."""
+
+    def wedges(self, operation: Operation) -> bool:
+        """Say whether the ROM stays in dfuDNBUSY when `operation` has ended."""
+
+    def loses(self, operation: Operation) -> bool:
+        """Say whether `operation` is acknowledged and not done."""
+
+    def protecting(self, operation: Operation, flash: Flash) -> Sequence[AddressRange]:
+        """Return what of the flash `operation` leaves alone."""
+
+
 class Surroundings(Protocol):
     """What the bootloader asks of the board around it."""
+
+    @property
+    def faults(self) -> Troubles:
+        """The board's faults."""
 
     def system_reset(self, at_s: float) -> None:
         """Reset the chip; the bootloader is gone when this returns."""
@@ -46,14 +70,8 @@ class Surroundings(Protocol):
     def leave(self, address: int) -> None:
         """Leave the bus and start what lies at `address`."""
 
-    def forced_outcome(self, download: Download) -> DfuStatus | None:
-        """Return a status that a fault makes of executing `download`, or None."""
-
-    def loses(self, operation: Operation) -> bool:
-        """Say whether a fault acknowledges `operation` without doing it."""
-
-    def reported_s(self, operation: Operation) -> float:
-        """Return the bwPollTimeout that goes with `operation`: its own, or what a fault makes of it."""
+    def beginning(self, operation: Operation) -> Operation:
+        """Return the operation that runs: `operation`, or what a fault makes of it."""
 
     def keep_waiting(self, until_s: float) -> None:
         """Let the host see NAKs until then; raise NoAnswer where it gives its transfer up before."""
@@ -64,7 +82,8 @@ class Registers:
     """All that the bootloader remembers.
 
     `stored` waits for the GETSTATUS that executes it; `operation` runs; `outcome` waits for the GETSTATUS that reports it;
-    `programming_failed` is AN2606's "all following program operations fail as well".
+    `programming_failed` is AN2606's "all following program operations fail as well". `wedged`: the ROM will not see the end of
+    what runs, or has not seen that of what ran. `hung`: it does not leave dfuERROR any more.
     """
 
     pointer: int
@@ -75,6 +94,8 @@ class Registers:
     outcome: DfuStatus | None = None
     last_busy: StatusReport = _NEVER_BUSY
     programming_failed: bool = False
+    wedged: bool = False
+    hung: bool = False
 
 
 class Bootloader:
@@ -94,6 +115,11 @@ class Bootloader:
         self._clock = clock
         self._surroundings = surroundings
         self._running = True
+
+    @property
+    def memory(self) -> Memory:
+        """The memories that it works on."""
+        return self._memory
 
     @property
     def deaf_until_s(self) -> float | None:
@@ -127,52 +153,83 @@ class Bootloader:
         # it "not meaningful in the case of the bootloader".
         raise self.refusal(DfuStatus.ERR_STALLEDPKT)
 
-    def settle(self) -> None:
-        """Finish the operation whose time has passed."""
+    def settle(self, now_s: float | None = None) -> None:
+        """Finish the operation whose time has passed, now or at the time given."""
         operation = self.registers.operation
-        if operation is None or operation.ends_s - self._clock.now() > _CLOCK_RESOLUTION_S:
+        now_s = self._clock.now() if now_s is None else now_s
+        if operation is None or operation.ends_s - now_s > _CLOCK_RESOLUTION_S:
             return
         registers = self.registers
         registers.operation = None
-        if registers.state is DfuState.DNBUSY:
+        if registers.state is DfuState.DNBUSY and not registers.wedged:
             registers.state, registers.outcome = DfuState.DNLOAD_SYNC, operation.outcome
         if operation.action is Action.SET_ADDRESS:
             registers.pointer = operation.address
-        elif not self._surroundings.loses(operation):
-            finish(operation, self._memory)
+        elif not self._surroundings.faults.loses(operation):
+            finish(
+                operation,
+                self._memory,
+                protected=self._surroundings.faults.protecting(operation, self._memory.chip.flash),
+            )
         if operation.resets:
             self._running = False
             self._surroundings.system_reset(operation.ends_s)
 
-    def cut_power(self) -> None:
-        """Let the power go: a running operation stops where it is."""
-        self.settle()
+    def cut_power(self, at_s: float | None = None) -> None:
+        """Let the power go, now or at the time given: a running operation stops where it is."""
+        at_s = self._clock.now() if at_s is None else at_s
+        self.settle(at_s)
         operation = self.registers.operation
         self._running = False
-        if operation is not None:
-            cut(operation, self._memory, elapsed_s=self._clock.now() - operation.starts_s)
+        if operation is not None and operation.starts_s <= at_s and not self._surroundings.faults.loses(operation):
+            left_alone = self._surroundings.faults.protecting(operation, self._memory.chip.flash)
+            cut(operation, self._memory, elapsed_s=at_s - operation.starts_s, protected=left_alone)
 
     def bus_reset(self) -> None:
         """Start over as after a USB reset: dfuIDLE, nothing stored; a flash operation under way goes on (inference)."""
         self.settle()
+        hung, status = self.registers.hung, self.registers.status
         self.registers = Registers(
             pointer=self._memory.chip.flash.extent.start,
             operation=self.registers.operation,
             programming_failed=self.registers.programming_failed,
         )
+        if hung:
+            self.registers.hung, self.registers.state, self.registers.status = True, DfuState.ERROR, status
 
     def refusal(self, status: DfuStatus) -> Stall:
         """Latch dfuERROR with `status` and return the STALL to raise."""
         registers = self.registers
         registers.state, registers.status = DfuState.ERROR, status
         registers.stored = registers.outcome = None
+        registers.wedged = False
         return Stall()
+
+    def begin(self, download: Download, *, not_before_s: float | None = None) -> StatusReport:
+        """Begin what a DNLOAD asks for, now or at a later time, and return the dfuDNBUSY that says so."""
+        registers, at_s = self.registers, max(self._clock.now(), not_before_s or 0.0)
+        operation = plan(download, model=self.model, memory=self._memory, pointer=registers.pointer)
+        forced = self._surroundings.faults.executing(operation)
+        registers.programming_failed |= misaligned(download, model=self.model, pointer=registers.pointer)
+        if registers.programming_failed and operation.action in (Action.PROGRAM, Action.WRITE_OTP):
+            forced = forced or DfuStatus.ERR_TARGET
+        made_s = self._surroundings.faults.reporting(operation)
+        reported_s = operation.reported_s if made_s is None else made_s
+        if forced is not None:
+            operation = Operation(Action.REFUSE, operation.reported_s, outcome=forced)
+        registers.stored = None
+        registers.operation = self._surroundings.beginning(replace(operation, starts_s=at_s))
+        registers.wedged = self._surroundings.faults.wedges(registers.operation)
+        registers.state = DfuState.DNBUSY
+        registers.last_busy = StatusReport(DfuStatus.OK, reported_s, DfuState.DNBUSY)
+        return registers.last_busy
 
     def _dnload(self, setup: Setup, data: bytes) -> bytes:
         registers = self.registers
         if registers.state not in (DfuState.IDLE, DfuState.DNLOAD_IDLE):
             raise self.refusal(DfuStatus.ERR_STALLEDPKT)
         if setup.length > self.model.transfer_size_bytes:
+            registers.hung = self.model.long_block_hangs
             raise self.refusal(DfuStatus.ERR_STALLEDPKT)
         if setup.length == 0:
             registers.state = DfuState.MANIFEST_SYNC
@@ -224,6 +281,8 @@ class Bootloader:
                 ok = registers.outcome in (None, DfuStatus.OK)
                 registers.state = DfuState.DNLOAD_IDLE if ok else DfuState.ERROR
                 registers.status, registers.outcome = registers.outcome or DfuStatus.OK, None
+            case DfuState.DNBUSY if registers.operation is None:  # wedged
+                return registers.last_busy
             case DfuState.DNBUSY:
                 return self._early_poll()
             case DfuState.MANIFEST_SYNC:
@@ -233,24 +292,10 @@ class Bootloader:
 
     def _execute(self, download: Download) -> StatusReport:
         self._wait_for_memory()
-        registers = self.registers
-        operation = plan(download, model=self.model, memory=self._memory, pointer=registers.pointer)
-        forced = self._surroundings.forced_outcome(download)
-        registers.programming_failed |= misaligned(
-            download, model=self.model, memory=self._memory, pointer=registers.pointer
-        )
-        if registers.programming_failed and operation.action in (Action.PROGRAM, Action.WRITE_OTP):
-            forced = forced or DfuStatus.ERR_TARGET
-        reported_s = self._surroundings.reported_s(operation)
-        if forced is not None:
-            operation = Operation(Action.REFUSE, operation.reported_s, outcome=forced)
-        registers.stored = None
-        registers.operation = replace(operation, starts_s=self._clock.now())
-        registers.state = DfuState.DNBUSY
-        registers.last_busy = StatusReport(DfuStatus.OK, reported_s, DfuState.DNBUSY)
+        report = self.begin(download)
         if self.model.execution is Execution.HELD:
             self._wait_for_the_end()  # a host that gives up loses the answer; the operation has begun and goes on
-        return registers.last_busy
+        return report
 
     def _early_poll(self) -> StatusReport:
         match self.model.early_poll:
@@ -263,8 +308,12 @@ class Bootloader:
 
     def _clear_status(self) -> bytes:
         registers = self.registers
+        if registers.hung:
+            return b""
         if registers.state is DfuState.ERROR:
             registers.state, registers.status = DfuState.IDLE, DfuStatus.OK
+        elif registers.wedged and registers.state is DfuState.DNBUSY:
+            self.refusal(DfuStatus.ERR_UNKNOWN)  # the request itself is acknowledged
         elif not self.model.tolerates_stray_requests:
             raise self.refusal(DfuStatus.ERR_STALLEDPKT)
         return b""

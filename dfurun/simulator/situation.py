@@ -33,7 +33,7 @@ class Situation:
 
     `connects_at_s` is when the device is on the bus, None where it will not come before a power cycle. `connections` counts
     its appearances: a handle belongs to one of them. `flash_empty` is the empty check's flag, taken when the option bytes are
-    loaded.
+    loaded. `power_goes_at_s` and `power_returns_at_s` are what happens to the power by itself, None where nothing does.
     """
 
     boot0: int
@@ -42,3 +42,5 @@ class Situation:
     connections: int = 0
     connects_at_s: float | None = None
     flash_empty: bool = False
+    power_goes_at_s: float | None = None
+    power_returns_at_s: float | None = None

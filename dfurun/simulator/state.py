@@ -115,6 +115,7 @@ class StateFile:
                 "configuration": device.configuration if device else 0,
                 "alternate": device.alternate if device else 0,
             },
+            **_power_document(situation, now_s),
             "bootloader": _registers_document(bootloader.registers, now_s) if bootloader else None,
             "option_bytes": {
                 "stored": memory.option_bytes.stored.hex(" "),
@@ -145,6 +146,13 @@ class StateFile:
         return pages
 
 
+def _power_document(situation: Situation, now_s: float) -> dict[str, Any]:
+    """Return what will happen to the power by itself, where something will."""
+    times = {"goes_in_s": situation.power_goes_at_s, "returns_in_s": situation.power_returns_at_s}
+    coming = {key: max(0.0, at_s - now_s) for key, at_s in times.items() if at_s is not None}
+    return {"power": coming} if coming else {}
+
+
 def _registers_document(registers: Registers, now_s: float) -> dict[str, Any]:
     stored, operation, outcome = registers.stored, registers.operation, registers.outcome
     return {
@@ -156,6 +164,8 @@ def _registers_document(registers: Registers, now_s: float) -> dict[str, Any]:
         "outcome": None if outcome is None else outcome.spelled,
         "last_busy_s": registers.last_busy.poll_timeout_s,
         "programming_failed": registers.programming_failed,
+        **({"wedged": True} if registers.wedged else {}),
+        **({"hung": True} if registers.hung else {}),
     }
 
 
@@ -167,7 +177,7 @@ def _operation_document(operation: Operation, now_s: float) -> dict[str, Any]:
         "outcome": operation.outcome.spelled,
         "reported_s": operation.reported_s,
         "duration_s": operation.duration_s,
-        "began_s_ago": now_s - operation.starts_s,
+        "began_s_ago": max(0.0, now_s - operation.starts_s),
     }
 
 
@@ -355,6 +365,7 @@ def _page_index(part: _Part, key: str, page_count: int) -> int:
 
 def _situation(document: _Part, usb: _Part, now_s: float) -> Situation:
     connects = None if usb.get("connects_in_s") is None else now_s + usb.seconds("connects_in_s")
+    power = document.part("power") if document.has("power") else _Part({}, "power")
     return Situation(
         boot0=document.integer("boot0", maximum=1),
         running=document.choice("running", Running),
@@ -362,6 +373,8 @@ def _situation(document: _Part, usb: _Part, now_s: float) -> Situation:
         usb_address=usb.integer("address", maximum=127),
         connections=usb.integer("connections"),
         connects_at_s=connects,
+        power_goes_at_s=now_s + power.seconds("goes_in_s") if power.has("goes_in_s") else None,
+        power_returns_at_s=now_s + power.seconds("returns_in_s") if power.has("returns_in_s") else None,
     )
 
 
@@ -376,6 +389,8 @@ def _registers(part: _Part, board: SimulatedBoard) -> Registers:
         outcome=None if part.get("outcome") is None else part.spelled("outcome", DfuStatus),
         last_busy=StatusReport(DfuStatus.OK, part.seconds("last_busy_s"), DfuState.DNBUSY),
         programming_failed=part.flag("programming_failed"),
+        wedged=part.has("wedged") and part.flag("wedged"),
+        hung=part.has("hung") and part.flag("hung"),
     )
 
 

@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from dfurun import units
-from dfurun.chips import BootTarget, EarlyPoll, Execution, chip_names, load_chip
+from dfurun.chips import BootTarget, EarlyPoll, Execution, Quirk, chip_names, load_chip
 from dfurun.chips.database import chip_from_facts, read_facts
 from dfurun.chips.option_bytes import OptionField, OptionLayout, Storage
 from dfurun.dfuse.layout import parse_layout
@@ -87,6 +87,7 @@ def facts(name: str) -> Any:
         (("memory", "flash", "pages"), 64),
         (("timing", "page-erase", "maximum"), 40),
         (("rom", "early-poll"), "sometimes"),
+        (("rom", "quirks"), ["doubl-clear-status-when-wedged"]),
         (("protection", "probes"), [0x0800_0000]),
         (("option-bytes", "factory"), "AA5"),
         (("option-bytes", "fields", "RDP", "byte"), "0"),
@@ -119,6 +120,7 @@ def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
     properties, definitions = SCHEMA["properties"], SCHEMA["definitions"]
     assert properties["rom"]["properties"]["execution"]["enum"] == [str(kind) for kind in Execution]
     assert properties["rom"]["properties"]["early-poll"]["enum"] == [str(kind) for kind in EarlyPoll]
+    assert properties["rom"]["properties"]["quirks"]["items"]["enum"] == [str(kind) for kind in Quirk]
     assert properties["option-bytes"]["properties"]["storage"]["enum"] == [str(kind) for kind in Storage]
     assert definitions["boot-rule"]["properties"]["starts"]["enum"] == [str(kind) for kind in BootTarget]
     assert definitions["size"]["pattern"] == units.SIZE_PATTERN
@@ -320,6 +322,17 @@ def test_the_rom_has_the_commands_that_dfurun_sends_and_faults_that_can_be_simul
     rom = load_chip(name).rom
     assert {Command.GET_COMMANDS, Command.SET_ADDRESS, Command.ERASE} <= set(rom.commands)
     assert set(rom.errata) <= set(FAULTS)
+
+
+def test_a_quirk_is_in_the_data_of_the_roms_that_need_it_and_in_no_others() -> None:
+    assert load_chip("stm32f072xb").rom.quirks == ()
+    read = dict(read_facts("stm32f072xb"))
+    read["rom"] = read["rom"] | {"quirks": ["double-clear-status-when-wedged"]}
+    assert Draft7Validator(SCHEMA).is_valid(as_json(read))
+    assert chip_from_facts(read).rom.quirks == (Quirk.DOUBLE_CLEAR_STATUS_WHEN_WEDGED,)
+    read["rom"] = read["rom"] | {"quirks": ["no-such-quirk"]}
+    with pytest.raises(ValueError, match="no-such-quirk"):
+        chip_from_facts(read)
 
 
 def test_the_f072_is_what_its_documents_say() -> None:

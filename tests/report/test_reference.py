@@ -1,13 +1,15 @@
 """The generated pages of docs/ are current and whole."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from dfurun.errors import Code
 from dfurun.recipe import recipe_schema
-from dfurun.report.reference import pages
+from dfurun.report.reference import FAULTS_BEGIN, FAULTS_PAGE, pages, with_faults
+from dfurun.simulator import FAULTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,6 +18,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_a_generated_page_is_current(name: str) -> None:
     """`make docs` writes them anew."""
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name]
+
+
+def test_the_table_of_faults_is_current_and_has_a_row_for_each() -> None:
+    """`make docs` writes it anew."""
+    page = (DOCS / FAULTS_PAGE).read_text(encoding="utf-8")
+    assert with_faults(page) == page
+    rows = [re.match(r"\| `([a-z-]+)", line) for line in page.split(FAULTS_BEGIN)[1].splitlines()]
+    assert [row[1] for row in rows if row] == list(FAULTS)
 
 
 def test_the_page_of_codes_has_a_row_for_each() -> None:

@@ -97,6 +97,10 @@ class Bench:
     def set_address(self, address: int) -> None:
         self.must(0, set_address_payload(address))
 
+    def set_address_pointer(self, address: int) -> None:
+        """Put the pointer there without a transfer."""
+        self.registers.pointer = address
+
     def write(self, address: int, data: bytes) -> None:
         self.set_address(address)
         self.must(2, data)

@@ -11,7 +11,7 @@ SHARED = ("dfurun.chips", "dfurun.clock", "dfurun.units", "dfurun.dfuse.protocol
 
 
 def test_the_simulator_shares_constants_with_the_client_and_nothing_else() -> None:
-    for path in Path(dfurun.simulator.__file__).parent.glob("*.py"):
+    for path in Path(dfurun.simulator.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dfurun"):
                 assert (node.module or "").startswith(SHARED), f"{path.name} imports {node.module}"

@@ -19,7 +19,12 @@ from simulated_bench import (
 )
 
 from dfurun.dfuse.protocol import DfuState, DfuStatus, erase_page_payload, set_address_payload
+from dfurun.report.faults import SOURCES
 from dfurun.simulator import FAULTS, Running, parse_fault
+from dfurun.simulator.catalogue import catalogue
+from dfurun.simulator.fault import Fault
+from dfurun.simulator.fault_text import KEYS
+from dfurun.simulator.faults import ActsOn, NamedFault, faults_acting_on
 from dfurun.simulator.transfer import Babble, BusError, Gone, NoAnswer, Stall, TransferFailure
 
 
@@ -211,7 +216,7 @@ def test_a_board_that_does_not_return_waits_for_the_power_cycle() -> None:
     ("text", "words"),
     [
         ("stal", "there is no fault 'stal'; did you mean 'stall'?"),
-        ("xyz", "there is no fault 'xyz'; there are busy, corrupt-upload, early-poll, execution"),
+        ("xyz", "there is no fault 'xyz'; there are alignment, busy, corrupt-upload, early-poll"),
         ("stall:requst=UPLOAD", "the fault stall has no 'requst'; did you mean 'request'?"),
         ("stays:request=UPLOAD", "the fault stays has no 'request'; there are count, p, seed, skip"),
         ("stall:request=UPLAOD", "the fault stall: request=UPLAOD: no such request; did you mean 'UPLOAD'?"),
@@ -247,10 +252,48 @@ def test_a_fault_that_cannot_be_read_says_what_is_meant(text: str, words: str) -
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_has_a_source_or_a_reason_in_its_docstring(name: str) -> None:
+def test_every_fault_says_in_its_docstring_what_it_does_and_from_where_that_is_known(name: str) -> None:
     kind = FAULTS[name]
-    assert len(kind.__doc__ or "") > 60
-    assert parse_fault(f"{name}:" + ",".join(f"{key}={example}" for key, example in kind.needs.items()))
+    entry = next(entry for entry in catalogue() if entry.name == name)
+    assert entry.confidence in SOURCES
+    assert len(entry.source) > 10
+    assert entry.means[0].isupper()
+    assert entry.means.endswith(".")
+    assert isinstance(parse_fault(entry.example), kind)
+    assert kind.acts_on in ActsOn
+    assert set(kind.needs) <= kind.keys
+    assert {key.name for key in (*entry.keys, *entry.usual)} == kind.keys <= set(KEYS)
+    moments = {moment for moment in vars(Fault) if not moment.startswith("_") and moment != "name"}
+    assert any(getattr(kind, moment) is not getattr(Fault, moment) for moment in moments), "it would do nothing"
+
+
+def test_every_fault_is_listed_once_by_what_it_acts_on() -> None:
+    listed = [kind.name for what in ActsOn for kind in faults_acting_on(what)]
+    assert sorted(listed) == sorted(FAULTS)
+    assert [kind.name for kind in faults_acting_on(ActsOn.OPENING)] == ["no-permission", "no-driver", "busy"]
+    assert {"stall", "mix", "strings", "vanish", "power-cut"} <= {
+        kind.name for kind in faults_acting_on(ActsOn.TRANSFER)
+    }
+    assert {"poll-time", "wedge", "lost-erase"} <= {kind.name for kind in faults_acting_on(ActsOn.OPERATION)}
+    assert {"strict", "leftover", "late-return"} <= {kind.name for kind in faults_acting_on(ActsOn.START)}
+
+
+def test_a_default_is_listed_as_it_could_be_written() -> None:
+    """What is not a word that stands for leaving the key out is read back as the same setting."""
+    words = {"any", "either", "never", "all it concerns", "none", "nothing", "half", "all"}
+    for entry in catalogue():
+        kind = FAULTS[entry.name]
+        clashes = {"at"} if entry.name == "power-cut" else set()
+        given = [
+            f"{key.name}={key.default}"
+            for key in (*entry.keys, *entry.usual)
+            if key.default is not None and key.default not in words and key.name not in clashes
+        ]
+        written = parse_fault(f"{entry.example}{',' if kind.needs else ':'}{','.join(given)}")
+        plain = parse_fault(entry.example)
+        assert isinstance(written, NamedFault)
+        assert isinstance(plain, NamedFault)
+        assert written.settings == plain.settings
 
 
 def test_a_board_without_its_faults_flashes_and_with_missed_service_takes_longer() -> None:

@@ -164,12 +164,16 @@ def test_a_power_cut_inside_an_option_write_leaves_the_chip_at_level_1() -> None
 
 
 def test_a_power_cut_late_in_an_option_write_leaves_some_pairs_programmed() -> None:
-    """The pairs are programmed one after the other, RDP first."""
+    """The pairs are programmed one after the other, RDP first; the complement of the one under way does not fit."""
     bench = Bench()
     board = power_cut(
         bench, lambda: bench.start_option_write(FACTORY), CHIP.timing.shortest_erase.typical_s + 3.5 * 53.5e-6
     )
-    assert board.option_bytes.stored == FACTORY[:6] + b"\xff" * 10
+    stored = board.option_bytes.stored
+    assert (stored[:6], stored[8:]) == (FACTORY[:6], b"\xff" * 8)
+    assert stored[6:8] not in (FACTORY[6:8], b"\xff\xff")
+    assert all(left & new == new for left, new in zip(stored, FACTORY, strict=True)), "programming only clears bits"
+    assert board.option_bytes.option_error
 
 
 def test_a_power_cut_inside_a_page_erase_leaves_noise_in_that_page_alone() -> None:
@@ -196,7 +200,9 @@ def test_a_power_cut_inside_a_write_leaves_the_half_words_that_were_programmed()
     bench = Bench()
     bench.set_address(FLASH)
     board = power_cut(bench, partial(bench.start, 2, bytes(2048)), 100.5 * 53.5e-6)
-    assert board.flash.contents[:2048] == bytes(200) + b"\xff" * 1848
+    contents = board.flash.contents
+    assert (contents[:200], contents[202:2048]) == (bytes(200), b"\xff" * 1846)
+    assert contents[200:202] not in (bytes(2), b"\xff\xff"), "the half-word under way is neither"
 
 
 @pytest.mark.parametrize(("after_s", "noise"), [(0.010, False), (0.050, True)])
