@@ -20,7 +20,7 @@ from dfurun.recipe.schema import is_newer, shape_findings
 from dfurun.steps.expect import Expect
 from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, unknown_image
 from dfurun.steps.unread import Unread
-from dfurun.units import parse_address, parse_size
+from dfurun.units import parse_address, parse_size, parse_voltage
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
 
@@ -68,7 +68,7 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
         expect=Expect.parse(values.get("expect", {})),
         allow=parts.allow,
         steps=parts.steps,
-        supply_v=None if supply is None else float(supply.removesuffix("V")),
+        supply_v=None if supply is None else parse_voltage(supply),
     )
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Loaded(source, None, findings, draft if parts.steps else None)
@@ -120,6 +120,7 @@ class _Loader:
             return None
         self._check_version(values)
         chip = self._load_chip(values)
+        self._check_supply(values, chip)
         images = self._load_images(values, chip)
         self._check_use(values)
         self._check_step_ids(values)
@@ -197,6 +198,14 @@ class _Loader:
             self._report(Code.UNKNOWN_CHIP, f"no chip is called `{name}`", ("chip",), hint=chip_hint(name))
             return None
         return load_chip(name)
+
+    def _check_supply(self, values: Mapping[str, Any], chip: Chip | None) -> None:
+        if chip is None or "supply" not in values or not self.is_sound(("supply",)):
+            return
+        if not chip.supply.allows(parse_voltage(values["supply"])):
+            message = f"{chip.title} is supplied with {chip.supply}, not {values['supply']}"
+            hint = "VDD of the chip is meant, not what feeds the board's regulator"
+            self._report(Code.BAD_VALUE, message, ("supply",), hint=hint)
 
     def _allowed(self, values: Mapping[str, Any], chip: Chip) -> frozenset[str]:
         """Return the guards that the recipe allows; all of them where that could not be read, so that none is missed."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.resources import schema_text
 from dfurun.steps.step import did_you_mean, nearest
-from dfurun.units import in_both_bases
+from dfurun.units import DURATION_PATTERN, in_both_bases
 
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
@@ -301,6 +301,8 @@ def _bad_value(mistake: _Mistake) -> Finding:
             message, hint = f"{name} is empty", _example_hint(schema)
         case "minLength" | "maxLength" | "pattern" if not value:
             message, hint = f"{name} is empty text", _example_hint(schema)
+        case "pattern" if re.fullmatch(DURATION_PATTERN, value):
+            message, hint = f"{name} is more than zero, not {_found(value)}", _example_hint(schema)
         case "pattern" if value != value.lower() and re.search(wanted, value.lower()):
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", f"in lower case: {value.lower()}"
         case "pattern" if in_both_bases(value) and re.search(wanted, f"0x{value}"):

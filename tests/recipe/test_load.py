@@ -73,6 +73,22 @@ def test_everything_a_recipe_says_is_in_the_recipe(tmp_path: Path) -> None:
     assert recipe.images["a"].memory.pieces[0].extent == AddressRange(0x0800_0800, 2)
 
 
+@pytest.mark.parametrize(
+    ("chip", "supply", "accepted"),
+    [
+        ("stm32f072xb", "1.64V", False), ("stm32f072xb", "1.65V", True), ("stm32f072xb", "3.6V", True),
+        ("stm32f072xb", "5V", False), ("stm32f405xg", "1.69V", False), ("stm32f405xg", "1.7V", True),
+        ("stm32f000", "12V", None),
+    ],
+)  # fmt: skip
+def test_the_supply_is_one_that_the_datasheet_allows(
+    tmp_path: Path, chip: str, supply: str, accepted: bool | None
+) -> None:
+    loaded = load(tmp_path, f"dfurun: 1\nname: Example\nchip: {chip}\nsupply: {supply}\nsteps: [connect]\n")
+    expected = {True: [], False: [Code.BAD_VALUE], None: [Code.UNKNOWN_CHIP]}
+    assert codes(loaded) == expected[accepted]
+
+
 def test_a_warning_alone_leaves_the_recipe_usable(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\x01\x02")
     loaded = load(tmp_path, HEAD + "images: {a: {file: a.bin, address: 0x08000000}}\nsteps: [connect]\n")
