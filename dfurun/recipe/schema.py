@@ -25,6 +25,8 @@ _OTHER_WORDS = {
     "backup": "read", "upload": "read", "flash": "write", "program": "write", "download": "write", "compare": "verify",
     "disconnect": "leave-dfu", "leave": "leave-dfu", "reset": "leave-dfu", "run": "leave-dfu", "start": "leave-dfu",
 }  # fmt: skip
+ON_ONE_LINE = "write it on one line, without `>`, `|` or a line end in quotes"
+_FREE_TEXT = ("Title", "Name")
 _RULES_OF_KEYS = ("required", "additionalProperties")
 _NOUN_OF_TYPE = {
     "string": "text",
@@ -301,6 +303,11 @@ def _bad_value(mistake: _Mistake) -> Finding:
             message, hint = f"{name} is empty", _example_hint(schema)
         case "minLength" | "maxLength" | "pattern" if not value:
             message, hint = f"{name} is empty text", _example_hint(schema)
+        case "pattern" if schema.get("title") in _FREE_TEXT:
+            hint = ON_ONE_LINE if "\n" in value else "without tabs and control characters"
+            message = f"{name} is one line of text, not {_found(value)}"
+        case "pattern" if "\n" in value:
+            message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", ON_ONE_LINE
         case "pattern" if re.fullmatch(DURATION_PATTERN, value):
             message, hint = f"{name} is more than zero, not {_found(value)}", _example_hint(schema)
         case "pattern" if value != value.lower() and re.search(wanted, value.lower()):
@@ -349,7 +356,7 @@ def _wanted(schema: Mapping[str, Any]) -> str:
     types = _types(schema)
     title = schema.get("title", "")
     scalar = not {"object", "array"} & set(types)
-    if title and scalar and title not in ("Title", "Name"):
+    if title and scalar and title not in _FREE_TEXT:
         noun = title if title.isupper() or title.startswith("SHA") else title[0].lower() + title[1:]
         return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
     return " or ".join(_NOUN_OF_TYPE[name] for name in types)
