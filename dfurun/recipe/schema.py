@@ -27,6 +27,8 @@ _OTHER_WORDS = {
 }  # fmt: skip
 ON_ONE_LINE = "write it on one line, without `>`, `|` or a line end in quotes"
 _FREE_TEXT = ("Title", "Name")
+# `>` begins a block of text, brackets a collection, and a long row of digits may be a number: of 12E6... a float.
+_TO_BE_QUOTED = re.compile(r"^>|[{}\[\],]|^[0-9a-fA-F]{24,}$")
 _RULES_OF_KEYS = ("required", "additionalProperties")
 _NOUN_OF_TYPE = {
     "string": "text",
@@ -368,8 +370,16 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _example_hint(schema: Mapping[str, Any]) -> str:
+    examples = example_texts(schema, _short)
+    return f"for example {' or '.join(examples)}" if examples else ""
+
+
+def example_texts(schema: Mapping[str, Any], shorten: Callable[[str], str] = str) -> list[str]:
+    """Return a schema's examples as people write them: a bootloader id in hexadecimal, which JSON cannot."""
     examples = schema.get("examples", [])
-    return f"for example {' or '.join(_flow(example) for example in examples)}" if examples else ""
+    if schema.get("title") == "Bootloader id":
+        return [f"0x{example:02X}" for example in examples]
+    return [flow_text(example, shorten) for example in examples]
 
 
 def _found(value: Any) -> str:
@@ -397,14 +407,18 @@ def _short(text: str) -> str:
 
 
 def _flow(value: Any) -> str:
-    """Return a value as YAML people would write it on one line."""
+    return flow_text(value, _short)
+
+
+def flow_text(value: Any, shorten: Callable[[str], str] = str) -> str:
+    """Return a value as YAML people would write it on one line; quoted where YAML may take it for something else."""
     match value:
         case dict():
-            return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {flow_text(item, shorten)}" for key, item in value.items()) + "}"
         case list():
-            return "[" + ", ".join(_flow(item) for item in value) + "]"
+            return "[" + ", ".join(flow_text(item, shorten) for item in value) + "]"
         case str():
-            return f'"{_short(value)}"' if value.startswith(">") else _short(value)
+            return f'"{shorten(value)}"' if _TO_BE_QUOTED.search(value) else shorten(value)
         case None:
             return ""
         case _:

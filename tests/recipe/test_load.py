@@ -60,7 +60,7 @@ def test_the_release_recipe_is_typed_steps_over_the_pinned_image() -> None:
 def test_everything_a_recipe_says_is_in_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\x01\x02")
     text = HEAD + (
-        "supply: 3.3V\nexpect: {flash-size: 0x20000, bootloader-id: 161, unique-id: [3e0042000f51373332363538]}\n"
+        "supply: 3.3V\nexpect: {flash-size: 0x20000, bootloader-id: 0xA1, unique-id: [3e0042000f51373332363538]}\n"
         "allow: [boot-sel-cleared]\nimages:\n  a: {file: a.bin, address: 0x08000800}\n"
         "steps: [connect, {verify: {image: a}}]\n"
     )
