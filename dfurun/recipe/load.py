@@ -20,7 +20,7 @@ from dfurun.recipe.schema import ON_ONE_LINE, is_newer, shape_findings
 from dfurun.steps.expect import Expect
 from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, nearest, unknown_image
 from dfurun.steps.unread import Unread
-from dfurun.units import parse_address, parse_size, parse_voltage
+from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
 _SUFFIXES = (".yaml", ".yml")
@@ -380,19 +380,19 @@ class _Loader:
 
 
 def _with_own_values(finding: Finding, chip: Chip | None) -> Finding:
-    """Return the finding on a word such as `off` where a number or a name is due with the hint of those, not of quotes."""
+    """Return the finding on an ambiguous value where a number or a name is due with the hint of those: quotes would not do."""
     path, place = finding.path, finding.place
     if finding.code is not Code.YAML_AMBIGUOUS or place is None:
         return finding
-    if not place.source_line[place.column - 1 : place.end_column - 1].isalpha():
-        return finding
     if path[-1:] == ("boot0",):
-        return replace(finding, hint="`boot0` takes 0 or 1")
-    if path[3:4] != ("fields",):
+        own = "`boot0` takes 0 or 1"
+    elif path[3:4] == ("fields",):
+        known = chip.option_bytes.fields.get(str(path[-1])) if chip else None
+        own = f"{known.name} takes {known.allowed()}" if known else "a number, or a name that `dfurun chips NAME` shows"
+    else:
         return finding
-    known = chip.option_bytes.fields.get(str(path[-1])) if chip else None
-    own = f"{known.name} takes {known.allowed()}" if known else "a number, or a name that `dfurun chips NAME` shows"
-    return replace(finding, hint=own)
+    text = place.source_line[place.column - 1 : place.end_column - 1]
+    return replace(finding, hint=in_both_bases(text) or own)
 
 
 def _path_hint(file: str) -> str:

@@ -44,8 +44,8 @@ def codes_page() -> str:
         "# Everything that can go wrong",
         "",
         "Each message of dfurun carries a code, as in `error[not-erased]`. Codes are stable: scripts may rely on their names",
-        "and on their exit statuses. `dfurun explain CODE` says the same as this page, and shows what is wrong and what is right",
-        "where a few lines of a recipe can.",
+        "and on their exit statuses. `dfurun explain CODE` says the same as this page, and shows what is wrong and what is",
+        "right where a few lines of a recipe can.",
         "",
     ]
     for group, members in groupby(explanations().values(), lambda explanation: explanation.group):
