@@ -9,6 +9,8 @@ KIBI = 1024
 
 # The same patterns stand in schemas/recipe.schema.json, where editors see them; a test holds the two together.
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|min)$"
+TIMEOUT_PATTERN = DURATION_PATTERN.replace("^", "^(?=[0.]*[1-9])")  # a duration, and more than zero
+VOLTAGE_PATTERN = r"^[0-9]{1,2}(\.[0-9]{1,3})?V$"
 SIZE_PATTERN = r"^(0x[0-9a-fA-F]{1,8}|(0|[1-9][0-9]{0,9})[KM]?)$"
 RANGE_PATTERN = r"^0x[0-9a-fA-F]{1,8}\+(0x[0-9a-fA-F]{1,8}|(0|[1-9][0-9]{0,9})[KM]?)$"
 PAGES_PATTERN = r"^(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?$"
@@ -52,6 +54,13 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"{text!r} is not a duration such as 10s, 250ms or 2min")
     unit = "ms" if text.endswith("ms") else "min" if text.endswith("min") else "s"
     return float(text.removesuffix(unit)) * _DURATION_UNIT_S[unit]
+
+
+def parse_voltage(text: str) -> float:
+    """Return volts for `3.3V`; raise ValueError for anything else."""
+    if not re.fullmatch(VOLTAGE_PATTERN, text):
+        raise ValueError(f"{text!r} is not a voltage such as 3.3V")
+    return float(text.removesuffix("V"))
 
 
 def parse_size(value: int | str) -> int:

@@ -13,6 +13,7 @@ from dfurun.chips.chip import (
     Otp,
     Quirk,
     Rom,
+    Supply,
     Timing,
     UsbIdentity,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Quirk",
     "Rom",
     "Storage",
+    "Supply",
     "Timing",
     "UsbIdentity",
     "chip_names",

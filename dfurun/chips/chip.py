@@ -127,6 +127,21 @@ class Rom:
 
 
 @dataclass(frozen=True, slots=True)
+class Supply:
+    """The supply voltage that the chip's datasheet allows, both ends included."""
+
+    minimum_v: float
+    maximum_v: float
+
+    def allows(self, voltage_v: float) -> bool:
+        """Say whether the chip works at this voltage."""
+        return self.minimum_v <= voltage_v <= self.maximum_v
+
+    def __str__(self) -> str:
+        return f"{self.minimum_v:g} V to {self.maximum_v:g} V"
+
+
+@dataclass(frozen=True, slots=True)
 class Duration:
     """One operation: what it takes, what the datasheet allows, and the bwPollTimeout that the ROM reports; seconds."""
 
@@ -208,6 +223,7 @@ class Chip:
     rom: Rom
     timing: Timing
     protection_probes: tuple[int, ...]
+    supply: Supply
     option_bytes: OptionLayout
     boot_rules: tuple[BootRule, ...]
     guards: tuple[Guard, ...]

@@ -20,12 +20,13 @@ from dfurun.chips.chip import (
     Otp,
     Quirk,
     Rom,
+    Supply,
     Timing,
     UsbIdentity,
 )
 from dfurun.chips.flash import Flash, PageRun
 from dfurun.chips.option_bytes import InForce, OptionField, OptionLayout, Storage, WriteProtection
-from dfurun.units import AddressRange, parse_duration, parse_size
+from dfurun.units import AddressRange, parse_duration, parse_size, parse_voltage
 
 Facts = Mapping[str, Any]
 
@@ -108,6 +109,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         ),
         timing=_timing(facts["timing"], units_a_block=usb["transfer-size"] // flash["program-unit"]),
         protection_probes=tuple(facts["protection"]["probes"]),
+        supply=Supply(*(parse_voltage(facts["supply"][end]) for end in ("minimum", "maximum"))),
         option_bytes=_option_layout(facts["option-bytes"]),
         boot_rules=tuple(_boot_rule(rule) for rule in facts["boot"]["rules"]),
         guards=tuple(Guard(g["name"], dict(g["when"]), g["irreversible"], g["means"]) for g in facts["guards"]),

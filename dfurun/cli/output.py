@@ -133,8 +133,12 @@ class Output:
         self.messages.print(STOPPING, style="bold yellow", soft_wrap=True)
 
     def error(self, error: DfurunError) -> None:
-        """Show a failure in text; JSON has it in `result`. The findings of an invalid input have been shown already."""
-        if not self.as_json and not isinstance(error, InvalidInput):
+        """Show a failure in text; JSON has it in `result`. Of an invalid input all but what it means has been shown."""
+        if self.as_json:
+            return
+        if isinstance(error, InvalidInput):
+            self.messages.print(error.consequence, soft_wrap=True)
+        else:
             self._text.error(error)
 
     def result(self, status: ExitStatus, error: DfurunError | None = None) -> None:

@@ -81,7 +81,8 @@ def read_command(
 ) -> int:
     """Save a board's flash to a file: a backup. What is saved was read twice, the same both times.
 
-    A file that is there already is kept, and no failure leaves half a file.
+    A file that is there already is kept: the same bytes in it are a success, others are none. No failure leaves half a
+    file.
     """
     from dfurun.run.backup import Wanted
 
@@ -144,11 +145,13 @@ def _read(
             "size": size,
             "file": str(saved.file),
             "sha256": saved.sha256,
+            "written": saved.written,
         }
     )
     if not output.as_json and not quiet:
         where = f"{format_size(size)} from {format_address(saved.extent.start)}"
-        output.product.print(f"{where} of {saved.chip.title} at {saved.port} saved to {saved.file}", soft_wrap=True)
+        done = f"saved to {saved.file}" if saved.written else f"are in {saved.file} already"
+        output.product.print(f"{where} of {saved.chip.title} at {saved.port} {done}", soft_wrap=True)
         output.product.print(f"sha256 {saved.sha256}", soft_wrap=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from dataclasses import replace
 from difflib import get_close_matches
@@ -85,7 +86,7 @@ def _read(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(Code.IMAGE_MISSING, f"{path.as_posix()} is not a file", hint=_near(path))
+            raise ImageError(Code.IMAGE_MISSING, f"{_shown(path)} is not a file", hint=_near(path))
         if status.st_size <= MAXIMUM_SIZE_BYTES:
             with path.open("rb") as file:
                 data = file.read(MAXIMUM_SIZE_BYTES + 1)
@@ -94,13 +95,26 @@ def _read(path: Path) -> bytes:
     except ImageError:
         raise
     except FileNotFoundError:
-        raise ImageError(Code.IMAGE_MISSING, f"no file {path.as_posix()}", hint=_near(path)) from None
+        raise ImageError(Code.IMAGE_MISSING, f"no file {_shown(path)}", hint=_near(path)) from None
     except OSError as error:
-        raise ImageError(Code.IMAGE_MISSING, f"{path.as_posix()}: {error.strerror or error}") from None
+        raise ImageError(Code.IMAGE_MISSING, f"{_shown(path)}: {error.strerror or error}") from None
     except ValueError:
         raise ImageError(Code.IMAGE_MISSING, "a file name cannot hold a NUL") from None
     limit = format_size(MAXIMUM_SIZE_BYTES)
     raise ImageError(Code.IMAGE_INVALID, f"{path.name} is larger than {limit}, no firmware for a microcontroller")
+
+
+def _shown(path: Path) -> str:
+    """Return a path without the way there and back: `recipes/../firmware/a.hex` is `firmware/a.hex`.
+
+    Where a link makes these two places, the path stays as it is.
+    """
+    short = Path(os.path.normpath(path))
+    try:
+        same = short.resolve() == path.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        same = False
+    return (short if same else path).as_posix()
 
 
 def _near(path: Path) -> str:
@@ -108,6 +122,6 @@ def _near(path: Path) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
-        return f"there is no folder {path.parent.as_posix()}"
+        return f"there is no folder {_shown(path.parent)}"
     near = get_close_matches(path.name, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(repr(name) for name in near)}?" if near else ""

@@ -182,7 +182,8 @@ class _Reader:
             hint = f'quote it: "{event.value}"'
             if re.fullmatch("0[0-9]+", event.value):
                 hint += f"; hexadecimal is 0x{event.value}"
-            self._report(Code.YAML_AMBIGUOUS, str(error), span, hint=hint)
+            path = () if self._key_is_due() else self._next_path() or ()
+            self._report(Code.YAML_AMBIGUOUS, str(error), span, path=path, hint=hint)
             self._deliver_unread(span)
             return
         if self._key_is_due():
@@ -304,9 +305,16 @@ class _Reader:
         return Place(self.file, span.line, span.column, span.end_column, self._line(span.line - 1))
 
     def _report(
-        self, code: Code, message: str, span: Span, *, hint: str = "", related: tuple[Related, ...] = ()
+        self,
+        code: Code,
+        message: str,
+        span: Span,
+        *,
+        path: RecipePath = (),
+        hint: str = "",
+        related: tuple[Related, ...] = (),
     ) -> None:
-        self.document.findings.append(Finding(code, message, hint=hint, place=self._place(span), related=related))
+        self.document.findings.append(Finding(code, message, path, hint=hint, place=self._place(span), related=related))
 
     def _report_merge_conflict(self) -> bool:
         """Report the first merge conflict that git left in the text; say whether there is one."""

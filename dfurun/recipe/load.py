@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
 from dfurun.recipe.salvage import keyword_of, readable_step, without
-from dfurun.recipe.schema import is_newer, shape_findings
+from dfurun.recipe.schema import ON_ONE_LINE, is_newer, shape_findings
 from dfurun.steps.expect import Expect
-from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, unknown_image
+from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, nearest, unknown_image
 from dfurun.steps.unread import Unread
-from dfurun.units import parse_address, parse_size
+from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
+_SUFFIXES = (".yaml", ".yml")
 
 
 def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
@@ -36,6 +37,8 @@ def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "a folder is not a recipe" if isinstance(error, IsADirectoryError) else ""
+        if isinstance(error, FileNotFoundError):
+            hint = _meant_recipe(path)
         return _unreadable(path, Finding(Code.RECIPE_UNREADABLE, f"{path}: {reason}", hint=hint))
     if len(data) > MAXIMUM_SIZE_BYTES:
         return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB"))
@@ -68,7 +71,7 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
         expect=Expect.parse(values.get("expect", {})),
         allow=parts.allow,
         steps=parts.steps,
-        supply_v=None if supply is None else float(supply.removesuffix("V")),
+        supply_v=None if supply is None else parse_voltage(supply),
     )
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Loaded(source, None, findings, draft if parts.steps else None)
@@ -77,12 +80,31 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
 
 def repository_of(recipe: Path) -> Path:
     """Return the folder that a recipe's files may come from: the nearest parent that git knows, else its own folder."""
+    return _git_folder(recipe) or recipe.parent.resolve()
+
+
+def _git_folder(recipe: Path) -> Path | None:
     folder = recipe.parent.resolve()
-    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
 
 
 def _unreadable(path: Path, finding: Finding) -> Loaded:
     return Loaded(Source(path, "", ()), None, (finding,))
+
+
+def _meant_recipe(path: Path) -> str:
+    """Return the did-you-mean for a recipe that is not there: one of its name in `recipes`, or the YAML files beside it."""
+    folder, names = path.parent, [path.name, *(path.name + suffix for suffix in _SUFFIXES)]
+    if not folder.is_dir():
+        return f"there is no folder {folder.as_posix()}"
+    meant = [file for file in (f / name for f in (folder, folder / "recipes") for name in names) if file.is_file()]
+    if not meant:
+        try:
+            beside = {file.stem: file for file in folder.iterdir() if file.suffix in _SUFFIXES}
+        except OSError:
+            return ""
+        meant = [beside[name] for name in nearest(path.stem if path.suffix in _SUFFIXES else path.name, beside)]
+    return f"did you mean {' or '.join(repr(file.as_posix()) for file in meant)}?" if meant else ""
 
 
 def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> Finding:
@@ -120,6 +142,8 @@ class _Loader:
             return None
         self._check_version(values)
         chip = self._load_chip(values)
+        self._check_supply(values, chip)
+        self.findings = [_with_own_values(finding, chip) for finding in self.findings]
         images = self._load_images(values, chip)
         self._check_use(values)
         self._check_step_ids(values)
@@ -198,6 +222,14 @@ class _Loader:
             return None
         return load_chip(name)
 
+    def _check_supply(self, values: Mapping[str, Any], chip: Chip | None) -> None:
+        if chip is None or "supply" not in values or not self.is_sound(("supply",)):
+            return
+        if not chip.supply.allows(parse_voltage(values["supply"])):
+            message = f"{chip.title} is supplied with {chip.supply}, not {values['supply']}"
+            hint = "VDD of the chip is meant, not what feeds the board's regulator"
+            self._report(Code.BAD_VALUE, message, ("supply",), hint=hint)
+
     def _allowed(self, values: Mapping[str, Any], chip: Chip) -> frozenset[str]:
         """Return the guards that the recipe allows; all of them where that could not be read, so that none is missed."""
         known = [guard.name for guard in chip.guards] + [PROTECTS_WHAT_FOLLOWS]
@@ -233,9 +265,7 @@ class _Loader:
             return None
         file = self.path.parent / entry["file"]
         if not self.allow_outside and not self._is_inside(file):
-            message = f"`{entry['file']}` is outside the recipe's repository"
-            hint = "copy it to the recipe, or run with --allow-outside"
-            self._report(Code.IMAGE_OUTSIDE, message, (*path, "file"), hint=hint)
+            self._report_outside(entry["file"], (*path, "file"))
             return None
         try:
             address = parse_address(entry["address"]) if "address" in entry else None
@@ -247,8 +277,9 @@ class _Loader:
             image = read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
         except ImageError as error:
             if self.is_sound(path) or error.code is not Code.IMAGE_ADDRESS:
+                hint = (_path_hint(entry["file"]) if error.code is Code.IMAGE_MISSING else "") or error.hint
                 place = (*path, error.subject.value)
-                self.findings.append(Finding(error.code, error.message, place, hint=error.hint, notes=error.notes))
+                self.findings.append(Finding(error.code, error.message, place, hint=hint, notes=error.notes))
             return None
         if chip is not None and image.usb is not None and not image.usb.fits(chip.usb.vendor_id, chip.usb.product_id):
             own = UsbIds(chip.usb.vendor_id, chip.usb.product_id)
@@ -260,6 +291,13 @@ class _Loader:
             hint = f'pin it: sha256: "{image.sha256}"'
             self._report(Code.UNPINNED_IMAGE, f"image `{name}` has no sha256", path, hint=hint, on_key=True)
         return image
+
+    def _report_outside(self, file: str, path: RecipePath) -> None:
+        message, hint = f"`{file}` is outside the recipe's repository", "copy it to the recipe"
+        if _git_folder(self.path) is None:
+            message = f"`{file}` is outside the recipe's folder, and with no git repository around it only that counts"
+            hint = "`git init` in the folder that holds both, move the file to the recipe"
+        self._report(Code.IMAGE_OUTSIDE, message, path, hint=f"{hint}, or run with --allow-outside")
 
     def _is_inside(self, file: Path) -> bool:
         try:
@@ -339,6 +377,29 @@ class _Loader:
         except ValueError as error:  # a quantity that has the right form and is impossible: an empty range
             scope.report(Code.BAD_VALUE, str(error), path)
             return None
+
+
+def _with_own_values(finding: Finding, chip: Chip | None) -> Finding:
+    """Return the finding on an ambiguous value where a number or a name is due with the hint of those: quotes would not do."""
+    path, place = finding.path, finding.place
+    if finding.code is not Code.YAML_AMBIGUOUS or place is None:
+        return finding
+    if path[-1:] == ("boot0",):
+        own = "`boot0` takes 0 or 1"
+    elif path[3:4] == ("fields",):
+        known = chip.option_bytes.fields.get(str(path[-1])) if chip else None
+        own = f"{known.name} takes {known.allowed()}" if known else "a number, or a name that `dfurun chips NAME` shows"
+    else:
+        return finding
+    text = place.source_line[place.column - 1 : place.end_column - 1]
+    return replace(finding, hint=in_both_bases(text) or own)
+
+
+def _path_hint(file: str) -> str:
+    """Return what is to be said of an image's path as it is written; empty where that is as people mean it."""
+    if "\n" in file:
+        return ON_ONE_LINE
+    return "`~` is not the home folder here: a path begins at the recipe" if file.startswith("~") else ""
 
 
 def _bodies(steps: Sequence[Any]) -> list[tuple[int, str, Mapping[str, Any]]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.resources import schema_text
 from dfurun.steps.step import did_you_mean, nearest
-from dfurun.units import in_both_bases
+from dfurun.units import DURATION_PATTERN, in_both_bases
 
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
@@ -25,6 +25,10 @@ _OTHER_WORDS = {
     "backup": "read", "upload": "read", "flash": "write", "program": "write", "download": "write", "compare": "verify",
     "disconnect": "leave-dfu", "leave": "leave-dfu", "reset": "leave-dfu", "run": "leave-dfu", "start": "leave-dfu",
 }  # fmt: skip
+ON_ONE_LINE = "write it on one line, without `>`, `|` or a line end in quotes"
+_FREE_TEXT = ("Title", "Name")
+# `>` begins a block of text, brackets a collection, and a long row of digits may be a number: of 12E6... a float.
+_TO_BE_QUOTED = re.compile(r"^>|[{}\[\],]|^[0-9a-fA-F]{24,}$")
 _RULES_OF_KEYS = ("required", "additionalProperties")
 _NOUN_OF_TYPE = {
     "string": "text",
@@ -301,6 +305,13 @@ def _bad_value(mistake: _Mistake) -> Finding:
             message, hint = f"{name} is empty", _example_hint(schema)
         case "minLength" | "maxLength" | "pattern" if not value:
             message, hint = f"{name} is empty text", _example_hint(schema)
+        case "pattern" if schema.get("title") in _FREE_TEXT:
+            hint = ON_ONE_LINE if "\n" in value else "without tabs and control characters"
+            message = f"{name} is one line of text, not {_found(value)}"
+        case "pattern" if "\n" in value:
+            message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", ON_ONE_LINE
+        case "pattern" if re.fullmatch(DURATION_PATTERN, value):
+            message, hint = f"{name} is more than zero, not {_found(value)}", _example_hint(schema)
         case "pattern" if value != value.lower() and re.search(wanted, value.lower()):
             message, hint = f"{name} is {_wanted(schema)}, not {_found(value)}", f"in lower case: {value.lower()}"
         case "pattern" if in_both_bases(value) and re.search(wanted, f"0x{value}"):
@@ -347,7 +358,7 @@ def _wanted(schema: Mapping[str, Any]) -> str:
     types = _types(schema)
     title = schema.get("title", "")
     scalar = not {"object", "array"} & set(types)
-    if title and scalar and title not in ("Title", "Name"):
+    if title and scalar and title not in _FREE_TEXT:
         noun = title if title.isupper() or title.startswith("SHA") else title[0].lower() + title[1:]
         return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
     return " or ".join(_NOUN_OF_TYPE[name] for name in types)
@@ -359,8 +370,16 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _example_hint(schema: Mapping[str, Any]) -> str:
+    examples = example_texts(schema, _short)
+    return f"for example {' or '.join(examples)}" if examples else ""
+
+
+def example_texts(schema: Mapping[str, Any], shorten: Callable[[str], str] = str) -> list[str]:
+    """Return a schema's examples as people write them: a bootloader id in hexadecimal, which JSON cannot."""
     examples = schema.get("examples", [])
-    return f"for example {' or '.join(_flow(example) for example in examples)}" if examples else ""
+    if schema.get("title") == "Bootloader id":
+        return [f"0x{example:02X}" for example in examples]
+    return [flow_text(example, shorten) for example in examples]
 
 
 def _found(value: Any) -> str:
@@ -388,14 +407,18 @@ def _short(text: str) -> str:
 
 
 def _flow(value: Any) -> str:
-    """Return a value as YAML people would write it on one line."""
+    return flow_text(value, _short)
+
+
+def flow_text(value: Any, shorten: Callable[[str], str] = str) -> str:
+    """Return a value as YAML people would write it on one line; quoted where YAML may take it for something else."""
     match value:
         case dict():
-            return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {flow_text(item, shorten)}" for key, item in value.items()) + "}"
         case list():
-            return "[" + ", ".join(_flow(item) for item in value) + "]"
+            return "[" + ", ".join(flow_text(item, shorten) for item in value) + "]"
         case str():
-            return f'"{_short(value)}"' if value.startswith(">") else _short(value)
+            return f'"{shorten(value)}"' if _TO_BE_QUOTED.search(value) else shorten(value)
         case None:
             return ""
         case _:

@@ -60,6 +60,7 @@ def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
         ("identity", "Identity", _identity(chip)),
         ("rom", "Bootloader", [*_rom(chip), *_trouble(chip)]),
         ("timing", "Timing", _timing(chip)),
+        ("supply", "Supply", [("VDD", str(chip.supply))]),
     )
     for key, title, rows in blocks:
         _heading(console, title, facts[key])

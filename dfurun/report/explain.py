@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 NAME_WIDTH = 15
 EXIT_MEANINGS = {
     ExitStatus.DONE: "done, or nothing to do",
-    ExitStatus.FAILED: "the unit failed",
+    ExitStatus.FAILED: "the unit failed (a step, a verification, a check), or a file or standard output cannot be written",
     ExitStatus.USAGE: "wrong usage",
     ExitStatus.INVALID: "the recipe or an image is invalid or missing",
     ExitStatus.NO_DEVICE: "no device, or more than one that fits",
     ExitStatus.NO_ACCESS: "no permission, no driver",
     ExitStatus.REFUSED: "refused: a guard, a pin, an expectation",
-    ExitStatus.LINK: "the link is unreliable or the device was lost",
+    ExitStatus.LINK: "the link is unreliable or the device was lost; its state is unknown, run again",
     ExitStatus.BUG: "a bug in dfurun",
     ExitStatus.INTERRUPTED: "interrupted",
 }

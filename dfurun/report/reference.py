@@ -14,6 +14,7 @@ from typing import Any
 
 from dfurun.errors import Severity
 from dfurun.recipe import recipe_schema
+from dfurun.recipe.schema import example_texts, flow_text
 from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
 from dfurun.report.faults import fault_rows
 from dfurun.simulator.catalogue import catalogue
@@ -43,7 +44,8 @@ def codes_page() -> str:
         "# Everything that can go wrong",
         "",
         "Each message of dfurun carries a code, as in `error[not-erased]`. Codes are stable: scripts may rely on their names",
-        "and on their exit statuses. `dfurun explain CODE` says the same as this page, with an example.",
+        "and on their exit statuses. `dfurun explain CODE` says the same as this page, and shows what is wrong and what is",
+        "right where a few lines of a recipe can.",
         "",
     ]
     for group, members in groupby(explanations().values(), lambda explanation: explanation.group):
@@ -77,8 +79,12 @@ def recipe_page() -> str:
         "",
         schema["description"],
         "",
-        "Recipes are YAML 1.2. Durations are `250ms`, `10s`, `2min`; sizes `128K` (K is 1024 bytes); addresses `0x08000000`;",
-        "ranges `0x08000000+2K`. Keys of your own begin with `x-`, at the top level, in images and in bodies of steps.",
+        "Recipes are YAML 1.2 in UTF-8, of at most 256 KiB and 32 levels. Keys of your own begin with `x-`, at the top level,",
+        "in images and in bodies of steps.",
+        "",
+        "Durations are a number and `ms`, `s` or `min`: `250ms`, `1.5s`, `2min`. Sizes are in bytes, `K` is 1024 and",
+        "`M` 1024 x 1024 of them: `128K`. Addresses are `0x08000000`, ranges `0x08000000+2K`. Quote what YAML may take for",
+        "something else: `requires`, `sha256`, unique ids, and file names with `${...}` in them.",
         "",
         "## The top level",
         "",
@@ -109,7 +115,7 @@ def _prose(schema: Schema) -> Iterator[str]:
 
 
 def _step(keyword: str, body: Any) -> str:
-    return f"- {keyword}" if body is None else f"- {keyword}: {_yaml(body)}"
+    return f"- {keyword}" if body is None else f"- {keyword}: {flow_text(body)}"
 
 
 def _keys(schema: Schema) -> list[str]:
@@ -130,15 +136,15 @@ def _key(name: str, schema: Schema, *, required: bool) -> Sequence[str]:
     default = "needed" if required else "none"
     if found := re.search(r" Default: (.+?)\.(?= |$)", description):
         default, description = found.group(1), description.replace(found.group(0), "")
-    examples = ", ".join(f"`{_yaml(example)}`" for example in schema["examples"])
+    examples = ", ".join(f"`{example}`" for example in example_texts(schema))
     return f"`{name}`", _takes(schema), default, description, examples
 
 
 def _takes(schema: Schema) -> str:
     if "const" in schema:
-        return f"`{_yaml(schema['const'])}`"
+        return f"`{flow_text(schema['const'])}`"
     if "enum" in schema:
-        return " or ".join(f"`{_yaml(value)}`" for value in schema["enum"])
+        return " or ".join(f"`{flow_text(value)}`" for value in schema["enum"])
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     nouns = {"string": "text", "integer": "number", "object": "mapping", "array": "list", "null": "nothing"}
     return " or ".join(nouns[name] for name in types)
@@ -157,15 +163,6 @@ def with_faults(page: str) -> str:
 
 
 # Markdown ------------------------------------------------------------------------------------------------------------
-
-
-def _yaml(value: Any) -> str:
-    """Return a value as YAML on one line."""
-    import yaml
-
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
-    text = text.removesuffix("\n").removesuffix("\n...")
-    return re.sub(r"'(0x[0-9A-F]+)'", r"\1", text)  # where an address may be text, it may be a number too
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

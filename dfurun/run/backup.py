@@ -38,7 +38,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What was saved: from which board and where, in which file, and the hash of it."""
+    """What was saved: from which board and where, in which file, and the hash of it.
+
+    `written` is False where the file held exactly that already.
+    """
 
     port: str
     chip: Chip
@@ -46,6 +49,7 @@ class Backup:
     extent: AddressRange
     file: Path
     sha256: str
+    written: bool
 
 
 def back_up(
@@ -80,10 +84,10 @@ def back_up(
         )
     names = values(port=port, chip=chip, unique_id=identity.unique_id, when=datetime.now().astimezone())
     path = Path(fill_in(file, names))
-    reserve(path, overwrite=overwrite)
+    reserve(path, extent.size_bytes, overwrite=overwrite)
     data = session.read_stable(extent, _twice(extent, on_progress))
-    save(path, data, overwrite=overwrite)
-    return Backup(port, chip, identity.unique_id, extent, path, sha256(data).hexdigest())
+    written = save(path, data, overwrite=overwrite)
+    return Backup(port, chip, identity.unique_id, extent, path, sha256(data).hexdigest(), written)
 
 
 def extent_of(wanted: Wanted, chip: Chip, identity: BoardIdentity) -> AddressRange:

@@ -36,6 +36,8 @@ def objection(name: str) -> str | None:
     if not name.isprintable():
         return "a file's name has only characters that can be seen"
     parts = PurePath(name).parts
+    if parts and parts[0].startswith("~") and len(parts) > 1:
+        return f"`{parts[0]}` is not the home folder here, but a folder of that name"
     if not parts or parts[-1] == ".." or name.endswith(("/", "\\")):
         return "a file's name is needed, not that of a folder"
     if any(len(part.encode()) > _LONGEST_BYTES for part in parts):

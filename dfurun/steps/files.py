@@ -28,36 +28,38 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
         else:
             _write_aside(path, data, _put_where_nothing_is)
     except _NameTaken:
-        raise Refused(
-            Code.FILE_EXISTS,
-            f"{path} is there already and holds something else",
-            consequence="nothing was overwritten",
-            hint="move it away, or overwrite it with --force",
-        ) from None
+        raise _exists(path) from None
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
     return True
 
 
-def reserve(path: Path, *, overwrite: bool) -> None:
-    """See that a file can be written before the long read that fills it.
+def reserve(path: Path, size_bytes: int, *, overwrite: bool) -> None:
+    """See that `save` can write a file, before the long read that fills it with `size_bytes` bytes.
 
-    Raises Refused where one is there and `overwrite` is not given, StepFailed where it cannot be written.
+    One of that size that is there already may hold the same: only the read can tell. Raises Refused where another one is
+    there and `overwrite` is not given, StepFailed where it cannot be written.
     """
     try:
-        if os.path.lexists(path) and not path.is_dir() and not overwrite:
-            raise Refused(
-                Code.FILE_EXISTS,
-                f"{path} is there already",
-                consequence="nothing was overwritten, and the board was only looked at",
-                hint="another name (`${date}` and `${port}` in it are filled in), or overwrite it with --force",
-            )
+        if not overwrite and os.path.lexists(path) and not path.is_dir():
+            if path.is_file() and path.stat().st_size == size_bytes:
+                return
+            raise _exists(path)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
+
+
+def _exists(path: Path) -> Refused:
+    return Refused(
+        Code.FILE_EXISTS,
+        f"{path} is there already and holds something else",
+        consequence="nothing was overwritten",
+        hint="move it away, take another name (`${port}` and `${date}` in it are filled in), or overwrite it with --force",
+    )
 
 
 def _unwritable(path: Path, error: OSError | ValueError) -> StepFailed:

@@ -13,7 +13,7 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.file_names import VARIABLES, fill_in, objection, values, wrong_variable
-from dfurun.steps.files import save
+from dfurun.steps.files import reserve, save
 from dfurun.steps.step import Head, Result, Scope, Step, did_you_mean
 from dfurun.units import AddressRange, format_size, parse_range
 
@@ -55,10 +55,12 @@ class Read(Step):
         if self.extent == context.chip.option_bytes.extent:
             context.require_rom("read of option bytes")
         context.require_readable("read")
-        data = context.session.read_stable(self.extent, context.progress("read", self.extent.size_bytes))
         unique_id, port = context.identity.unique_id, context.port
         file = fill_in(self.file, values(port=port, chip=context.chip, unique_id=unique_id, when=context.began))
-        if not save(context.output_folder / Path(file), data, overwrite=context.overwrite_files):
+        path, overwrite = context.output_folder / Path(file), context.overwrite_files
+        reserve(path, self.extent.size_bytes, overwrite=overwrite)
+        data = context.session.read_stable(self.extent, context.progress("read", self.extent.size_bytes))
+        if not save(path, data, overwrite=overwrite):
             return Result(Outcome.OK, f"{file} holds these {format_size(len(data))} already")
         return Result(Outcome.OK, f"{format_size(len(data))} saved to {file}")
 

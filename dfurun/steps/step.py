@@ -60,7 +60,7 @@ class Head:
         return cls(index, path, body.get("id"), body.get("name"), parse_duration(timeout) if timeout else None)
 
     def timeout_or(self, default_s: float) -> float:
-        """Return the recipe's timeout, or `default_s` where it gives none; 0s does not wait at all."""
+        """Return the recipe's timeout, or `default_s` where it gives none."""
         return default_s if self.timeout_s is None else self.timeout_s
 
 

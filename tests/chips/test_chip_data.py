@@ -22,7 +22,7 @@ from dfurun.simulator import FAULTS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA: Any = json.loads((ROOT / "schemas" / "chip.schema.json").read_text(encoding="utf-8"))
-BLOCKS = ("usb", "memory", "identity", "rom", "timing", "protection", "option-bytes", "boot")
+BLOCKS = ("usb", "memory", "identity", "rom", "timing", "protection", "supply", "option-bytes", "boot")
 
 every_chip = pytest.mark.parametrize("name", chip_names())
 
@@ -89,6 +89,7 @@ def facts(name: str) -> Any:
         (("rom", "early-poll"), "sometimes"),
         (("rom", "quirks"), ["doubl-clear-status-when-wedged"]),
         (("protection", "probes"), [0x0800_0000]),
+        (("supply", "minimum"), 2.0),
         (("option-bytes", "factory"), "AA5"),
         (("option-bytes", "fields", "RDP", "byte"), "0"),
         (("option-bytes", "fields", "RDP", "maens"), "a typo"),
@@ -125,6 +126,7 @@ def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
     assert definitions["boot-rule"]["properties"]["starts"]["enum"] == [str(kind) for kind in BootTarget]
     assert definitions["size"]["pattern"] == units.SIZE_PATTERN
     assert definitions["duration"]["pattern"] == units.DURATION_PATTERN
+    assert definitions["voltage"]["pattern"] == units.VOLTAGE_PATTERN
 
 
 # Sources -------------------------------------------------------------------------------------------------------------

@@ -155,10 +155,9 @@ def test_a_path_is_escaped_for_github_and_whole_for_people_and_json(
     message, hint = "`on` is true in YAML 1.1 and text in YAML 1.2", 'quote it: "on"'
 
     done = dfurun(command, name, "--format", "github")
-    shown = done.out + done.err
+    (shown,) = (line for line in (done.out + done.err).splitlines() if line.startswith("::"))
     assert (
-        shown
-        == f"::error file=x%25%2Cy z.yaml,line=2,col=7,endColumn=8,title=yaml-ambiguous::{message}%0Ahint: {hint}\n"
+        shown == f"::error file=x%25%2Cy z.yaml,line=2,col=7,endColumn=8,title=yaml-ambiguous::{message}%0Ahint: {hint}"
     )
     assert done.exit == 3
 
@@ -174,5 +173,17 @@ def test_findings_are_the_product_of_check_and_messages_of_run(dfurun: Dfurun, m
     for form in ("text", "github"):
         checked, run = (dfurun(command, "overlap.yaml", "--format", form) for command in ("check", "run"))
         assert (checked.err, run.out) == ("", "")
-        assert checked.out == run.err
+        assert checked.out + "nothing was sent to any board\n" == run.err
         assert checked.exit == run.exit == 3
+
+
+@pytest.mark.parametrize("words", [(), ("-q",), ("--format", "github")])
+def test_a_run_that_its_recipe_refuses_says_once_and_last_that_nothing_was_sent(
+    dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(CASES / "recipes")
+    done = dfurun("run", "unknown-key.yaml", "--sim", *words)
+    assert (done.exit, done.out) == (3, "")
+    assert done.err.endswith("\nnothing was sent to any board\n")
+    assert done.err.count("nothing was sent") == 1
+    assert "nothing was sent" not in dfurun("check", "unknown-key.yaml").out, "it never sends anything"

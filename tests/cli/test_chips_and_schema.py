@@ -36,7 +36,7 @@ def test_one_chip_shows_everything_with_its_documents_and_how_sure_it_is(dfurun:
         assert alternate in done.out
     for key, document in facts["sources"].items():
         assert f"\n{key.ljust(21)}{document}\n" in done.out
-    for block in ("usb", "memory", "identity", "rom", "timing", "option-bytes", "boot"):
+    for block in ("usb", "memory", "identity", "rom", "timing", "supply", "option-bytes", "boot"):
         assert f"({', '.join(facts[block]['source'])}; {facts[block]['confidence']})\n" in done.out
 
 
@@ -45,6 +45,7 @@ def test_a_chip_shows_its_memories_boot_rules_and_timings(dfurun: Dfurun) -> Non
     assert "flash                0x08000000..0x0801FFFF, 128 KiB; pages: 64 x 2 KiB\n" in shown
     assert "from the factory     AA55 FF00 FF00 FF00 FF00 FF00 FF00 FF00\n" in shown
     assert "BOOT_SEL 1, nBOOT1 1, BOOT0 high: the bootloader\n" in shown
+    assert "VDD                  1.65 V to 3.6 V\n" in shown
     assert "erase 2 KiB          30 ms, at most 40 ms; the bootloader reports 40 ms\n" in shown
     assert "Needs --allow-irreversible as well. (RM0091; high)\n" in shown
 

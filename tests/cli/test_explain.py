@@ -13,10 +13,27 @@ from dfurun.errors import Code, ExitStatus, Severity
 from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
 
 FIRMWARE = Path(__file__).parents[2] / "recipes" / "firmware"
+IMAGES = Path(__file__).parents[1] / "cases" / "images"
+# The files that examples name, relative to the recipe.
+FILES = {
+    "app.hex": FIRMWARE / "f072-blinky.hex",
+    "app.bin": FIRMWARE / "f072-blinky.bin",
+    "app.elf": FIRMWARE / "f072-blinky.elf",
+    "settings.bin": IMAGES.parent / "rules" / "settings.bin",
+    "app-for-f405.elf": FIRMWARE / "f405-blinky.elf",
+    "app-for-0483-df11.dfu": IMAGES / "ok-firmware.dfu",
+    "app-for-1209-2444.dfu": IMAGES / "dfuse-other-device.dfu",
+    "app-and-option-bytes.hex": IMAGES / "hex-option-bytes.hex",
+    "main.o": IMAGES / "elf-not-linked.o",
+    "../firmware/app.hex": FIRMWARE / "f072-blinky.hex",
+}
 ALL = list(explanations().values())
 WITH_EXAMPLES = [explanation for explanation in ALL if explanation.right]
 # What the recipe alone shows; the others are met on a board, and their recipes are good ones that the board refuses.
-SHOWN_BY_CHECK = [e for e in WITH_EXAMPLES if e.group in ("Reading a recipe", "Images", "Rules of the steps")]
+OF_RECIPES = ("Reading a recipe", "Images", "Rules of the steps")
+SHOWN_BY_CHECK = [e for e in WITH_EXAMPLES if e.group in OF_RECIPES]
+# What is wrong with a file as a whole: no line of a recipe shows it.
+NOT_SHOWN = {Code.RECIPE_UNREADABLE, Code.RECIPE_TOO_LARGE, Code.IMAGE_EMPTY}
 
 
 def recipe(snippet: str) -> str:
@@ -32,7 +49,9 @@ def recipe(snippet: str) -> str:
         lines += ["images: {application: {file: app.hex}}"]
     if snippet.startswith("- "):
         before = [] if "- connect" in snippet else ["  - connect", "  - mass-erase"]
-        before += ["  - write: {image: application}"] if "verify" in snippet and "write" not in snippet else []
+        before += (
+            ["  - write: {image: application}"] if before and "verify" in snippet and "write" not in snippet else []
+        )
         lines += ["steps:", *before, indent(snippet, "  ")]
     else:
         lines += [] if snippet.startswith("application:") else [snippet]
@@ -41,10 +60,13 @@ def recipe(snippet: str) -> str:
 
 
 def checked(dfurun: Dfurun, folder: Path, snippet: str) -> tuple[set[str], str]:
-    shutil.copy(FIRMWARE / "f072-blinky.hex", folder / "app.hex")
-    shutil.copy(FIRMWARE / "f072-blinky.bin", folder / "app.bin")
-    (folder / "example.yaml").write_text(recipe(snippet), encoding="utf-8")
-    done = dfurun("check", "example.yaml")
+    """Return the codes and the text of a check of the example, in `recipes` of a repository."""
+    for made in (".git", "recipes", "firmware"):
+        (folder / made).mkdir(exist_ok=True)
+    for name, source in FILES.items():
+        shutil.copy(source, folder / "recipes" / name)
+    (folder / "recipes" / "example.yaml").write_text(recipe(snippet), encoding="utf-8")
+    done = dfurun("check", "recipes/example.yaml")
     return done.codes, done.out
 
 
@@ -60,6 +82,11 @@ def test_an_explanation_is_whole_sentences_about_cause_consequence_and_cure(expl
         assert "\n" not in text
         assert 3 < len(text) < 420
     assert not explanation.wrong or explanation.right
+
+
+def test_every_code_that_a_recipe_shows_has_an_example() -> None:
+    without = {e.code for e in ALL if e.group in OF_RECIPES and not (e.wrong and e.right)}
+    assert without == NOT_SHOWN
 
 
 @pytest.mark.parametrize("explanation", SHOWN_BY_CHECK, ids=lambda explanation: explanation.code.label)

@@ -90,6 +90,58 @@ def test_a_file_that_is_there_is_kept_without_force(dfurun: Dfurun, tmp_path: Pa
     assert left_behind(tmp_path) == ["backup.bin"]
 
 
+def test_a_file_that_holds_the_same_already_is_a_success(dfurun: Dfurun, tmp_path: Path, flash: bytes) -> None:
+    backup = tmp_path / "backup.bin"
+    backup.write_bytes(flash)
+    os.utime(backup, ns=(0, 0))
+    done = dfurun("read", *BOARD, "-o", "backup.bin")
+    assert (done.exit, done.err) == (0, "")
+    assert done.out.startswith("128 KiB from 0x08000000 of STM32F072xB at 1-1 are in backup.bin already\nsha256 ")
+    assert dfurun("read", *BOARD, "-o", "backup.bin", "--json").lines[-2]["written"] is False
+    assert backup.stat().st_mtime_ns == 0, "it was not written again"
+
+
+READ_STEP = """dfurun: 1
+name: Backup
+chip: stm32f072xb
+steps:
+  - connect
+  - read: {range: "0x08000000+128K", file: backup.bin}
+"""
+
+
+@pytest.mark.parametrize(
+    ("there", "exit_status", "reads"),
+    [
+        ("nothing", 0, True),
+        ("the same", 0, True),
+        ("as much", 6, True),
+        ("less", 6, False),
+        ("a link to nowhere", 6, False),
+    ],
+)
+def test_the_step_and_the_command_have_one_rule_for_a_file_that_is_there(
+    dfurun: Dfurun, tmp_path: Path, flash: bytes, there: str, exit_status: int, reads: bool
+) -> None:
+    (tmp_path / "save.yaml").write_text(READ_STEP)
+    backup = tmp_path / "backup.bin"
+    content = {"the same": flash, "as much": bytes(FLASH_BYTES), "less": flash[:-1]}.get(there)
+    ends = []
+    for words in (("save.yaml", *BOARD, "-v"), ("read", *BOARD, "-o", "backup.bin", "-v")):
+        backup.unlink(missing_ok=True)
+        if content is not None:
+            backup.write_bytes(content)
+        elif there == "a link to nowhere":
+            backup.symlink_to(tmp_path / "gone.bin")
+        done = dfurun(*words)
+        assert done.exit == exit_status, done.err
+        assert ("read 131072 bytes" in done.err or "read 128 KiB" in done.err) == reads, done.err
+        told = done.err.split("error[file-exists]: ")[1:]
+        ends.append([text.split("FAIL")[0].replace(f"{tmp_path}/", "") for text in told])
+        assert content is None or backup.read_bytes() == content
+    assert ends[0] == ends[1], "they say the same"
+
+
 def test_a_protected_chip_is_named_with_the_evidence(dfurun: Dfurun, tmp_path: Path, flash: bytes) -> None:
     dfurun("sim", "protect", "board.json", "1")
     done = dfurun("read", *BOARD, "-o", "backup.bin")
@@ -158,6 +210,7 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
         (("-o", "x", "--log", ".."), "--log: .. is a folder"),
         (("-o", "x-${prot}.bin"), "no variable 'prot'"),
         (("-o", "x-${port.bin"), "the `}` of `${port.bin` is missing"),
+        (("-o", "~/${port}.bin"), "`~` is not the home folder here"),
         (("-o", "x", "--address", "flash"), "--address: 'flash' is not a size"),
         (("-o", "x", "--address", "08000000"), "--address: '08000000' begins with a zero"),
         (("-o", "x", "--address", "08000000"), "what to do: 0x08000000 in hexadecimal, 8000000 in decimal"),
@@ -208,6 +261,7 @@ def test_json_tells_what_was_saved_and_how_far_it_is(dfurun: Dfurun, tmp_path: P
         "size": FLASH_BYTES,
         "file": "backup.bin",
         "sha256": sha256(flash).hexdigest(),
+        "written": True,
     }
 
 

@@ -162,6 +162,6 @@ def test_text_from_a_file_keeps_to_its_line_of_the_log(dfurun: Dfurun, tmp_path:
     (tmp_path / "odd.yaml").write_text('dfurun: 1\nname: "two\\nlines\\e[2J"\nchip: stm32f072xb\nsteps: [connect]\n')
     assert dfurun("odd.yaml", "--sim", *VIRTUAL, "--log", "run.log").exit == 3
     log = (tmp_path / "run.log").read_text(encoding="utf-8")
-    assert "finding   odd.yaml:2:7: error[bad-value] `name` is text, not " in log
+    assert "finding   odd.yaml:2:7: error[bad-value] `name` is one line of text, not " in log
     assert all(line.startswith("#") or STAMP.match(line) for line in log.splitlines())
     assert "\x1b" not in log

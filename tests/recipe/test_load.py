@@ -60,7 +60,7 @@ def test_the_release_recipe_is_typed_steps_over_the_pinned_image() -> None:
 def test_everything_a_recipe_says_is_in_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\x01\x02")
     text = HEAD + (
-        "supply: 3.3V\nexpect: {flash-size: 0x20000, bootloader-id: 161, unique-id: [3e0042000f51373332363538]}\n"
+        "supply: 3.3V\nexpect: {flash-size: 0x20000, bootloader-id: 0xA1, unique-id: [3e0042000f51373332363538]}\n"
         "allow: [boot-sel-cleared]\nimages:\n  a: {file: a.bin, address: 0x08000800}\n"
         "steps: [connect, {verify: {image: a}}]\n"
     )
@@ -71,6 +71,22 @@ def test_everything_a_recipe_says_is_in_the_recipe(tmp_path: Path) -> None:
     assert (recipe.name, recipe.supply_v, recipe.allow) == ("Example", 3.3, {"boot-sel-cleared"})
     assert recipe.expect.unique_ids == ("3E0042000F51373332363538",)
     assert recipe.images["a"].memory.pieces[0].extent == AddressRange(0x0800_0800, 2)
+
+
+@pytest.mark.parametrize(
+    ("chip", "supply", "accepted"),
+    [
+        ("stm32f072xb", "1.64V", False), ("stm32f072xb", "1.65V", True), ("stm32f072xb", "3.6V", True),
+        ("stm32f072xb", "5V", False), ("stm32f405xg", "1.69V", False), ("stm32f405xg", "1.7V", True),
+        ("stm32f000", "12V", None),
+    ],
+)  # fmt: skip
+def test_the_supply_is_one_that_the_datasheet_allows(
+    tmp_path: Path, chip: str, supply: str, accepted: bool | None
+) -> None:
+    loaded = load(tmp_path, f"dfurun: 1\nname: Example\nchip: {chip}\nsupply: {supply}\nsteps: [connect]\n")
+    expected = {True: [], False: [Code.BAD_VALUE], None: [Code.UNKNOWN_CHIP]}
+    assert codes(loaded) == expected[accepted]
 
 
 def test_a_warning_alone_leaves_the_recipe_usable(tmp_path: Path) -> None:
@@ -139,6 +155,62 @@ def test_a_missing_recipe_and_a_folder_are_findings(tmp_path: Path) -> None:
         assert loaded.recipe is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("my-bord.yaml", "did you mean 'my-board.yaml'?"),
+        ("my-board", "did you mean 'my-board.yaml'?"),
+        ("MY_BOARD.yml", "did you mean 'my-board.yaml'?"),
+        ("release.yaml", "did you mean 'recipes/release.yaml'?"),
+        ("release", "did you mean 'recipes/release.yaml'?"),
+        ("recipes/releas.yaml", "did you mean 'recipes/release.yaml'?"),
+        ("relaese.yaml", ""),
+        ("recipe/release.yaml", "there is no folder recipe"),
+        ("my-board.yaml/release.yaml", ""),
+    ],
+)
+def test_a_missing_recipe_is_told_with_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    for name in ("my-board.yaml", "notes.txt", "recipes/release.yaml"):
+        (tmp_path / name).write_text("")
+    (finding,) = load_recipe(Path(asked)).findings
+    assert (finding.code, finding.hint) == (Code.RECIPE_UNREADABLE, hint)
+
+
+def test_an_images_path_is_shown_without_the_way_there_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "firmware").mkdir()
+    recipe = Path("recipes/recipe.yaml")
+    recipe.write_text(HEAD + "images: {a: {file: ../firmware/a.hex}, b: {file: ../firmwrae/a.hex}}\nsteps: [connect]\n")
+    findings = load_recipe(recipe).findings
+    assert [(f.message, f.hint) for f in findings if f.code is Code.IMAGE_MISSING] == [
+        ("no file firmware/a.hex", ""),
+        ("no file firmwrae/a.hex", "there is no folder firmwrae"),
+    ]
+
+
+def test_where_a_link_makes_them_two_places_the_path_is_shown_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far" / "recipes").mkdir(parents=True)
+    try:
+        (tmp_path / "recipes").symlink_to(tmp_path / "far" / "recipes")
+    except OSError:
+        pytest.skip("this system lets this user make no links")
+    recipe = Path("recipes/recipe.yaml")
+    recipe.write_text(HEAD + "images: {a: {file: ../a.hex}}\nsteps: [connect]\n")
+    messages = [finding.message for finding in load_recipe(recipe, allow_outside=True).findings]
+    assert "no file recipes/../a.hex" in messages
+
+
 def test_a_recipe_of_more_than_256_kib_is_not_read(tmp_path: Path) -> None:
     fitting = HEAD + "steps: [connect]\n#"
     assert codes(load(tmp_path, fitting.ljust(256 * 1024, "x"))) == []
@@ -155,12 +227,20 @@ def test_images_come_from_the_recipes_repository(tmp_path: Path) -> None:
         HEAD + f"images: {{a: {{file: {file}, address: 0x08000000}}}}\nsteps: [connect, {{verify: {{image: a}}}}]\n"
         for file in ("../inside.bin", "../../outside.bin")
     )
-    assert codes(load(recipes, inside)) == [Code.IMAGE_OUTSIDE]  # without git, the recipe's folder is all there is
+    (finding,) = load(recipes, inside).findings
+    assert finding.code is Code.IMAGE_OUTSIDE
+    assert "outside the recipe's folder, and with no git repository around it only that counts" in finding.message
+    assert "`git init`" in finding.hint
 
     (repository / ".git").mkdir()
     assert repository_of(recipes / "recipe.yaml") == repository.resolve()
     assert codes(load(recipes, inside)) == [Code.UNPINNED_IMAGE]
-    assert codes(load(recipes, outside)) == [Code.IMAGE_OUTSIDE]
+    (finding,) = load(recipes, outside).findings
+    assert (finding.code, finding.message) == (
+        Code.IMAGE_OUTSIDE,
+        "`../../outside.bin` is outside the recipe's repository",
+    )
+    assert "git" not in finding.hint
     assert codes(load(recipes, outside, allow_outside=True)) == [Code.UNPINNED_IMAGE]
 
 

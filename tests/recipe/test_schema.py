@@ -55,7 +55,8 @@ def test_the_schema_is_draft_07_and_uses_nothing_that_blurs_messages() -> None:
 
 def test_quantities_have_the_patterns_of_the_code_that_parses_them() -> None:
     patterns = {
-        "Duration": units.DURATION_PATTERN,
+        "Duration": units.TIMEOUT_PATTERN,
+        "Voltage": units.VOLTAGE_PATTERN,
         "Size": units.SIZE_PATTERN,
         "Address": units.SIZE_PATTERN,
         "Range": units.RANGE_PATTERN,

@@ -2,14 +2,21 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dfurun.errors import Code
 from dfurun.recipe import recipe_schema
+from dfurun.recipe.document import MAXIMUM_DEPTH, read_document
+from dfurun.recipe.load import MAXIMUM_SIZE_BYTES
+from dfurun.recipe.schema import example_texts
+from dfurun.report.explain import EXIT_MEANINGS
 from dfurun.report.reference import FAULTS_BEGIN, FAULTS_PAGE, pages, with_faults
 from dfurun.simulator import FAULTS
+from dfurun.units import format_size, parse_duration
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -45,4 +52,46 @@ def test_the_recipe_reference_has_every_step_and_every_key_with_its_examples() -
     assert "| `mode` | `all` or `changed` | `all` | `all`: program the whole image;" in page
     assert "| `timeout` | text | 10s | How long to wait for a board" in page
     assert "| `requires` | text | any | The oldest dfurun" in page
+    assert '| `">=0.1"` |' in page
+    assert '| `"3E0042000F51373332363538"` |' in page
+    assert '| `backup-flash.bin`, `"backup-${port}-${date}.bin"` |' in page
+    assert "| `0xA1` |" in page
+    assert "161" not in page
     assert json.dumps(recipe_schema()["properties"]["expect"]["examples"][0]).replace('"', "") in page
+
+
+def test_what_the_recipe_reference_says_of_limits_is_what_the_reader_holds_to() -> None:
+    page = pages()["recipe.md"]
+    assert f"of at most {format_size(MAXIMUM_SIZE_BYTES)} and {MAXIMUM_DEPTH} levels" in page
+    for example in re.findall(r"a number and `ms`, `s` or `min`: `(\w+)`, `([\w.]+)`, `(\w+)`", page)[0]:
+        assert parse_duration(example) > 0
+
+
+def described(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict) and "examples" in node and "description" in node:
+        yield node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from described(part)
+
+
+def with_numbers(value: Any) -> Any:
+    """Return an example with its addresses as numbers: they may be text too."""
+    if isinstance(value, dict):
+        return {key: with_numbers(part) for key, part in value.items()}
+    return int(value, 16) if isinstance(value, str) and re.fullmatch("0x[0-9A-F]{8}", value) else value
+
+
+def test_an_example_of_the_recipe_reference_is_yaml_that_means_the_example() -> None:
+    """Also inside brackets, where `{`, `}` and `,` end a value."""
+    for node in described(recipe_schema()):
+        for example, text in zip(node["examples"], example_texts(node), strict=True):
+            document = read_document(f"[{text}, end]" if text else "[end]", "example")
+            assert document.findings == []
+            assert with_numbers(example) == (document.value[0] if text else None)
+
+
+def test_the_exit_statuses_have_one_wording() -> None:
+    page, guide = pages()["codes.md"], (DOCS / "guide" / "runs.md").read_text(encoding="utf-8")
+    told, again = (text.split("## Exit statuses\n")[1].splitlines()[3:] for text in (page, guide))
+    assert len(told) == len(EXIT_MEANINGS)
+    assert again[: len(told) + 1] == [*told, ""]

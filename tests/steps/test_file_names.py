@@ -48,6 +48,8 @@ def test_a_wrong_variable_is_found(name: str, wrong: str) -> None:
         ("backups/", "a file's name is needed"),
         ("", "a file's name is needed"),
         ("b" * 250, "at most 200 bytes"),
+        ("~/backup.bin", "`~` is not the home folder here"),
+        ("~me/backup.bin", "`~me` is not the home folder here"),
     ],
 )
 def test_what_no_file_can_be_called_is_objected_to(name: str, words: str) -> None:
@@ -58,6 +60,7 @@ def test_what_no_file_can_be_called_is_objected_to(name: str, words: str) -> Non
 
 def test_an_ordinary_name_is_not_objected_to() -> None:
     assert objection("backups/${port}-${date}.bin") is None
+    assert objection("~backup.bin") is None
 
 
 def test_every_variable_stands_for_something_that_a_files_name_may_hold_on_every_system() -> None:

@@ -104,4 +104,4 @@ def test_a_name_that_no_file_can_have_is_a_file_that_cannot_be_written(tmp_path:
         save(tmp_path / "a\0b", b"flash", overwrite=overwrite)
     assert caught.value.code is Code.FILE_UNWRITABLE
     with pytest.raises(StepFailed, match="cannot be written: embedded null byte"):
-        reserve(tmp_path / "a\0b" / "c", overwrite=overwrite)
+        reserve(tmp_path / "a\0b" / "c", 5, overwrite=overwrite)

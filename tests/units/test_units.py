@@ -24,10 +24,11 @@ from dfurun.units import (
     parse_pages,
     parse_range,
     parse_size,
+    parse_voltage,
 )
 
 RECIPE_SCHEMA = Path(__file__).parents[2] / "schemas" / "recipe.schema.json"
-PARSERS = (parse_duration, parse_size, parse_address, parse_range, parse_pages)
+PARSERS = (parse_duration, parse_size, parse_address, parse_range, parse_pages, parse_voltage)
 _ranges = st.builds(AddressRange, st.integers(0, 0xFFFF_FFFF), st.integers(1, 0xFFFF_FFFF))
 
 
@@ -48,6 +49,21 @@ def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_said_to_be_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a duration such as 10s, 250ms or 2min"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["1ms", "10s", "0.5s", "0.0535ms", "007s", "100min"])
+def test_a_timeout_is_a_duration_of_more_than_zero(text: str) -> None:
+    assert re.fullmatch(units.TIMEOUT_PATTERN, text)
+    zero = re.sub("[1-9]", "0", text)
+    assert re.fullmatch(units.DURATION_PATTERN, zero)
+    assert not re.fullmatch(units.TIMEOUT_PATTERN, zero)
+
+
+def test_a_voltage_is_in_volts() -> None:
+    assert (parse_voltage("3.3V"), parse_voltage("12V")) == (3.3, 12.0)
+    for text in ("3.3", "3V3", "3,3V", "3.3 V", "3300mV", "-3.3V"):
+        with pytest.raises(ValueError, match=r"is not a voltage such as 3.3V"):
+            parse_voltage(text)
 
 
 @pytest.mark.parametrize(
@@ -268,5 +284,5 @@ def schema_patterns(node: Any) -> set[str]:
 def test_the_recipe_schema_writes_quantities_as_the_code_reads_them() -> None:
     schema = json.loads(RECIPE_SCHEMA.read_text(encoding="utf-8"))
     assert schema_patterns(schema) == {
-        units.DURATION_PATTERN, units.SIZE_PATTERN, units.RANGE_PATTERN, units.PAGES_PATTERN,
+        units.TIMEOUT_PATTERN, units.SIZE_PATTERN, units.RANGE_PATTERN, units.PAGES_PATTERN,
     }  # fmt: skip
