@@ -12,7 +12,6 @@ from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 from dfurun.report.words import print_hint, printable
-from dfurun.usb.hints import ENTER_DFU
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,12 @@ def devices_command(
 ) -> int:
     """List the boards in DFU mode, by port."""
     output: Output = context.obj
-    found = listed(set_up(survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)))
+    bench = set_up(survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault))
+    found = listed(bench)
     for board in found:
         output.write({"event": "device", **asdict(board)})
     if not output.as_json:
-        _print(output, found)
+        _print(output, found, bench.bus.enter_dfu)
     return ExitStatus.DONE if found else ExitStatus.NO_DEVICE
 
 
@@ -69,10 +69,10 @@ def listed(bench: Bench) -> list[Listed]:
     return boards
 
 
-def _print(output: Output, boards: list[Listed]) -> None:
+def _print(output: Output, boards: list[Listed], enter_dfu: str) -> None:
     if not boards:
         output.messages.print("no board in DFU mode is on the bus")
-        print_hint(output.messages, ENTER_DFU)
+        print_hint(output.messages, enter_dfu)
         return
     for board in boards:
         ids = f"{board.vendor_id:04x}:{board.product_id:04x}"
