@@ -46,6 +46,7 @@ demo: venv ## flash a simulated STM32F072 by the release recipe
 	$(call show,dfurun sim dump $(DEMO)/board.json $(DEMO)/flash.bin)
 	$(call show,cmp -n 4744 $(DEMO)/flash.bin recipes/firmware/f072-blinky.bin)
 	@echo equal
+	@echo; echo '# Next, in this folder: `. $(VENV)/bin/activate`, so that dfurun is found; then docs/guide/five-minutes.md'
 
 # --- The checks -----------------------------------------------------------------------------------------------------
 
