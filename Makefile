@@ -46,6 +46,7 @@ demo: venv ## flash a simulated STM32F072 by the release recipe
 	$(call show,dfurun sim dump $(DEMO)/board.json $(DEMO)/flash.bin)
 	$(call show,cmp -n 4744 $(DEMO)/flash.bin recipes/firmware/f072-blinky.bin)
 	@echo equal
+	@echo; echo '# Next, in this folder: `. $(VENV)/bin/activate`, so that dfurun is found; then docs/guide/five-minutes.md'
 
 # --- The checks -----------------------------------------------------------------------------------------------------
 
@@ -100,13 +101,13 @@ clean: ## remove .venv and everything that was built
 
 # $(call set_up,EXTRA): let .venv hold dfurun, editable, with the extra. $(INSTALLED) is written last and says of which
 # checkout, which pyproject.toml and which extras it is. A .venv without it, or of a checkout that was moved, or whose
-# dfurun does not start (its Python was replaced), is made anew. An installed wheel has its bytecode compiled; an editable
-# install gets the same, so that it starts as fast.
+# dfurun does not work (its Python was replaced; for `--version` too little is imported to tell), is made anew. An
+# installed wheel has its bytecode compiled; an editable install gets the same, so that it starts as fast.
 INSTALLED := $(VENV)/installed.txt
 define set_up
 @declared="pyproject.toml $$(cksum < pyproject.toml)"; \
 has() { grep -qsxF -e "$$1" $(INSTALLED); }; \
-sound() { has 'checkout $(CURDIR)' && $(BIN)/dfurun --version > /dev/null 2>&1; }; \
+sound() { has 'checkout $(CURDIR)' && $(BIN)/dfurun chips > /dev/null 2>&1; }; \
 if sound && has "$$declared" && has 'with .$(1)'; then exit 0; fi; \
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo 'dfurun needs Python 3.11 or newer, and $(PYTHON) is not.' >&2; \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.steps.context import Operator
 from dfurun.steps.step import chip_hint
 from dfurun.usb.discovery import Bus, Selector
+from dfurun.usb.hints import ENTER_DFU
 from dfurun.usb.port import PortPath
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
     clock = VirtualClock() if options.sim_clock is SimClock.VIRTUAL else RealClock()
     boards = _boards(options, clock, chip)
     return Bench(
-        bus=Bus(_simulated_backend(boards), known_ids()),
+        bus=Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options)),
         clock=clock,
         operator=SimulatedOperator(boards) if options.sim_operator is SimOperator.PRESENT else HumanOperator(),
         selector=selector,
@@ -119,6 +121,16 @@ def _real(options: BoardOptions, selector: Selector) -> Bench:
     if stray:
         raise UsageFailure(f"{' and '.join(stray)} without a simulated board", "add --sim or --sim-state FILE")
     return Bench(Bus(find_backend(), known_ids()), RealClock(), HumanOperator(), selector, False, lambda port: port)
+
+
+def _enter_dfu(options: BoardOptions) -> str:
+    """Say what brings a simulated board into DFU mode: one that ends with this process begins there."""
+    if not options.sim_states:
+        return ENTER_DFU
+    commands = [f"`dfurun sim power-cycle {shlex.quote(str(path))} --boot0 1`" for path in options.sim_states]
+    verb = "brings" if len(commands) == 1 else "bring"
+    why = "a simulated board leaves DFU mode by `leave-dfu` and by a power-on with BOOT0 low"
+    return f"{why}; {' and '.join(commands)} {verb} the bootloader back"
 
 
 def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:

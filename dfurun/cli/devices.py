@@ -13,7 +13,6 @@ from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_opt
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 from dfurun.report.words import print_hint, printable
-from dfurun.usb.hints import ENTER_DFU
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,12 @@ def devices_command(
 ) -> int:
     """List the boards in DFU mode, by port."""
     output: Output = context.obj
-    found = listed(set_up(survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)))
+    bench = set_up(survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault))
+    found = listed(bench)
     for board in found:
         output.write({"event": "device", **asdict(board)})
     if not output.as_json:
-        _print(output, found, quiet=quiet)
+        _print(output, found, bench.bus.enter_dfu, quiet=quiet)
     return ExitStatus.DONE if found else ExitStatus.NO_DEVICE
 
 
@@ -71,10 +71,10 @@ def listed(bench: Bench) -> list[Listed]:
     return boards
 
 
-def _print(output: Output, boards: list[Listed], *, quiet: bool) -> None:
+def _print(output: Output, boards: list[Listed], enter_dfu: str, *, quiet: bool) -> None:
     if not boards:
         output.messages.print("no board in DFU mode is on the bus")
-        print_hint(output.messages, ENTER_DFU)
+        print_hint(output.messages, enter_dfu)
         return
     for board in boards:
         if quiet:

@@ -13,6 +13,7 @@ from dfurun.cli.board_options import BoardOptions, survey_options
 from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import AccessDenied, Code, DfurunError
+from dfurun.usb.hints import ENTER_DFU
 
 if TYPE_CHECKING:
     from dfurun.usb.doctor import Board, Facts
@@ -54,8 +55,10 @@ def gather(options: BoardOptions) -> Facts:
     boards: tuple[Board, ...] = ()
     strangers: tuple[str, ...] = ()
     bus_problem: DfurunError | None = None
+    enter_dfu = ENTER_DFU
     try:
         bench = set_up(options)
+        enter_dfu = bench.bus.enter_dfu
         boards, strangers = _boards(bench), tuple(bench.bus.strangers())
     except AccessDenied as error:
         if error.code is not Code.NO_LIBUSB:  # which the computer's own check tells
@@ -73,6 +76,7 @@ def gather(options: BoardOptions) -> Facts:
         state_folder=folder,
         state_problem=_why_unwritable(folder),
         bus_problem=bus_problem,
+        enter_dfu=enter_dfu,
     )
 
 

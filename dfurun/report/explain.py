@@ -86,8 +86,10 @@ def explanation_object(explanation: Explanation) -> dict[str, Any]:
 
 
 def print_explanation(console: Console, explanation: Explanation) -> None:
-    """Print one code at length."""
+    """Print one code at length; of a permission also what this very computer lacks."""
     from rich.text import Text
+
+    from dfurun.usb.hints import permission_hint
 
     console.print(Text.assemble((explanation.code.label, "bold"), f": {explanation.code.summary}"), soft_wrap=True)
     console.print(explanation.weight, style="dim", soft_wrap=True)
@@ -95,6 +97,8 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
     print_row(console, "what happened", explanation.cause, width=NAME_WIDTH)
     print_row(console, "the board", explanation.board, width=NAME_WIDTH)
     print_row(console, "what to do", explanation.cure, width=NAME_WIDTH)
+    if explanation.code is Code.NO_PERMISSION:
+        print_row(console, "here", permission_hint(), width=NAME_WIDTH)
     for name, example, style in (("wrong", explanation.wrong, "red"), ("right", explanation.right, "green")):
         if example:
             console.print()

@@ -40,11 +40,15 @@ class Selector:
 
 
 class Bus:
-    """The devices that one pyusb backend sees; with the simulator's backend, simulated boards."""
+    """The devices that one pyusb backend sees; with the simulator's backend, simulated boards.
 
-    def __init__(self, backend: Any, ids: frozenset[tuple[int, int]]) -> None:
+    `enter_dfu` says what brings a board of this bus into DFU mode.
+    """
+
+    def __init__(self, backend: Any, ids: frozenset[tuple[int, int]], enter_dfu: str = hints.ENTER_DFU) -> None:
         self._backend = backend
         self._ids = ids
+        self.enter_dfu = enter_dfu
 
     def candidates(self) -> list[Candidate]:
         """Return the devices in DFU mode whose ids the chip data knows, by port; raise LinkUnreliable where that fails."""
@@ -66,7 +70,7 @@ class Bus:
             fitting = [c for c in fitting if serial_number(c) == selector.serial]
         if len(fitting) == 1:
             return fitting[0]
-        raise _not_found(selector, found) if not fitting else _ambiguous(selector, fitting)
+        raise _not_found(selector, found, self.enter_dfu) if not fitting else _ambiguous(selector, fitting)
 
     def _listed(self, fits: Callable[[Any], bool]) -> list[Candidate]:
         import usb.core
@@ -112,7 +116,7 @@ def _is_dfu_mode(device: Any, *, unreadable: bool = True) -> bool:
         return unreadable  # opening it will say why
 
 
-def _not_found(selector: Selector, found: Sequence[Candidate]) -> DeviceNotFound:
+def _not_found(selector: Selector, found: Sequence[Candidate], enter_dfu: str) -> DeviceNotFound:
     if found:
         return DeviceNotFound(
             Code.NO_DEVICE,
@@ -124,7 +128,7 @@ def _not_found(selector: Selector, found: Sequence[Candidate]) -> DeviceNotFound
         Code.NO_DEVICE,
         f"no board in DFU mode {selector}".rstrip() + (" is on the bus" if selector == Selector() else ""),
         consequence="nothing was sent",
-        hint=hints.ENTER_DFU,
+        hint=enter_dfu,
     )
 
 

@@ -7,7 +7,6 @@ All of it is judged from values that were gathered before, so that every system'
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,12 +15,12 @@ from pathlib import Path
 from dfurun.chips import Chip
 from dfurun.chips.errata import known_errata
 from dfurun.errors import Code, DfurunError, ExitStatus
-from dfurun.usb.hints import ENTER_DFU, UDEV_RULES
+from dfurun.usb.hints import ENTER_DFU
 from dfurun.usb.host import Host, Plug
 from dfurun.usb.libusb import INSTALL_HINT
 from dfurun.usb.port import PortPath
+from dfurun.usb.udev import INSTALL, install_rule, rule_does_not_help
 
-REPLUG = "install the rule with this command, and replug the board"
 NO_DRIVER_OF_ITS_OWN = ("", "usbfs")  # none, or a program that talks to the board through libusb
 
 
@@ -64,7 +63,10 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that was gathered. `bus_problem` is why the bus could not be listed, `state_problem` why nothing can be kept."""
+    """All that was gathered. `bus_problem` is why the bus could not be listed, `state_problem` why nothing can be kept.
+
+    `enter_dfu` says what brings a board into DFU mode.
+    """
 
     host: Host
     boards: tuple[Board, ...]
@@ -73,6 +75,7 @@ class Facts:
     state_folder: Path
     state_problem: str = ""
     bus_problem: DfurunError | None = None
+    enter_dfu: str = ENTER_DFU
 
 
 def judge(facts: Facts) -> list[Check]:
@@ -138,17 +141,10 @@ def _linux_access(facts: Facts) -> Iterator[Check]:
         yield Check("udev rule", Verdict.OK, host.rule)
     elif host.is_root:
         message = "none for boards in DFU mode; root needs none, other users do"
-        yield Check("udev rule", Verdict.NOTE, message, REPLUG, command=install_rule(host))
+        yield Check("udev rule", Verdict.NOTE, message, INSTALL, command=install_rule(host.shipped_rule))
     else:
         message = "none for boards in DFU mode: this user will probably not be let in"
-        yield Check("udev rule", Verdict.NOTE, message, REPLUG, command=install_rule(host))
-
-
-def install_rule(host: Host) -> str:
-    """Return the command that installs the udev rule."""
-    target = f"/etc/udev/rules.d/{UDEV_RULES}"
-    copy = f"sudo install -m 644 {shlex.quote(host.shipped_rule)} {target}"
-    return f"{copy} && sudo udevadm control --reload && sudo udevadm trigger"
+        yield Check("udev rule", Verdict.NOTE, message, INSTALL, command=install_rule(host.shipped_rule))
 
 
 def _state_folder(facts: Facts) -> Check:
@@ -173,7 +169,9 @@ def _bus(facts: Facts) -> Iterator[Check]:
     elif not facts.boards and facts.host.software.libusb is None and not facts.simulated:
         yield Check("bus", Verdict.NOTE, "not looked at: that needs a libusb")
     elif not facts.boards:
-        yield Check("bus", Verdict.NOTE, "no board in DFU mode is on it, which is no problem by itself", ENTER_DFU)
+        yield Check(
+            "bus", Verdict.NOTE, "no board in DFU mode is on it, which is no problem by itself", facts.enter_dfu
+        )
     for stranger in facts.strangers:
         message = f"{stranger} is in DFU mode, and has ids that the chip data does not know"
         yield Check("bus", Verdict.NOTE, message, "no STM32 bootloader has these: dfurun leaves it alone")
@@ -207,12 +205,9 @@ def _closed(facts: Facts, name: str, message: str, problem: DfurunError, plug: P
     host, hint, command = facts.host, problem.hint, ""
     if problem.code is Code.NO_PERMISSION and host.platform.startswith("linux"):
         if host.rule and not facts.simulated:
-            hint = (
-                f"{host.rule} is there: replug the board; a rule may let in only who sits at the computer, or the group of "
-                f"{plug.node or 'the device'} (`ls -l` tells which)"
-            )
+            hint = rule_does_not_help(host.rule, plug.node)
         else:
-            hint, command = REPLUG, install_rule(host)
+            hint, command = INSTALL, install_rule(host.shipped_rule)
     return Check(name, Verdict.PROBLEM, message, hint, problem.code, details, command)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
-from importlib.resources import files
 
-UDEV_RULES = "60-dfurun.rules"
+from dfurun.usb import udev
 
 ENTER_DFU = (
     "to enter DFU: hold BOOT0 high, reset or power-cycle the board, "
@@ -14,20 +12,10 @@ ENTER_DFU = (
 )
 
 
-@cache
-def udev_rule() -> str:
-    """Return the udev rule that dfurun ships, without its comments."""
-    text = (files("dfurun.usb") / UDEV_RULES).read_text(encoding="utf-8")
-    return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
-
-
 def permission_hint(platform: str = sys.platform) -> str:
     """Say how this system's users get access to the board."""
     if platform.startswith("linux"):
-        return (
-            f"as root, write this line to /etc/udev/rules.d/{UDEV_RULES}, "
-            f"run `udevadm control --reload && udevadm trigger`, and replug the board:\n{udev_rule()}"
-        )
+        return udev.permission_hint(udev.rule_for_boards(), udev.shipped_rule())
     if platform == "win32":
         return driver_hint(platform)
     return "another program or driver holds the board: close it, or unplug and replug the board"

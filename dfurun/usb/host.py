@@ -12,18 +12,14 @@ import platform
 import sys
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.resources import files
 from pathlib import Path
 
-from dfurun.usb.hints import UDEV_RULES
 from dfurun.usb.libusb import Libusb, find_libusb
 from dfurun.usb.port import PortPath
+from dfurun.usb.udev import RULES_FILE, rule_for_boards, shipped_rule
 
 SYSFS = Path("/sys/bus/usb/devices")
 USBFS = Path("/dev/bus/usb")
-RULE_FOLDERS = tuple(
-    Path(name) for name in ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ class Host:
     is_root: bool = False
     usbfs: bool = True
     rule: str = ""
-    shipped_rule: str = UDEV_RULES
+    shipped_rule: str = RULES_FILE
 
 
 def software() -> Software:
@@ -85,8 +81,8 @@ def look_at_host() -> Host:
         software=software(),
         is_root=geteuid is not None and geteuid() == 0,
         usbfs=USBFS.is_dir(),
-        rule=rule_for_boards(RULE_FOLDERS),
-        shipped_rule=str(files("dfurun.usb") / UDEV_RULES),
+        rule=rule_for_boards(),
+        shipped_rule=shipped_rule(),
     )
 
 
@@ -108,23 +104,6 @@ def plug_of(port: PortPath, address: int, sysfs: Path = SYSFS, usbfs: Path = USB
         node=str(node),
         may_open=os.access(node, os.R_OK | os.W_OK),
     )
-
-
-def rule_for_boards(folders: tuple[Path, ...]) -> str:
-    """Return the udev rules file that speaks of ST's bootloader, empty where none does."""
-    for folder in folders:
-        try:
-            found = sorted(folder.glob("*.rules"))
-        except OSError:
-            continue
-        for path in found:
-            try:
-                text = path.read_text(encoding="utf-8", errors="replace").lower()
-            except OSError:
-                continue
-            if any("0483" in line and "df11" in line for line in text.splitlines() if not line.startswith("#")):
-                return str(path)
-    return ""
 
 
 def _named(device: Path) -> str:

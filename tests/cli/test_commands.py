@@ -245,8 +245,32 @@ def test_devices_says_how_to_enter_dfu_where_there_is_none(dfurun: Dfurun) -> No
     done = dfurun("devices", "--sim-state", "board.json")
     assert (done.exit, done.out) == (4, "")
     assert "no board in DFU mode is on the bus" in done.err
-    assert "hold BOOT0 high" in done.err
+    assert "`dfurun sim power-cycle board.json --boot0 1` brings the bootloader back" in done.err
     assert dfurun("devices", "--sim-state", "board.json", "--json").lines[-1] == {"event": "result", "exit": 4}
+
+
+def test_a_simulated_board_whose_application_runs_is_brought_back_by_the_command_that_is_named(
+    dfurun: Dfurun, recipes: Path
+) -> None:
+    state = ("--sim-state", "a board.json")
+    run = ("run", recipes / "f072-release.yaml", *state, *VIRTUAL)
+    assert dfurun(*run).exit == 0
+    command = ("sim", "power-cycle", "a board.json", "--boot0", "1")
+    words = "`dfurun sim power-cycle 'a board.json' --boot0 1` brings the bootloader back"
+    for looks in (run, ("info", *state, *VIRTUAL), ("devices", *state), ("doctor", *state)):
+        done = dfurun(*looks)
+        assert words in done.out + done.err
+        assert "data lines" not in done.out + done.err, "no cable of a simulated board is to blame"
+    assert dfurun(*command).exit == 0
+    assert dfurun(*run).exit == 0
+
+
+def test_of_two_simulated_boards_both_commands_are_named(dfurun: Dfurun) -> None:
+    for name in ("one.json", "two.json"):
+        dfurun("sim", "new", name)
+        dfurun("sim", "power-cycle", name, "--boot0", "0")
+    done = dfurun("devices", "--sim-state", "one.json", "--sim-state", "two.json")
+    assert "cycle one.json --boot0 1` and `dfurun sim power-cycle two.json --boot0 1` bring the" in done.err
 
 
 def test_info_tells_everything_of_a_board(dfurun: Dfurun) -> None:

@@ -36,7 +36,8 @@ def fault(*texts: str) -> tuple[str, ...]:
 SITUATIONS = [
     Situation("a clean board", 0, "", ("PASS",), shipped="f072-release.yaml"),
     Situation(
-        "the application runs already", 4, "no-device", ("no board in DFU mode is on the bus", "hold BOOT0 high"),
+        "the application runs already", 4, "no-device",
+        ("no board in DFU mode is on the bus", "board.json --boot0 1` brings the bootloader back"),
         shipped="f072-release.yaml", arrange=(("set-option-bytes", "nBOOT1=1"), ("power-cycle", "--boot0", "0")),
     ),
     Situation(

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from dfurun.usb import libusb
-from dfurun.usb.host import Plug, look_at_host, plug_of, rule_for_boards, software
+from dfurun.usb.host import Plug, look_at_host, plug_of, software
 from dfurun.usb.port import PortPath
 
 linux = pytest.mark.skipif(os.name == "nt", reason="sysfs is made of symbolic links")
@@ -65,18 +65,6 @@ def test_a_board_at_the_computer_itself_that_another_program_has(tmp_path: Path)
 
 def test_a_system_without_sysfs_tells_nothing(tmp_path: Path) -> None:
     assert plug_of(PortPath(1, (2, 3)), 7, tmp_path / "sys", tmp_path / "dev") == Plug()
-
-
-def test_a_udev_rule_is_found_by_what_it_says(tmp_path: Path) -> None:
-    for name, text in {
-        "40-mouse.rules": 'ATTR{idVendor}=="0483", ATTR{idProduct}=="5740", MODE="0660"\n',
-        "50-comment.rules": '# ATTR{idVendor}=="0483", ATTR{idProduct}=="df11"\n',
-    }.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "99-odd.rules").write_bytes(b"\xff\xfe")
-    assert rule_for_boards((tmp_path / "absent", tmp_path)) == ""
-    (tmp_path / "60-dfu-util.rules").write_text('ATTRS{idVendor}=="0483", ATTRS{idProduct}=="DF11", MODE="664"\n')
-    assert rule_for_boards((tmp_path / "absent", tmp_path)) == str(tmp_path / "60-dfu-util.rules")
 
 
 def test_this_computer_is_looked_at_without_an_error() -> None:

@@ -9,7 +9,7 @@ import usb.core
 
 from dfurun.dfuse.link import Denied, Garbled, LinkError, Stalled, TimedOut, Vanished
 from dfurun.errors import AccessDenied, Code
-from dfurun.usb import hints
+from dfurun.usb import hints, udev
 from dfurun.usb.errors import as_access_denied, as_link_error
 
 
@@ -72,8 +72,7 @@ def test_a_refused_open_says_why_and_what_to_do(
 
 
 def test_each_system_gets_its_own_advice() -> None:
-    assert 'ATTR{idVendor}=="0483"' in hints.permission_hint("linux")
-    assert "60-dfurun.rules" in hints.permission_hint("linux")
+    assert hints.permission_hint("linux") == udev.permission_hint(udev.rule_for_boards(), udev.shipped_rule())
     assert "Zadig" in hints.permission_hint("win32")
     assert "Zadig" in hints.driver_hint("win32")
     assert "replug" in hints.permission_hint("darwin")
