@@ -8,11 +8,13 @@ that holds something beside the image is read back whole, and never left half-wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from dfurun.chips import Flash
 from dfurun.errors import Code, StepFailed
 from dfurun.image import MemoryImage, Piece
 from dfurun.steps.context import Context
+from dfurun.steps.regain import persist
 from dfurun.units import AddressRange, format_address
 
 REDO_LIMIT = 2
@@ -72,7 +74,7 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None
     """Erase and write these pages so that they hold the image; what the image does not cover in them stays.
 
     Every page is read back whole. While what lies beside the image is in no flash, nothing stops the work, and a copy of it
-    is kept in a file.
+    is kept in a file; a board that is lost meanwhile is regained here, where that copy is.
     """
     flash = context.chip.flash
     vectors = vector_page(flash, memory)
@@ -82,7 +84,7 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None
     total, done = sum(len(content) for content in contents.values()), 0
     tell = context.progress("write", total)
     with context.holding(beside.get(vectors)):
-        context.session.erase_page(flash.page(vectors).start)
+        persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
         for page in [*others, vectors]:
             with context.holding(beside.get(page) if page != vectors else None):
                 _place(context, page, contents[page], erased=page == vectors)
@@ -119,18 +121,16 @@ def _place(
 ) -> None:
     """Erase a page, write all of it and read all of it back; raise StepFailed where it is wrong after so many attempts.
 
-    `erased`: it is erased already. `failure` is the code of what is raised.
+    `erased`: it is erased already. `failure` is the code of what is raised. A board that is lost meanwhile is regained, and
+    the page is begun again.
     """
     extent = context.chip.flash.page(page)
     for attempt in range(attempts):
         if attempt:
             context.journal.before_destruction("rewrite", pages=[page])
             context.pages_redone += 1
-        if attempt or not erased:
-            context.session.erase_page(extent.start)
-        _write_page(context, page, content)
-        context.session.doubtful.clear()  # the page is read back whole
-        if any(context.session.read(extent) == content for _ in range(2)):  # an upload can be corrupt as well
+        placing = _Placing(context, page, content, erased and not attempt)
+        if persist(context, placing.attempt):
             return
     raise StepFailed(
         failure,
@@ -139,6 +139,26 @@ def _place(
         hint=f"another USB port or a USB 2.0 hub, then run again; a {context.chip.flash.unit} that stays wrong is worn out",
         evidence=context.connection.anomalies.evidence,
     )
+
+
+@dataclass(slots=True)
+class _Placing:
+    """One page on its way into flash; `erased` says whether that can be taken for granted."""
+
+    context: Context
+    page: int
+    content: bytes
+    erased: bool
+
+    def attempt(self) -> bool:
+        """Erase it, write all of it, read all of it back; say whether it is right."""
+        context, extent = self.context, self.context.chip.flash.page(self.page)
+        if not self.erased:
+            context.session.erase_page(extent.start)
+        self.erased = False
+        _write_page(context, self.page, self.content)
+        context.session.doubtful.clear()  # the page is read back whole
+        return any(context.session.read(extent) == self.content for _ in range(2))  # an upload can be corrupt as well
 
 
 def holds(context: Context, memory: MemoryImage, extent: AddressRange) -> bool:
