@@ -36,10 +36,9 @@ def try_faults(output: Output, path: Path, options: FaultOptions) -> Matrix:
             on_progress=lambda done, total: output.progress("try faults", done, total),
         )
     except CleanRunFailed as failed:
-        finished = failed.run.finished
         raise StepFailed(
             Code.NO_CLEAN_RUN,
-            f"{path}: {failed}" + (f": {finished.message}" if finished and finished.message else ""),
+            f"{path}: {failed}",
             consequence="no fault was tried, and no board was touched",
             hint=f"`dfurun {path} --sim` shows the run",
         ) from None

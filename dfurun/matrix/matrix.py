@@ -85,9 +85,10 @@ class Matrix:
 class CleanRunFailed(Exception):
     """The recipe does not pass on a simulated board without any fault: there is nothing to compare with."""
 
-    def __init__(self, start: Start, run: Run) -> None:
-        super().__init__(f"on a board with {start.name} the recipe does not pass without any fault")
-        self.start, self.run = start, run
+    def __init__(self, start: Start, run: Run, found: Sequence[Breach]) -> None:
+        why = "; ".join(breach.words for breach in found) or _told(run)
+        super().__init__(f"on a board with {start.name} the recipe does not pass without any fault: {why}")
+        self.breaches = tuple(found)
 
 
 def fault_matrix(
@@ -97,6 +98,7 @@ def fault_matrix(
     budget: int = DEFAULT_BUDGET,
     most: int | None = None,
     seed: int = 0,
+    kinds: Sequence[Kind] = KINDS,
     jobs: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Matrix:
@@ -107,7 +109,7 @@ def fault_matrix(
     """
     compiled = compile_recipe(path, allow_outside=allow_outside)
     boards = starts(compiled.runnable())
-    cases, left_out = _plan(compiled, boards, budget=budget, most=most, seed=seed)
+    cases, left_out = _plan(compiled, boards, kinds=kinds, budget=budget, most=most, seed=seed)
     trials = []
     tried = _try_all(compiled, cases, jobs or os.cpu_count() or 1, allow_outside=allow_outside)
     for trial in tried:
@@ -170,7 +172,7 @@ def _clean_run(compiled: Compiled, start: Start) -> Run:
 
 
 def _plan(
-    compiled: Compiled, boards: Sequence[Start], *, budget: int, most: int | None, seed: int
+    compiled: Compiled, boards: Sequence[Start], *, kinds: Sequence[Kind], budget: int, most: int | None, seed: int
 ) -> tuple[list[Case], int]:
     """Return the cases to try, and how many occasions are left out."""
     recipe, choose = compiled.runnable(), random.Random(seed)
@@ -178,9 +180,10 @@ def _plan(
     samples: list[list[Case]] = []
     for start in boards:
         clean = _clean_run(compiled, start)
-        if list(breaches(clean, recipe, _CLEAN)) or not clean.passed:
-            raise CleanRunFailed(start, clean)
-        for kind in KINDS:
+        found = tuple(breaches(clean, recipe, _CLEAN))
+        if found or not clean.passed:
+            raise CleanRunFailed(start, clean, found)
+        for kind in kinds:
             cases = [Case(kind, fault, step, start) for fault, step in kind.occasions(clean.seen)]
             if kind.exhaustive:
                 whole += cases

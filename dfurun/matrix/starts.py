@@ -9,8 +9,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dfurun.chips import BootTarget, Chip, FieldValue, OptionField
+from dfurun.chips import BootTarget, Chip, FieldValue, InForce, OptionField
 from dfurun.recipe.recipe import Recipe
+from dfurun.simulator import OptionReload
 from dfurun.steps.set_option_bytes import SetOptionBytes
 from dfurun.steps.unprotect import Unprotect
 
@@ -19,11 +20,15 @@ _WORD_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A board before the recipe: its name in the table, its flash, its stored option bytes."""
+    """A board before the recipe: its name in the table, its flash, its stored option bytes, when new ones come into force.
+
+    `option_reload` None is what the chip's data says.
+    """
 
     name: str
     flash: bytes
     option_bytes: bytes
+    option_reload: OptionReload | None = None
 
 
 def starts(recipe: Recipe) -> tuple[Start, ...]:
@@ -40,6 +45,8 @@ def _starts(recipe: Recipe) -> Iterator[Start]:
     different = _option_bytes_that_differ(recipe)
     if different != layout.factory:
         yield Start("other option bytes", firmware, different)
+        if layout.in_force_at is InForce.POWER_ON:  # whether the ROM's own reset loads them is not established
+            yield Start("other option bytes, loaded at reset", firmware, different, OptionReload.RESET)
 
 
 def other_firmware(chip: Chip) -> bytes:
@@ -64,7 +71,7 @@ def _option_bytes_that_differ(recipe: Recipe) -> bytes:
     for _ in range(2):  # some values keep the ROM reachable only together with others
         for name, value in wanted.items():
             field = layout.fields[name]
-            if name == "RDP" or name in protecting or field.keep is not None:
+            if name == "RDP" or name in protecting:
                 continue
             changed = layout.encode(raw, {name: _another(field, value)})
             if _starts_rom(chip, changed):

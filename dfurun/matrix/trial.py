@@ -80,6 +80,7 @@ class TrialBench:
             unique_id=unique_id,
             flash=start.flash,
             option_bytes=start.option_bytes,
+            option_reload=start.option_reload,
             trace_length=0,
         )
 
