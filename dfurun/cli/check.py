@@ -73,15 +73,15 @@ def check_command(
     from dfurun.report.words import count
 
     output: Output = context.obj
-    output.annotate = format is CheckFormat.GITHUB
+    output.annotate, markdown = format is CheckFormat.GITHUB, format is CheckFormat.MARKDOWN
     statuses, sound = [], []
     for path in recipes:
         compiled = compile_recipe(path, allow_outside=allow_outside)
         status = worst_status(compiled.findings)
         statuses.append(status)
-        output.findings(compiled.findings, product=True)
+        output.findings(compiled.findings, product=not markdown)
         output.write({"event": "checked", "recipe": str(path), "exit": int(status)})
-        if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet:
+        if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet and not markdown:
             steps, chip = count(len(compiled.recipe.steps), "step", "steps"), compiled.recipe.chip.title
             output.line(f"{path}: ok, {steps} for {chip}")
         if status is ExitStatus.DONE:
@@ -89,7 +89,7 @@ def check_command(
     if faults:
         from dfurun.cli.check_faults import FaultOptions, require_survival, try_faults
 
-        options = FaultOptions(fault_budget, fault_seed, jobs, allow_outside, format is CheckFormat.MARKDOWN, quiet)
+        options = FaultOptions(fault_budget, fault_seed, jobs, allow_outside, markdown, quiet)
         matrices = [try_faults(output, path, options) for path in sound]
         if worst_of(statuses) is ExitStatus.DONE:
             require_survival(matrices)

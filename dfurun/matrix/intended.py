@@ -24,9 +24,9 @@ class Contents:
     protected: bool
 
     def same_as(self, other: Contents, chip: Chip) -> bool:
-        """Say whether two boards hold the same, option bytes as the chip takes them."""
+        """Say whether two boards hold the same, option bytes by their fields: an erased RDP byte is level 1 as well."""
         layout = chip.option_bytes
-        return self.flash == other.flash and layout.effective(self.option_bytes) == layout.effective(other.option_bytes)
+        return self.flash == other.flash and layout.decode(self.option_bytes) == layout.decode(other.option_bytes)
 
 
 def stages(recipe: Recipe, contents: Contents) -> Iterator[Contents]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dfurun.chips import Flash
-from dfurun.dfuse.protocol import Command
 from dfurun.errors import Code, ExitStatus
 from dfurun.matrix.intended import intended, stages
 from dfurun.matrix.kinds import Kind
 from dfurun.matrix.trial import Run
 from dfurun.matrix.witness import Executed
 from dfurun.recipe.recipe import Recipe
-from dfurun.simulator import Running
+from dfurun.simulator.operation import Action
 from dfurun.steps.erase import Erase
 from dfurun.steps.flashing import pages_of
 from dfurun.steps.leave_dfu import LeaveDfu
@@ -23,8 +22,8 @@ from dfurun.steps.set_option_bytes import PERMANENT_LEVEL
 from dfurun.steps.unprotect import Unprotect
 from dfurun.steps.verify import Verify
 from dfurun.steps.write import Write
+from dfurun.units import format_address
 
-_PLAIN_COMMAND_BYTES = 1
 _OF_PROTECTION = (Code.PROTECTED, Code.STILL_PROTECTED)
 
 
@@ -57,8 +56,8 @@ def breaches(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
         yield Breach(Invariant.NO_TRACEBACK, run.crash.strip().splitlines()[-1])
     if run.passed and (wrong := what_is_wrong(run, recipe)):
         yield Breach(Invariant.TRUE_SUCCESS, f"exit 0, and {wrong}")
-    for command in run.seen.commands:
-        if why := _not_justified(command, recipe):
+    for done in run.seen.operations:
+        if why := _not_justified(done, recipe):
             yield Breach(Invariant.JUSTIFIED, why)
     yield from _locks(run, recipe, kind)
     if why := _dishonest(run, kind):
@@ -70,31 +69,26 @@ def what_is_wrong(run: Run, recipe: Recipe) -> str:
     meant, layout = intended(recipe, run.before), recipe.chip.option_bytes
     if run.after.flash != meant.flash:
         differs = next(i for i, (a, b) in enumerate(zip(run.after.flash, meant.flash, strict=True)) if a != b)
-        return f"the flash is wrong from 0x{recipe.chip.flash.extent.start + differs:08X} on"
-    if layout.effective(run.after.option_bytes) != layout.effective(meant.option_bytes):
+        return f"the flash is wrong from {format_address(recipe.chip.flash.extent.start + differs)} on"
+    if layout.decode(run.after.option_bytes) != layout.decode(meant.option_bytes):
         return f"the option bytes are {run.after.option_bytes.hex()}, not {meant.option_bytes.hex()}"
-    if isinstance(recipe.steps[-1], LeaveDfu) and run.running is not Running.APPLICATION:
-        return f"the board is in {run.running}, not in its application"
+    if isinstance(recipe.steps[-1], LeaveDfu) and run.in_dfu:
+        return "the board is on the bus in DFU mode, not in its application"
     return ""
 
 
-def _not_justified(command: Executed, recipe: Recipe) -> str:
-    """Say why this command may not have been executed; empty where it may."""
-    step, flash = recipe.steps[command.step], recipe.chip.flash
-    code, length = command.payload[0], len(command.payload)
-    if code == Command.READ_UNPROTECT:
-        if not isinstance(step, Unprotect):
+def _not_justified(done: Executed, recipe: Recipe) -> str:
+    """Say why this may not have been executed; empty where it may."""
+    step, flash = recipe.steps[done.step], recipe.chip.flash
+    match done.action:
+        case Action.READ_UNPROTECT if not isinstance(step, Unprotect):
             return f"Read Unprotect was executed in {step.keyword}"
-        return "" if command.protected else "Read Unprotect was executed on a board that is not protected"
-    if code != Command.ERASE:
-        return ""
-    if length == _PLAIN_COMMAND_BYTES:
-        return "" if isinstance(step, MassErase) else f"a mass erase was executed in {step.keyword}"
-    address = int.from_bytes(command.payload[1:], "little")
-    if not flash.extent.start <= address < flash.extent.end:
-        return f"an erase at 0x{address:08X}, outside the flash, was executed in {step.keyword}"
-    if flash.page_index(address) not in _may_erase(command.step, recipe, flash):
-        return f"the {flash.unit} at 0x{address:08X} was erased in {step.keyword}"
+        case Action.READ_UNPROTECT if not done.protected:
+            return "Read Unprotect was executed on a board that is not protected"
+        case Action.ERASE_ALL if not isinstance(step, MassErase):
+            return f"a mass erase was executed in {step.keyword}"
+        case Action.ERASE_PAGE if flash.page_index(done.address) not in _may_erase(done.step, recipe, flash):
+            return f"the {flash.unit} at {format_address(done.address)} was erased in {step.keyword}"
     return ""
 
 
@@ -121,8 +115,8 @@ def _locks(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
         yield Breach(Invariant.NEVER_LOCKED, f"no level of BOOT0 starts the bootloader, option bytes {stored.hex()}")
     if layout.decode(stored).get("RDP") == PERMANENT_LEVEL:
         yield Breach(Invariant.NEVER_LOCKED, "read protection is at level 2, for ever")
-    meant = {layout.effective(stage.option_bytes) for stage in stages(recipe, run.before)}
-    if not kind.tears and layout.effective(stored) not in meant:
+    meant = [layout.decode(stage.option_bytes) for stage in stages(recipe, run.before)]
+    if not kind.tears and layout.decode(stored) not in meant:
         yield Breach(Invariant.NEVER_LOCKED, f"the option bytes are {stored.hex()}, which no step of the recipe means")
 
 

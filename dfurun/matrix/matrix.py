@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from dfurun.errors import Code
-from dfurun.matrix.judge import Breach, Invariant, breaches, what_is_wrong
+from dfurun.matrix.intended import intended
+from dfurun.matrix.judge import Breach, Invariant, breaches
 from dfurun.matrix.kinds import KINDS, Kind, Survived
 from dfurun.matrix.starts import Start, starts
 from dfurun.matrix.trial import Run, TrialBench
@@ -25,9 +26,10 @@ from dfurun.steps.step import Head
 from dfurun.steps.unprotect import Unprotect
 
 DEFAULT_BUDGET = 2000  # runs for what is sampled
+_OPEN_IT = "the board reads as protected: run a recipe with `unprotect`, which erases all flash, then this one"
+_AND_FLASH_IT = f"{_OPEN_IT}, which finds no application: flash the board anew"
 RUNS_A_CASE = 2
 _CHUNK = 16
-UNPROTECT_BY_HAND = "the board reads as protected: run a recipe with `unprotect`, which erases all flash, then this one"
 _CLEAN = Kind("no fault", "", KINDS[0].occasion)
 """What a run without any fault is held against."""
 
@@ -69,7 +71,7 @@ class Matrix:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The names of all kinds of faults, in the order of the table."""
-        return tuple(kind.name for kind in KINDS)
+        return tuple(dict.fromkeys(kind.name for kind in KINDS))
 
     @property
     def runs(self) -> int:
@@ -135,8 +137,8 @@ def try_case(compiled: Compiled, case: Case) -> Trial:
         survived = Survived.BY_SECOND_RUN
     elif second.finished and second.finished.code is Code.PROTECTED and second.after.protected:
         runs += 2
-        if _unprotected_by_hand(bench, compiled):
-            survived, hand = Survived.BY_HAND, UNPROTECT_BY_HAND
+        hand = _unprotected_by_hand(bench, compiled)
+        survived = Survived.BY_HAND if hand else survived
     if survived is Survived.NOT:
         found.append(Breach(Invariant.CONVERGES, f"the second run: {_told(second)}"))
     elif survived > kind.bar:
@@ -150,14 +152,18 @@ def _is_as_meant(run: Run, compiled: Compiled, start: Start) -> bool:
     return run.after.same_as(clean.after, compiled.runnable().chip)
 
 
-def _unprotected_by_hand(bench: TrialBench, compiled: Compiled) -> bool:
-    """Open the board with a recipe that unprotects, run the recipe again, and say whether all is right then."""
+def _unprotected_by_hand(bench: TrialBench, compiled: Compiled) -> str:
+    """Open the board with a recipe that unprotects and run the recipe again; say what a person did, where all is right then."""
     recipe = compiled.runnable()
     steps = (Connect(Head(0, ("steps", 0))), Unprotect(Head(1, ("steps", 1))))
     opening = replace(recipe, steps=steps)
     opened = bench.run(Compiled(opening, interpret(opening), ()))
     again = bench.run(compiled)
-    return opened.passed and again.passed and not what_is_wrong(again, recipe)
+    right = opened.passed and again.after.same_as(intended(recipe, again.before), recipe.chip)
+    if right and again.passed:
+        return _OPEN_IT
+    lacks_firmware = again.finished is not None and again.finished.code is Code.NO_APPLICATION
+    return _AND_FLASH_IT if right and lacks_firmware else ""
 
 
 def _told(run: Run) -> str:

@@ -18,7 +18,7 @@ from dfurun.plan import Compiled
 from dfurun.run.interpreter import Unit
 from dfurun.run.journal import UnitJournal
 from dfurun.run.operator import SimulatedOperator
-from dfurun.simulator import Fault, Running, SimulatedBackend, SimulatedBoard
+from dfurun.simulator import Fault, SimulatedBackend, SimulatedBoard
 from dfurun.simulator.board import DEFAULT_UNIQUE_ID
 from dfurun.steps.context import Context
 from dfurun.steps.event import Event, StepStarted, UnitFinished
@@ -32,7 +32,7 @@ _WORD_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, as the board and the person at the bench saw it.
+    """One run, as the board and the person at the bench saw it. `in_dfu`: the board is on the bus in DFU mode at its end.
 
     `reachable`: the bootloader in ROM starts after a power cycle, at one level of BOOT0 at least. `crash` is a traceback,
     `overrun` the cap that the run went over.
@@ -41,7 +41,7 @@ class Run:
     finished: UnitFinished | None
     before: Contents
     after: Contents
-    running: Running
+    in_dfu: bool
     reachable: bool
     seen: Seen
     crash: str = ""
@@ -117,7 +117,7 @@ class TrialBench:
             finished,
             before,
             self._contents(),
-            running=board.running,
+            in_dfu=board.present,
             reachable=self._is_reachable(),
             seen=witness.seen,
             crash=crash,
@@ -147,6 +147,7 @@ class TrialBench:
             interpretation=compiled.interpretation,
             journal_name=lambda _: None,
             simulated=True,
+            on_interrupt=_nothing,
         )
 
     def _contents(self) -> Contents:
@@ -159,6 +160,10 @@ class TrialBench:
         empty = flash.read(chip.flash.extent.start, _WORD_BYTES) == bytes([chip.flash.erased]) * _WORD_BYTES
         fields = chip.option_bytes.decode(self.board.memory.option_bytes.stored)
         return any(chip.starts(fields, boot0=level, flash_empty=empty) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
+
+
+def _nothing() -> None:
+    """Answer no Ctrl-C: it is for the process that has started this one."""
 
 
 @contextmanager

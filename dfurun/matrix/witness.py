@@ -1,12 +1,11 @@
-"""A fault that does no harm: it sees every transfer and every command that the ROM executes, and in which step."""
+"""A fault that does no harm: it sees every transfer and every operation that the ROM takes up, and in which step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuStatus, Request
-from dfurun.simulator.commands import Download
+from dfurun.dfuse.protocol import FIRST_DATA_BLOCK, DfuStatus, Request
 from dfurun.simulator.fault import Fault, Moment
 from dfurun.simulator.operation import Action, Operation
 from dfurun.simulator.transfer import Kind
@@ -14,27 +13,29 @@ from dfurun.simulator.transfer import Kind
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A command that the ROM took up: its bytes, the step that the run was in, whether read protection was in force."""
+    """An operation that the ROM took up: what, where, in which step of the run, and whether read protection was in force."""
 
-    payload: bytes
+    action: Action
+    address: int
     step: int
     protected: bool
 
 
 @dataclass(slots=True)
 class Seen:
-    """A run, seen from the board: the step of each occasion of each sort, and the commands executed."""
+    """A run, seen from the board: the step of each transfer and of each upload of memory, and all operations."""
 
     transfers: list[int] = field(default_factory=list)
     uploads: list[int] = field(default_factory=list)
-    addresses: list[int] = field(default_factory=list)
-    operations: dict[Action, list[int]] = field(default_factory=dict)
-    commands: list[Executed] = field(default_factory=list)
+    operations: list[Executed] = field(default_factory=list)
 
-    @property
-    def erases(self) -> list[int]:
-        """The steps of all erases, of pages and of everything, in their order."""
-        return sorted(self.operations.get(Action.ERASE_PAGE, []) + self.operations.get(Action.ERASE_ALL, []))
+    def steps_of(self, *actions: Action) -> list[int]:
+        """Return the step of each operation of these kinds; of none, of all that the ROM did not refuse."""
+        return [
+            done.step
+            for done in self.operations
+            if (done.action in actions if actions else done.action is not Action.REFUSE)
+        ]
 
 
 class Overrun(BaseException):
@@ -62,16 +63,8 @@ class Witness(Fault):
             raise Overrun(f"no end after {self._most_transfers} transfers")
         return None
 
-    def executing(self, download: Download) -> DfuStatus | None:
-        """Note the command."""
-        if download.block == COMMAND_BLOCK:
-            step = self._step()
-            if download.data[0] == Command.SET_ADDRESS:
-                self.seen.addresses.append(step)
-            self.seen.commands.append(Executed(download.data, step, self._protected()))
+    def executing(self, operation: Operation) -> DfuStatus | None:
+        """Note the operation, and let it be."""
+        seen = Executed(operation.action, operation.address, self._step(), self._protected())
+        self.seen.operations.append(seen)
         return None
-
-    def loses(self, operation: Operation) -> bool:
-        """Note the operation, and lose nothing."""
-        self.seen.operations.setdefault(operation.action, []).append(self._step())
-        return False

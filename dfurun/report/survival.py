@@ -51,14 +51,21 @@ def print_survival(console: Console, matrix: Matrix, *, duration_s: float) -> No
     steps = [f"{step.head.index + 1} {step.keyword}" for step in matrix.recipe.steps]
     console.print(f"steps: {', '.join(steps)}", soft_wrap=True)
     console.print()
+    found = rows(matrix)
+    by_step = [row for row in found if any(row.cells[:-1])]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("fault", no_wrap=True)
+    table.add_column("fault in step", no_wrap=True)
     for number in range(1, len(steps) + 1):
-        table.add_column(str(number), justify="right", no_wrap=True)
-    table.add_column("run", justify="right", no_wrap=True)
-    for row in rows(matrix):
-        broken = any(cell[Survived.NOT] for cell in row.cells)
-        table.add_row(row.fault, *map(_cell, row.cells), style="red" if broken else None)
+        table.add_column(str(number), justify="right")
+    for row in by_step:
+        table.add_row(row.fault, *map(_cell, row.cells[:-1]), style=_style(row))
+    console.print(table)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("all through the run", no_wrap=True)
+    table.add_column("cases", justify="right", no_wrap=True)
+    for row in found:
+        if row not in by_step:
+            table.add_row(row.fault, _cell(row.cells[-1]), style=_style(row))
     console.print(table)
     console.print(f"Each cell: {LEGEND}.", soft_wrap=True)
     for line in _hands(matrix):
@@ -173,6 +180,10 @@ def _hands(matrix: Matrix) -> Iterator[str]:
         where = sorted({matrix.recipe.steps[c.step].keyword if c.step is not None else WHOLE_RUN for c in cases})
         kinds = sorted({case.kind.name for case in cases})
         yield f"By hand, {count(len(cases), 'case', 'cases')} ({', '.join(kinds)} in {', '.join(where)}): {hand}."
+
+
+def _style(row: Row) -> str | None:
+    return "red" if any(cell[Survived.NOT] for cell in row.cells) else None
 
 
 def _alike(trials: Sequence[Trial]) -> list[list[Trial]]:
