@@ -52,7 +52,7 @@ class Departure(Enum):
 
 
 class Session:
-    """One open bootloader, from first contact to its departure. `gentle` as in `Channel`: every block gets an address of its own."""
+    """One open bootloader, from first contact to its departure. `gentle` as in `Channel`: every block gets its own address."""
 
     def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies, *, gentle: bool = False) -> None:
         self._chip = chip
@@ -145,16 +145,28 @@ class Session:
             return bytes(data)
 
     def read_stable(self, extent: AddressRange, on_progress: OnProgress | None = None) -> bytes:
-        """Read until two reads in a row agree: for what is acted upon, kept or written back, so that no upload's error is.
+        """Read twice, and the blocks that differ until two reads in a row agree: no upload's error is acted upon or kept.
 
-        `on_progress` hears the bytes of each read. Raises Refused and LinkUnreliable like `read`, and LinkUnreliable where
-        two reads never agree.
+        `on_progress` hears the bytes of each of the two reads. Raises Refused and LinkUnreliable like `read`, and
+        LinkUnreliable where two reads of a block never agree.
         """
-        before = self.read(extent, on_progress)
+        first, second = self.read(extent, on_progress), self.read(extent, on_progress)
+        if first == second:
+            return first
+        agreed = bytearray(first)
+        for offset in range(0, extent.size_bytes, self.transfer_size_bytes):
+            part = slice(offset, min(offset + self.transfer_size_bytes, extent.size_bytes))
+            if first[part] != second[part]:
+                block = AddressRange(extent.start + part.start, part.stop - part.start)
+                self._channel.anomalies.note("two reads differ", str(block))
+                agreed[part] = self._agreed(block, second[part])
+        return bytes(agreed)
+
+    def _agreed(self, extent: AddressRange, before: bytes) -> bytes:
         for _ in range(STABLE_READS):
-            again = self.read(extent, on_progress)
+            again = self.read(extent)
             if again == before:
-                return before
+                return again
             before = again
         raise self._channel.unreliable(f"{extent} reads differently every time")
 

@@ -142,7 +142,6 @@ KINDS: tuple[Kind, ...] = (
         "answer to an early poll", *(f"early-poll:answer={answer}" for answer in ("busy", "stall", "stall-error"))
     ),
     *_whole_run("strict ROM", "strict"),
-    *_whole_run("8-byte alignment", "alignment:bytes=8"),
     *_whole_run("malformed strings", *(f"strings:kind={kind}" for kind in _HARMLESS_STRINGS)),
     *_whole_run(
         "layout of another chip", "strings:kind=long", "strings:kind=sizes", bar=_SECOND, status=ExitStatus.REFUSED

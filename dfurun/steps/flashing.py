@@ -18,6 +18,8 @@ from dfurun.steps.regain import persist
 from dfurun.units import AddressRange, format_address
 
 REDO_LIMIT = 2
+ERASES = 2
+SPREAD = 8
 
 
 def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:
@@ -46,12 +48,38 @@ def vector_page(flash: Flash, memory: MemoryImage) -> int:
 
 
 def erase_pages(context: Context, pages: Iterable[int]) -> None:
-    """Erase these pages one by one."""
-    todo = list(pages)
-    tell = context.progress("erase", len(todo))
-    for count, page in enumerate(todo, start=1):
-        context.session.erase_page(context.chip.flash.page(page).start)
-        tell(count)
+    """Erase these pages one by one, and see that they are blank; erase once more what is not. Raise StepFailed."""
+    flash, todo = context.chip.flash, list(pages)
+    for attempt in range(ERASES):
+        tell = context.progress("erase", len(todo))
+        for count, page in enumerate(todo, start=1):
+            context.session.erase_page(flash.page(page).start)
+            tell(count)
+        todo = [page for page, blank in blank_pages(context, todo).items() if not blank]
+        if not todo:
+            return
+        if attempt + 1 < ERASES:
+            context.connection.anomalies.note("erase not done", str(flash.page(todo[0])))
+            context.pages_redone += len(todo)
+    raise not_erased(context, todo[0])
+
+
+def spread_pages(flash: Flash) -> list[int]:
+    """Return some pages, from the first to the last, that show whether a mass erase was done at all."""
+    last, some = flash.page_count - 1, min(SPREAD, flash.page_count)
+    return sorted({last * n // max(some - 1, 1) for n in range(some)})
+
+
+def not_erased(context: Context, page: int) -> StepFailed:
+    """Return the failure of an erase that the ROM has acknowledged, and that was not done."""
+    flash = context.chip.flash
+    return StepFailed(
+        Code.STEP_FAILED,
+        f"the {flash.unit} at {format_address(flash.page(page).start)} is not blank after {ERASES} erases",
+        consequence="the flash is erased in part, and must not be used like this",
+        hint="write protection that is in force and not shown, or worn-out flash; power-cycle the board and run again",
+        evidence=context.connection.anomalies.evidence,
+    )
 
 
 def write_erased(context: Context, memory: MemoryImage) -> None:
@@ -214,6 +242,32 @@ def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
 
 
 def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
-    """Return for each page whether it is erased already."""
-    flash = context.chip.flash
-    return {page: context.session.read(flash.page(page)) == flash.blank(page) for page in pages}
+    """Return for each page whether it is erased: what does not read so is read once more, an upload can be corrupt."""
+    flash, found = context.chip.flash, dict[int, bool]()
+    for run in _runs(pages):
+        extent = AddressRange.between(flash.page(run[0]).start, flash.page(run[-1]).end)
+        data = context.session.read(extent)
+        for page in run:
+            start = flash.page(page).start - extent.start
+            blank = flash.blank(page)
+            found[page] = data[start : start + len(blank)] == blank or context.session.read(flash.page(page)) == blank
+    return found
+
+
+def first_block_is_blank(context: Context, page: int) -> bool:
+    """Say whether the first block of a page is erased: enough to see whether its erase was done."""
+    extent = context.chip.flash.page(page)
+    length = min(extent.size_bytes, context.session.transfer_size_bytes)
+    blank = bytes([context.chip.flash.erased]) * length
+    return any(context.session.read(AddressRange(extent.start, length)) == blank for _ in range(2))
+
+
+def _runs(pages: Iterable[int]) -> list[list[int]]:
+    """Return the pages in runs that lie side by side."""
+    runs: list[list[int]] = []
+    for page in sorted(pages):
+        if runs and runs[-1][-1] + 1 == page:
+            runs[-1].append(page)
+        else:
+            runs.append([page])
+    return runs

@@ -113,7 +113,7 @@ class SetOptionBytes(Step):
         return self._write(context, writing)
 
     def resume(self, context: Context) -> Result:
-        """Look at what is stored where the write was begun; the whole block is written again where it was not taken, or torn."""
+        """Look at what is stored where the write was begun; the block is written again where it was not taken, or torn."""
         writing = context.reached
         if not isinstance(writing, Writing):
             return self.execute(context)
@@ -144,7 +144,12 @@ class SetOptionBytes(Step):
             if again:
                 context.connection.anomalies.note("option bytes not taken")
                 context.notice("the option bytes were not taken as a whole: writing them again")
-            departure = context.session.write_option_bytes(writing.after)
+            try:
+                departure = context.session.write_option_bytes(writing.after)
+            except StepFailed:
+                if again == REDO_LIMIT or context.session.read_stable(self.chip.option_bytes.extent) != writing.before:
+                    raise
+                continue  # the ROM has refused it and changed nothing
             why_not_back = context.follow_reset(departure)
             if why_not_back is not None:
                 raise self._not_back(context, writing.after, why_not_back)

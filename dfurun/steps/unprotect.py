@@ -12,7 +12,7 @@ from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.step import Result, Step
 
-EXECUTED = "executed"
+MOST_SENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,38 +37,51 @@ class Unprotect(Step):
         return self._send(context)
 
     def resume(self, context: Context) -> Result:
-        """Follow the reset further where Read Unprotect may have been executed.
-
-        It is sent once more only where a power cycle has passed and the chip is proven protected anew.
-        """
-        if context.reached is not EXECUTED:
+        """Follow the reset further where Read Unprotect may have been executed."""
+        if context.reached is None:
             return self.execute(context)
-        if self._is_open(context, is_back=True) or not self._proven_twice(context):
-            return self._opened(context)
-        context.notice("after a power cycle the chip is proven protected again: Read Unprotect was not executed")
-        return self._send(context)
+        return self._opened(context) if self._is_open(context, is_back=True) else self._send(context)
 
     def _send(self, context: Context) -> Result:
-        """Send Read Unprotect, follow the reset, and prove the result."""
-        evidence = context.protection().evidence
-        words = "send Read Unprotect, which erases all flash"
-        context.begin_destruction("read-unprotect", words, evidence=list(evidence))
-        context.waiting("erase", context.chip.timing.read_unprotect)
-        context.power_cycled = False
+        """Send Read Unprotect, follow the reset, and prove the result.
 
-        def note_execution() -> None:
-            context.reached = EXECUTED
+        It is sent once more where it was not executed: the chip is proven protected anew, after a power cycle or after the
+        ROM's own refusal.
+        """
+        while True:
+            evidence = context.protection().evidence
+            words = "send Read Unprotect, which erases all flash"
+            context.begin_destruction("read-unprotect", words, evidence=list(evidence))
+            context.waiting("erase", context.chip.timing.read_unprotect)
+            context.power_cycled = False
+            try:
+                departure = context.session.read_unprotect(lambda: self._note_sent(context))
+                is_open = self._is_open(context, is_back=context.follow_reset(departure) is None)
+            except StepFailed:
+                context.forget()
+                if self._sent(context) == MOST_SENT or not self._proven_twice(context):
+                    raise
+                is_open = False
+            if is_open:
+                return self._opened(context)
+            if self._sent(context) == MOST_SENT:
+                raise StepFailed(
+                    Code.STILL_PROTECTED,
+                    "the chip is still read-protected after Read Unprotect and a power cycle",
+                    consequence="whether its flash was erased cannot be read",
+                    hint="take all power from the board, USB and debugger included, for some seconds, and run again",
+                    evidence=context.protection().evidence,
+                )
+            context.notice("the chip is proven protected again, Read Unprotect was not executed: sending it once more")
 
-        departure = context.session.read_unprotect(note_execution)
-        if self._is_open(context, is_back=context.follow_reset(departure) is None):
-            return self._opened(context)
-        raise StepFailed(
-            Code.STILL_PROTECTED,
-            "the chip is still read-protected after Read Unprotect and a power cycle",
-            consequence="whether its flash was erased cannot be read",
-            hint="take all power from the board, USB and debugger included, for some seconds, and run again",
-            evidence=context.protection().evidence,
-        )
+    @staticmethod
+    def _note_sent(context: Context) -> None:
+        context.reached = Unprotect._sent(context) + 1
+
+    @staticmethod
+    def _sent(context: Context) -> int:
+        """Return how often Read Unprotect may have been executed in this step."""
+        return context.reached if isinstance(context.reached, int) else 0
 
     def _is_open(self, context: Context, *, is_back: bool) -> bool:
         """Say whether the chip is open now, after a power cycle where that is what it takes."""
