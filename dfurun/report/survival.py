@@ -93,7 +93,7 @@ def survival_markdown(matrix: Matrix, *, duration_s: float) -> str:
     for group in _alike(matrix.broken):
         first, *rest = _case(matrix, group)
         lines += [f"- {first}", *(f"  {line.strip()}  " for line in rest)]
-    return "\n".join([*lines, "", f"**{_verdict(matrix)}**", ""])
+    return "\n".join([*lines, "", f"**{_verdict(matrix)}**"])
 
 
 def survival_object(matrix: Matrix, *, duration_s: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dfurun.units import AddressRange, format_address
 
 REDO_LIMIT = 2
 ERASES = 2
-SPREAD = 8
+SPREAD = 2
 
 
 def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:

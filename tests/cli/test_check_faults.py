@@ -76,7 +76,6 @@ def test_json_has_every_cell_and_every_broken_case(dfurun: Dfurun, unverified: P
     assert {(case["kind"], case["step"], case["exit"]) for case in matrix["broken"]} == {
         ("lost block", 3, 0),
         ("flipped bit", 3, 0),
-        ("silent write protection", None, 0),
     }
     assert done.lines[-1]["error"]["code"] == "faults-not-survived"
 
