@@ -75,10 +75,11 @@ def parse_layout(text: str) -> MemoryLayout:
     """Return the layout in an alternate setting's name.
 
     Tolerates what real ROMs send: more digits than the grammar has, or fewer, blanks anywhere, no multiplier or a blank for
-    one, an upper-case or missing 0x, several zones, and whatever follows a NUL or a byte that is not printable ASCII.
+    one, an upper-case or missing 0x, several zones, and whatever follows a NUL or a byte that is not printable ASCII, or the
+    backslash that `dfurun.text` has escaped one with.
     Raises ValueError, naming the part, for a name that holds no layout.
     """
-    clean = re.split(r"[^\x20-\x7E]", text, maxsplit=1)[0]
+    clean = re.split(r"[^\x20-\x5B\x5D-\x7E]", text, maxsplit=1)[0]
     if not clean.startswith("@"):
         raise ValueError(f"{clean!r} does not start with '@'")
     name, *groups = clean[1:].split("/")
