@@ -175,6 +175,12 @@ class Code(Enum):
         Severity.WARNING,
     )
     INTERRUPTED_RUN = ("interrupted-run", ExitStatus.DONE, "the last run at this port did not end", Severity.WARNING)
+    JOURNAL_DAMAGED = (
+        "journal-damaged",
+        ExitStatus.DONE,
+        "a part of the port's journal is torn or damaged",
+        Severity.WARNING,
+    )
     UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, "transfers had to be repeated", Severity.WARNING)
 
     # The command line -------------------------------------------------------------------------------------------------

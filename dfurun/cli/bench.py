@@ -178,7 +178,9 @@ def open_state(path: Path, clock: Clock, new: Callable[[], SimulatedBoard] | Non
         return StateFile(path).open(clock, new=new) if new else StateFile(path).load(clock)
     except FileNotFoundError:
         raise sim_state_failure(f"{path} is not there", "`dfurun sim new FILE` makes a board") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise sim_state_failure(f"{path}: {error.strerror or error}", "`dfurun sim new FILE` makes a board") from None
+    except ValueError as error:
         raise sim_state_failure(str(error), "`dfurun sim new FILE` makes a board") from None
 
 

@@ -11,7 +11,7 @@ from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, Refused, S
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
-from dfurun.run.journal import UnitJournal, cause_of_protection, waits_for_power_cycle
+from dfurun.run.journal import UnitJournal
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
     BoardFound,
@@ -209,12 +209,12 @@ class Unit:
 
     def _bind(self, name: str) -> None:
         """Take the port's journal, and tell what it knows of runs that did not end."""
-        path = self.journal.path_of(name)
-        cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
-        before = self.journal.bind(name)
-        if before is not None:
-            self.listen(Notice(str(before), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
-        if waits and not self.context.is_protected():
+        known = self.journal.bind(name)
+        if known.damage:
+            self.listen(Notice(known.damage, Code.JOURNAL_DAMAGED, known.damage_hint))
+        if known.unfinished is not None:
+            self.listen(Notice(str(known.unfinished), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+        if known.waits and not self.context.is_protected():
             self.listen(
                 Notice(
                     "the last run at this port left option bytes that come into force at the next power-on",
@@ -223,7 +223,7 @@ class Unit:
                 )
             )
         if self.context.is_protected():
-            words = cause or "protected, cause unknown"
+            words = known.cause or "protected, cause unknown"
             self.context.cause_of_protection = f"{words}; "
             self.listen(Notice(words))
 
