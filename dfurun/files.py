@@ -34,7 +34,7 @@ def read_file(path: Path, maximum_bytes: int, *, inside: Path | None = None) -> 
     Raises OSError, of which the three above are kinds; ValueError for a name that no file can have.
     """
     descriptor = os.open(path, _FLAGS)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             raise NotRegular(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -44,12 +44,19 @@ def read_file(path: Path, maximum_bytes: int, *, inside: Path | None = None) -> 
             raise Outside(errno.EPERM, f"not in {inside}")
         if status.st_size > maximum_bytes:
             raise _too_large(maximum_bytes)
-        data = bytearray()
-        while chunk := file.read(min(_CHUNK_BYTES, maximum_bytes + 1 - len(data))):
-            data += chunk
-            if len(data) > maximum_bytes:
-                raise _too_large(maximum_bytes)
-        return bytes(data)
+        return _read(descriptor, maximum_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, maximum_bytes: int) -> bytes:
+    """Return all there is, which may have become more since its size was asked."""
+    data = bytearray()
+    while chunk := os.read(descriptor, min(_CHUNK_BYTES, maximum_bytes + 1 - len(data))):
+        data += chunk
+        if len(data) > maximum_bytes:
+            raise _too_large(maximum_bytes)
+    return bytes(data)
 
 
 def is_inside(path: Path, folder: Path, opened: os.stat_result | None = None) -> bool:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from dfurun import __version__
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, Refused, StepFailed
+from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
-from dfurun.run.journal import UnitJournal
+from dfurun.run.journal import UnitJournal, reported
+from dfurun.run.port_lock import lock_port
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
     BoardFound,
@@ -28,6 +30,7 @@ from dfurun.steps.set_option_bytes import irreversible_refusal
 from dfurun.steps.step import Result, Step
 from dfurun.steps.verify import Verify, VerifyMismatch
 from dfurun.steps.write import Write
+from dfurun.usb.port import PortPath
 
 PASSED = "passed"
 OUTCOMES = {
@@ -62,6 +65,7 @@ class Unit:
     journal_name: Callable[[str], str | None]
     simulated: bool
     on_interrupt: Callable[[], None]
+    lock: Lock | None = None
 
     def run(self) -> UnitFinished:
         """Execute all steps; whatever happens is in what is returned, and in the journal."""
@@ -71,6 +75,7 @@ class Unit:
         with Interruption(self.on_interrupt) as interruption:
             context.checkpoint = interruption.check
             context.connection.on_wait = interruption.check
+            context.connection.on_found = self._lock
             try:
                 self._start()
                 self._steps()
@@ -84,7 +89,11 @@ class Unit:
                 )
             finally:
                 context.connection.close()
-        return self._finish(failure, context.clock.now() - began)
+        try:
+            return self._finish(failure, context.clock.now() - began)
+        finally:
+            if self.lock is not None:
+                self.lock.give_back()
 
     def _start(self) -> None:
         recipe = self.recipe
@@ -206,6 +215,16 @@ class Unit:
             name = self.journal_name(event.port)
             if name is not None:
                 self._bind(name)
+
+    def _lock(self, port: PortPath) -> None:
+        """Keep the port for this run, to its end: also while its board is away. Raise AccessDenied where another run has it."""
+        name = self.journal_name(str(port))
+        if name is None or self.lock is not None:
+            return
+        with reported(self.journal.path_of(name)):
+            self.lock = lock_port(
+                self.journal.path_of(name), str(port), f"recipe {self.recipe.name} ({self.recipe.path})"
+            )
 
     def _bind(self, name: str) -> None:
         """Take the port's journal, and tell what it knows of runs that did not end."""

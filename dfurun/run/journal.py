@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dfurun.errors import Code, StepFailed
+from dfurun.errors import Code, DfurunError, StepFailed
 from dfurun.run.journal_lines import DAMAGED, Entry, Reading, known, line_of, read_lines
 from dfurun.steps.files import replace_file
 
@@ -109,7 +109,7 @@ class UnitJournal:
         if self._path is None:
             return None
         file = self._path.with_name(f"{self._path.stem}-{self._run_id}-0x{address:08X}.bin")
-        with _reported(file):
+        with reported(file):
             replace_file(file, data)
         self._add("kept", {"file": str(file), "address": f"0x{address:08X}"}, durable=True)
         return file
@@ -128,7 +128,7 @@ class UnitJournal:
         }
         self.entries.append(line)
         if self._path is not None:
-            with _reported(self._path):
+            with reported(self._path):
                 _append(self._path, [line], durable=durable)
         if self._on_entry:
             self._on_entry(self.entries)
@@ -136,15 +136,15 @@ class UnitJournal:
     def bind(self, port: str) -> Recollection:
         """Take the port's file, and write down what was kept; return what it knows. Raise StepFailed where that fails."""
         path = self.path_of(port)
-        with _reported(path, "read"):
+        with reported(path, "read"):
             reading = read_lines(path)
-        with _reported(path):
+        with reported(path):
             self._folder.mkdir(parents=True, exist_ok=True)
             words, hint = self._mend(path, reading)
-        with _reported(path, "read"):
+        with reported(path, "read"):
             cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
             recollection = Recollection(unfinished_run(path), cause, waits, words, hint)
-        with _reported(path):
+        with reported(path):
             if path.exists() and path.stat().st_size > KEPT_BYTES:
                 path.replace(_put_aside(path))
             self._path = path
@@ -259,10 +259,12 @@ def waits_for_power_cycle(path: Path) -> bool:
 
 
 @contextmanager
-def _reported(path: Path, what: str = "written") -> Iterator[None]:
+def reported(path: Path, what: str = "written") -> Iterator[None]:
     """Turn a journal that cannot be read or written into a failure of the unit: nothing is destroyed without its entry."""
     try:
         yield
+    except DfurunError:  # an AccessDenied is an OSError as well
+        raise
     except OSError as error:
         raise StepFailed(
             Code.FILE_UNWRITABLE,

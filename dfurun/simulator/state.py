@@ -70,6 +70,15 @@ class StateFile:
 
         Raises OSError where it cannot be read, and ValueError with the place in the file for one that is no board.
         """
+        board = self.peek(clock, faults=faults)
+        self.keep(board)
+        return board
+
+    def peek(self, clock: Clock, *, faults: Sequence[Fault] = ()) -> SimulatedBoard:
+        """Return the board in the file, which stays as it is.
+
+        Raises OSError where it cannot be read, and ValueError with the place in the file for one that is no board.
+        """
         data = read_file(self.path, LARGEST_BYTES)
         try:
             document = json.loads(data.decode("utf-8"))
@@ -79,7 +88,6 @@ class StateFile:
             board = _board(_checked(_Part(document, ""), data), clock, faults)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
-        self.keep(board)
         return board
 
     def keep(self, board: SimulatedBoard) -> None:

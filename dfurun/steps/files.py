@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dfurun.errors import Code, Refused, StepFailed
+from dfurun.files import TooLarge, read_file
 
 
 class _NameTaken(Exception):
@@ -23,7 +24,7 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     try:
         if overwrite:
             replace_file(path, data)
-        elif path.is_file() and path.read_bytes() == data:
+        elif _holds(path, data):
             return False
         else:
             _write_aside(path, data, _put_where_nothing_is)
@@ -62,6 +63,14 @@ def _exists(path: Path) -> Refused:
     )
 
 
+def _holds(path: Path, data: bytes) -> bool:
+    """Say whether a file holds exactly this already; another one, however large, is not read for it."""
+    try:
+        return path.is_file() and read_file(path, len(data)) == data
+    except TooLarge:
+        return False
+
+
 def _unwritable(path: Path, error: OSError | ValueError) -> StepFailed:
     return StepFailed(
         Code.FILE_UNWRITABLE,
@@ -79,7 +88,12 @@ def _umask() -> int:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError."""
+    """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError.
+
+    What is no file there is never taken away: a folder, a pipe, a device such as /dev/stdout.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file, but a folder, a pipe or a device")
     _write_aside(path, data, os.replace)
 
 
