@@ -35,6 +35,26 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     return True
 
 
+def place_inside(path: Path, folder: Path) -> Path:
+    """Return the path of a file to be written inside a folder, with the links on the way to it followed.
+
+    Raises Refused where they lead out of the folder, StepFailed where they lead nowhere.
+    """
+    try:
+        real = path.parent.resolve() / path.name
+        is_inside = real.is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links
+        raise _unwritable(path, error) from None
+    if is_inside:
+        return real
+    raise Refused(
+        Code.FILE_OUTSIDE,
+        f"{path} is behind a link that leads out of the working directory, to {real.parent}",
+        consequence="nothing was written there",
+        hint="run in a folder without that link, or name another file in the recipe",
+    )
+
+
 def reserve(path: Path, size_bytes: int, *, overwrite: bool) -> None:
     """See that `save` can write a file, before the long read that fills it with `size_bytes` bytes.
 
@@ -71,7 +91,7 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _unwritable(path: Path, error: OSError | ValueError) -> StepFailed:
+def _unwritable(path: Path, error: OSError | RuntimeError | ValueError) -> StepFailed:
     return StepFailed(
         Code.FILE_UNWRITABLE,
         f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
