@@ -23,7 +23,8 @@ from dfurun.simulator.transfer import Babble, BusError, Kind, NoAnswer, Stall
 RECIPES = Path(__file__).parents[2] / "recipes"
 LONGEST_S = 3600.0
 MOST_TRANSFERS = 60_000
-ANSWERED = (Request.GETSTATUS, Request.GETSTATE, Request.UPLOAD)
+RUN = ["f072-release.yaml", "f072-unprotect.yaml", "f072-repair-boot.yaml", "f072-protect.yaml", "f042-release.yaml"]
+CHIPS = {"f072": "stm32f072xb", "f042": "stm32f042x6"}
 
 
 @dataclass
@@ -88,7 +89,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, recipe: str, board: SimulatedB
     st.sampled_from([0.02, 0.2, 0.5, 0.9, 1.0]),
     st.frozensets(st.sampled_from(list(Request)), min_size=1),
     st.integers(0, 120),
-    st.sampled_from(["f072-release.yaml", "f072-unprotect.yaml", "f072-repair-boot.yaml", "f072-protect.yaml"]),
+    st.sampled_from(RUN),
     st.sampled_from([0, 1]),
 )
 def test_a_device_that_lies_ends_the_run_with_words(
@@ -100,7 +101,7 @@ def test_a_device_that_lies_ends_the_run_with_words(
     recipe: str,
     protection: int,
 ) -> None:
-    board = SimulatedBoard(load_chip("stm32f072xb"), VirtualClock())
+    board = SimulatedBoard(load_chip(CHIPS[recipe[:4]]), VirtualClock())
     if protection:
         board.protect(protection)
     board.afflict([Lying(seed, share, requests, spared)])
