@@ -119,6 +119,26 @@ def test_a_board_is_chosen_by_the_serial_number_that_is_shown(dfurun: Dfurun, ca
     assert dfurun("info", "--sim", *VIRTUAL, "--chip", "stm32f072xb", "--serial", shown).exit == 0
 
 
+@pytest.mark.parametrize("kind", ["control", "long", "odd", "unpaired", "ascii", "garbage", "truncated"])
+def test_strings_that_are_malformed_on_the_wire_are_shown_harmless(
+    dfurun: Dfurun, recipes: Path, tmp_path: Path, kind: str
+) -> None:
+    fault = ("--sim", "--sim-fault", f"strings:kind={kind}")
+    for words in (
+        ("devices",),
+        ("doctor",),
+        ("info", "--chip", "stm32f072xb", "-vv", *VIRTUAL),
+        (recipes / "f072-release.yaml", "-vv", "--log", "log.txt", "--record", "record.json", *VIRTUAL),
+    ):
+        done = dfurun(*words, *fault)
+        assert done.exit in (0, 6), done.err  # 6: a layout that says another size than the chip has
+        assert_harmless(done.out)
+        assert_harmless(done.err)
+    assert_harmless((tmp_path / "log.txt").read_text(encoding="utf-8"))
+    for text in texts(json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))):
+        assert_harmless(text)
+
+
 @given(st.text(max_size=400))
 def test_no_text_of_a_device_is_long_invisible_or_a_command(text: str) -> None:
     shown = from_device(text)
