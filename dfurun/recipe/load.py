@@ -11,7 +11,7 @@ from typing import Any
 from dfurun import __version__
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
-from dfurun.files import TooLarge, read_file
+from dfurun.files import Outside, TooLarge, read_file
 from dfurun.image import ImageError, ImageFile, UsbIds, read_image
 from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
@@ -24,16 +24,20 @@ from dfurun.steps.unread import Unread
 from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
+RECIPE_OUTSIDE_HINT = "name the file that it leads to, or run with --allow-outside"  # findings quote what is in it
 _SUFFIXES = (".yaml", ".yml")
 
 
 def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
     """Read a recipe and its images. Nothing is raised: what is wrong is in the findings, placed and in order.
 
-    `allow_outside` lets images lie outside the recipe's repository.
+    `allow_outside` lets images lie outside the recipe's repository, and the recipe be a link that leads out of it.
     """
     try:
-        data = read_file(path, MAXIMUM_SIZE_BYTES)
+        data = read_file(path, MAXIMUM_SIZE_BYTES, inside=None if allow_outside else repository_of(path))
+    except Outside:
+        message = f"{path} is a link that leads out of its repository"
+        return _unreadable(path, Finding(Code.IMAGE_OUTSIDE, message, hint=RECIPE_OUTSIDE_HINT))
     except TooLarge:
         return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB"))
     except (OSError, ValueError) as error:

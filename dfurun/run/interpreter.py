@@ -69,6 +69,13 @@ class Unit:
 
     def run(self) -> UnitFinished:
         """Execute all steps; whatever happens is in what is returned, and in the journal."""
+        try:
+            return self._run()
+        finally:
+            if self.lock is not None:
+                self.lock.give_back()
+
+    def _run(self) -> UnitFinished:
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
         failure: DfurunError | None = None
@@ -89,11 +96,7 @@ class Unit:
                 )
             finally:
                 context.connection.close()
-        try:
-            return self._finish(failure, context.clock.now() - began)
-        finally:
-            if self.lock is not None:
-                self.lock.give_back()
+        return self._finish(failure, context.clock.now() - began)
 
     def _start(self) -> None:
         recipe = self.recipe

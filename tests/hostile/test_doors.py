@@ -120,6 +120,24 @@ def test_a_file_that_was_another_one_while_it_was_opened_is_not_read(
     assert codes(recipe) == {"image-outside"}
 
 
+@has_links
+def test_a_recipe_that_is_a_link_out_of_its_repository_is_not_read_and_not_quoted(
+    dfurun: Dfurun, repository: Path
+) -> None:
+    secret = repository.parent / "secret" / "token.yaml"
+    secret.write_text("token: hunter2\n", encoding="utf-8")
+    recipe = repository / "recipes" / "recipe.yaml"
+    recipe.symlink_to(secret)
+    done = dfurun("check", recipe)
+    assert (done.exit, done.codes) == (3, {"image-outside"})
+    assert "hunter2" not in done.out + done.err
+    assert "hunter2" in dfurun("check", recipe, "--allow-outside").out, "who asks for it gets it"
+    recipe.unlink()
+    with_image(repository, "../app.bin").rename(repository / "real.yaml")
+    recipe.symlink_to("../real.yaml")
+    assert codes(recipe) == {"unpinned-image"}, "inside, a link is a file like others"
+
+
 def pipe(path: Path) -> None:
     os.mkfifo(path)
 
