@@ -143,6 +143,11 @@ class Code(Enum):
     PROTECTED = ("protected", ExitStatus.REFUSED, "the chip is read-protected, and the step needs it open")
     WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, "pages to be written are write-protected")
     NOT_A_ROM = ("not-a-rom", ExitStatus.REFUSED, "the device is a DFU program in user flash, not the ROM")
+    FILE_OUTSIDE = (
+        "file-outside",
+        ExitStatus.REFUSED,
+        "a link leads a file that a recipe would write out of the working directory",
+    )
     FILE_EXISTS = ("file-exists", ExitStatus.REFUSED, "a file is there already and would be overwritten")
     IRREVERSIBLE = ("irreversible", ExitStatus.REFUSED, "an irreversible change without --allow-irreversible")
     OPTION_BYTES_SPOILED = (
@@ -175,6 +180,12 @@ class Code(Enum):
         Severity.WARNING,
     )
     INTERRUPTED_RUN = ("interrupted-run", ExitStatus.DONE, "the last run at this port did not end", Severity.WARNING)
+    JOURNAL_DAMAGED = (
+        "journal-damaged",
+        ExitStatus.DONE,
+        "a part of the port's journal is torn or damaged",
+        Severity.WARNING,
+    )
     UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, "transfers had to be repeated", Severity.WARNING)
 
     # The fault matrix -------------------------------------------------------------------------------------------------

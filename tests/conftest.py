@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -10,11 +11,19 @@ from pathlib import Path
 
 import pytest
 from command_line import Dfurun, Finished
+from hypothesis import HealthCheck, settings
 
 from dfurun.cli.main import run
 from dfurun.errors import Code, ExitStatus
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+
+# Properties: the same examples every time where a change is judged, others each time on a developer's desk, and with
+# `--hypothesis-profile=search` as many as an evening has room for. A failure prints what repeats it.
+_COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dfurun", max_examples=100, derandomize="CI" in os.environ, **_COMMON)
+settings.register_profile("search", max_examples=5000, **_COMMON)
+settings.load_profile("dfurun")
 
 REACHED_EXITS: set[int] = set()
 REACHED_CODES: set[str] = set()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -14,6 +15,7 @@ from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.clock import Clock, RealClock, VirtualClock
+from dfurun.errors import AccessDenied
 from dfurun.run.operator import HumanOperator, SimulatedOperator
 from dfurun.steps.context import Operator
 from dfurun.steps.step import chip_hint
@@ -48,6 +50,22 @@ class Bench:
         from dfurun.usb.connection import Connection
 
         return Connection(self.bus, chip, self.clock, self.selector, trace)
+
+    def keep_to_itself(self, connection: Connection) -> None:
+        """Have the port of a command that only looks kept from runs, from when its board is found until the command ends."""
+        connection.on_found = self._hold
+
+    def hold_selected(self) -> None:
+        """Keep the port that is meant for this process, where exactly one board fits now; raise AccessDenied, DfurunError."""
+        self._hold(self.bus.select(self.selector).port)
+
+    def _hold(self, port: PortPath) -> None:
+        from dfurun.cli.holding import hold_port
+        from dfurun.run.journal import journal_path, journals_folder
+
+        name = self.journal_name(str(port))
+        if name is not None:
+            hold_port(journal_path(journals_folder(), name), str(port))
 
 
 def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
@@ -149,18 +167,42 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
 
 
 def open_state(path: Path, clock: Clock, new: Callable[[], SimulatedBoard] | None = None) -> SimulatedBoard:
-    """Return the board in a state file, kept saved from now on; without a file the one that `new` makes.
+    """Return the board in a state file, kept saved and from other processes from now on; without a file what `new` makes.
 
-    Raises UsageFailure for a file that is no board, or is not there and may not be made.
+    Raises UsageFailure for a file that is no board, or is not there and may not be made, AccessDenied where another process
+    has it.
     """
+    from dfurun.cli.holding import hold_file
     from dfurun.simulator import StateFile
 
-    try:
+    with _explained(path):
+        if path.is_file() or new:
+            hold_file(path)
         return StateFile(path).open(clock, new=new) if new else StateFile(path).load(clock)
+
+
+def look_at_state(path: Path, clock: Clock) -> SimulatedBoard:
+    """Return the board in a state file, which stays as it is. Raise UsageFailure."""
+    from dfurun.simulator import StateFile
+
+    with _explained(path):
+        return StateFile(path).peek(clock)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a state file into a failure of the command line."""
+    hint = "`dfurun sim new FILE` makes a board"
+    try:
+        yield
+    except AccessDenied:  # which is an OSError as well
+        raise
     except FileNotFoundError:
-        raise sim_state_failure(f"{path} is not there", "`dfurun sim new FILE` makes a board") from None
-    except (OSError, ValueError) as error:
-        raise sim_state_failure(str(error), "`dfurun sim new FILE` makes a board") from None
+        raise sim_state_failure(f"{path} is not there", hint) from None
+    except OSError as error:
+        raise sim_state_failure(f"{path}: {error.strerror or error}", hint) from None
+    except ValueError as error:
+        raise sim_state_failure(str(error), hint) from None
 
 
 def port_called(option: str, text: str) -> PortPath:

@@ -42,8 +42,10 @@ def _recipes_below(folder: Path, start: str, depth: int) -> Iterator[str]:
 
 def _is_recipe(path: Path) -> bool:
     """Say whether a YAML file has the key that every recipe begins with, so that a project's other YAML is not offered."""
-    with suppress(OSError), path.open("rb") as file:
-        return any(line.startswith(b"dfurun:") for line in file.read(BEGINNING_BYTES).splitlines())
+    with suppress(OSError):
+        if path.is_file():  # a pipe would wait for a writer
+            with path.open("rb") as file:
+                return any(line.startswith(b"dfurun:") for line in file.read(BEGINNING_BYTES).splitlines())
     return False
 
 

@@ -123,8 +123,11 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
     from dfurun.run.journal import known_cause
     from dfurun.usb.recognise import recognise
 
-    chip = chip or recognise(bench.bus, bench.selector, bench.clock)
+    if chip is None:
+        bench.hold_selected()
+        chip = recognise(bench.bus, bench.selector, bench.clock)
     connection = bench.connection(chip, trace)
+    bench.keep_to_itself(connection)
     session = connection.open(LOOK_TIMEOUT_S)
     try:
         commands = session.commands()

@@ -46,10 +46,20 @@ def run(arguments: Sequence[str], *, on_status: Callable[[], None] = _nothing) -
         return ExitStatus.DONE
     arguments = with_run(arguments, _run_options)
     output = _output(arguments)
-    status, error = _status_of(arguments, output)
+    try:
+        status, error = _status_of(arguments, output)
+    finally:
+        _release()
     on_status()
     _tell(output, status, error)
     return status
+
+
+def _release() -> None:
+    """Give back what the command has kept other processes from, where it has."""
+    holding = sys.modules.get("dfurun.cli.holding")
+    if holding is not None:
+        holding.release()
 
 
 def _status_of(arguments: Sequence[str], output: Output) -> tuple[ExitStatus, DfurunError | None]:

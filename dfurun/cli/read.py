@@ -110,8 +110,11 @@ def _read(
     from dfurun.run.journal import known_cause
     from dfurun.usb.recognise import recognise
 
+    if not chip:
+        bench.hold_selected()
     the_chip = chip_called(chip) if chip else recognise(bench.bus, bench.selector, bench.clock)
     connection = bench.connection(the_chip, output.trace)
+    bench.keep_to_itself(connection)
     with Interruption(output.stopping) as interruption:
 
         def on_progress(activity: str, done: int, total: int) -> None:

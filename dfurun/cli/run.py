@@ -31,10 +31,12 @@ from dfurun.cli.options import (
 )
 from dfurun.cli.output import Output
 from dfurun.errors import Code, Refused
+from dfurun.files import read_file
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 
 UNIT = "1"
+LARGEST_RECORD_BYTES = 16 * 1024 * 1024
 
 
 def run_command(
@@ -168,7 +170,7 @@ def _refuse_to_overwrite(target: Path) -> None:
 
 def _is_record(path: Path) -> bool:
     try:
-        found = json_format.loads(path.read_bytes()) if path.is_file() else None
+        found = json_format.loads(read_file(path, LARGEST_RECORD_BYTES))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and "record" in found and "run" in found

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfurun.cli import completion
-from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
+from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, look_at_state, open_state, port_called
 from dfurun.cli.board_options import Reload
 from dfurun.cli.failures import UsageFailure, sim_state_failure
+from dfurun.cli.holding import hold_file
 from dfurun.cli.options import Json
 from dfurun.cli.output import Output
 from dfurun.cli.serve import attach_command, serve_command
 from dfurun.cli.sim_faults import faults_command
 from dfurun.clock import VirtualClock
-from dfurun.errors import Code, Refused
+from dfurun.errors import AccessDenied, Code, Refused
+from dfurun.steps.files import replace_file
 from dfurun.units import in_both_bases
 
 if TYPE_CHECKING:
@@ -70,7 +74,10 @@ def new_command(
         user_dfu=user_dfu,
     )
     try:
+        hold_file(file)
         StateFile(file).keep(board)
+    except AccessDenied:
+        raise
     except OSError as error:
         raise sim_state_failure(f"{file}: {error.strerror}", "a folder that is there and may be written to") from None
     _show(context.obj, board, file)
@@ -79,8 +86,8 @@ def new_command(
 
 @sim_app.command("show")
 def show_command(context: typer.Context, file: StateArgument, json: Json = False) -> int:
-    """Show a board: what runs, BOOT0, option bytes stored and in force, flash, wear."""
-    _show(context.obj, _load(file), file)
+    """Show a board: what runs, BOOT0, option bytes stored and in force, flash, wear. Its file stays as it is."""
+    _show(context.obj, _look(file), file)
     return 0
 
 
@@ -180,18 +187,29 @@ def dump_command(
     ],
     json: Json = False,
 ) -> int:
-    """Save the whole flash to a file, protected or not."""
-    board = _load(file)
+    """Save the whole flash to a file, protected or not. The board's file stays as it is."""
+    board = _look(file)
+    board.settle()
     try:
-        output_file.write_bytes(bytes(board.flash.contents))
+        if not output_file.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if output_file.exists() and not output_file.is_file():  # standard output, a pipe to another program
+            output_file.write_bytes(bytes(board.flash.contents))
+        else:
+            replace_file(output_file, bytes(board.flash.contents))
     except OSError as error:
         raise UsageFailure(f"{output_file}: {error.strerror}") from None
     return 0
 
 
 def _load(file: Path) -> SimulatedBoard:
-    """Return the board, given time to finish what it was doing."""
+    """Return the board, kept saved and from other processes."""
     return open_state(file, VirtualClock())
+
+
+def _look(file: Path) -> SimulatedBoard:
+    """Return the board as it is in its file, which another process may be changing."""
+    return look_at_state(file, VirtualClock())
 
 
 def _require_inside(memory: MemoryImage, chip: Chip, image: Path) -> None:

@@ -14,6 +14,8 @@ from dfurun.units import KIBI, AddressRange
 
 _ADDRESS = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]{1,8})\s*\Z")
 _SEGMENT = re.compile(r"\s*(\d{1,7})\s*\*\s*(\d{1,9})\s*([BKM]?)\s*([a-gA-G])\s*\Z")
+# What is no printable ASCII, as it was sent or as `dfurun.text` has escaped it.
+_GARBAGE = re.compile(r"[^\x20-\x7E]|\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _MULTIPLIER = {"": 1, "B": 1, "K": KIBI, "M": KIBI * KIBI}
 _READABLE, _ERASABLE, _WRITABLE = 1, 2, 4
 
@@ -75,10 +77,11 @@ def parse_layout(text: str) -> MemoryLayout:
     """Return the layout in an alternate setting's name.
 
     Tolerates what real ROMs send: more digits than the grammar has, or fewer, blanks anywhere, no multiplier or a blank for
-    one, an upper-case or missing 0x, several zones, and whatever follows a NUL or a byte that is not printable ASCII.
+    one, an upper-case or missing 0x, several zones, and whatever follows a NUL or a byte that is not printable ASCII, also
+    where that has been escaped.
     Raises ValueError, naming the part, for a name that holds no layout.
     """
-    clean = re.split(r"[^\x20-\x7E]", text, maxsplit=1)[0]
+    clean = _GARBAGE.split(text, maxsplit=1)[0]
     if not clean.startswith("@"):
         raise ValueError(f"{clean!r} does not start with '@'")
     name, *groups = clean[1:].split("/")

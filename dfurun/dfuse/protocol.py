@@ -22,6 +22,8 @@ FIRST_DATA_BLOCK = 2  # wBlockNum of the data at the address pointer; 1 is reser
 LAST_BLOCK = 0xFFFF  # wBlockNum is 16 bits wide
 
 STATUS_LENGTH = 6
+SMALLEST_TRANSFER_BYTES = 64  # a packet of the control pipe; byte by byte a damaged descriptor would take hours
+LARGEST_TRANSFER_BYTES = 4096  # libusb on Linux carries no more (MAX_CTRL_BUFFER_LENGTH), and no ROM tells more
 
 
 class Request(IntEnum):
@@ -162,7 +164,7 @@ class FunctionalDescriptor:
 
     @classmethod
     def find(cls, extra: bytes) -> FunctionalDescriptor:
-        """Return the functional descriptor among `extra` descriptors; raise ValueError where there is none.
+        """Return the functional descriptor among `extra` descriptors; raise ValueError where there is none that makes sense.
 
         Some stacks send seven bytes, without bcdDFUVersion (DFU 1.0).
         """
@@ -173,8 +175,8 @@ class FunctionalDescriptor:
             if kind == FUNCTIONAL_DESCRIPTOR_TYPE and len(body) >= 7:
                 attributes, detach, size = struct.unpack_from("<BHH", body, 2)
                 version = struct.unpack_from("<H", body, 7)[0] if len(body) >= 9 else 0x0100
-                if size == 0:
-                    raise ValueError("the DFU functional descriptor says wTransferSize 0")
+                if not SMALLEST_TRANSFER_BYTES <= size <= LARGEST_TRANSFER_BYTES:
+                    raise ValueError(f"the DFU functional descriptor says wTransferSize {size}, no DfuSe device's")
                 return cls(attributes, detach, size, version)
             offset += length
         raise ValueError("no DFU functional descriptor after the last alternate setting")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from dfurun.errors import Code
+from dfurun.files import NotRegular, Outside, TooLarge, read_file
 from dfurun.image.contents import ADDRESS_SPACE, Contents, Format
 from dfurun.image.error import ImageError, Subject
 from dfurun.image.file import ImageFile
@@ -18,16 +18,23 @@ from dfurun.image.memory import MemoryImage, Piece
 from dfurun.units import format_address, format_size
 
 MAXIMUM_SIZE_BYTES = 64 * 1024 * 1024
+OUTSIDE_HINT = "copy it to the recipe, or run with --allow-outside"
 
 
 def read_image(
-    name: str, path: Path, *, address: int | None = None, sha256: str | None = None, size_bytes: int | None = None
+    name: str,
+    path: Path,
+    *,
+    address: int | None = None,
+    sha256: str | None = None,
+    size_bytes: int | None = None,
+    inside: Path | None = None,
 ) -> ImageFile:
     """Return the image in a file; `sha256` and `size_bytes` pin it, `address` is where a raw binary goes.
 
-    Raises ImageError.
+    `inside` is a folder that no link may lead out of. Raises ImageError.
     """
-    data = _read(path)
+    data = _read(path, inside)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise _other_file(path, data, found, sha256)
@@ -82,26 +89,25 @@ def _at_address(path: Path, known: Format, contents: Contents, address: int | No
     return replace(contents, memory=MemoryImage((Piece(address, piece.data),)))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, inside: Path | None) -> bytes:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(Code.IMAGE_MISSING, f"{_shown(path)} is not a file", hint=_near(path))
-        if status.st_size <= MAXIMUM_SIZE_BYTES:
-            with path.open("rb") as file:
-                data = file.read(MAXIMUM_SIZE_BYTES + 1)
-            if len(data) <= MAXIMUM_SIZE_BYTES:
-                return data
-    except ImageError:
-        raise
+        return read_file(path, MAXIMUM_SIZE_BYTES, inside=inside)
+    except NotRegular:
+        raise ImageError(Code.IMAGE_MISSING, f"{_shown(path)} is not a file", hint=_near(path)) from None
+    except TooLarge:
+        limit = format_size(MAXIMUM_SIZE_BYTES)
+        raise ImageError(
+            Code.IMAGE_INVALID, f"{path.name} is larger than {limit}, no firmware for a microcontroller"
+        ) from None
+    except Outside:
+        message = f"{_shown(path)} is a link that leads out of the recipe's repository, or has just become one"
+        raise ImageError(Code.IMAGE_OUTSIDE, message, hint=OUTSIDE_HINT) from None
     except FileNotFoundError:
         raise ImageError(Code.IMAGE_MISSING, f"no file {_shown(path)}", hint=_near(path)) from None
     except OSError as error:
         raise ImageError(Code.IMAGE_MISSING, f"{_shown(path)}: {error.strerror or error}") from None
     except ValueError:
         raise ImageError(Code.IMAGE_MISSING, "a file name cannot hold a NUL") from None
-    limit = format_size(MAXIMUM_SIZE_BYTES)
-    raise ImageError(Code.IMAGE_INVALID, f"{path.name} is larger than {limit}, no firmware for a microcontroller")
 
 
 def _shown(path: Path) -> str:

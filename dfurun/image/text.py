@@ -9,6 +9,8 @@ from dfurun.image.error import ImageError, Mark
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF16_SEEN_IN_BYTES = 32
+_LINE = re.compile(rb"[^\n]*(?:\n|\Z)")
+SHORTEST_RECORD = 10  # S-record: kind, length, 16 bits of address, checksum; Intel HEX has one more
 _UTF8 = b"\xef\xbb\xbf"
 
 Line = tuple[int, str]
@@ -39,7 +41,10 @@ def _is_utf16(data: bytes) -> bool:
 
 
 def numbered_lines(data: bytes) -> list[Line]:
-    """Return the lines that hold anything, with their numbers; raise ImageError where one is not ASCII."""
+    """Return the lines that hold anything, with their numbers, up to one that is too short for a record of either format.
+
+    Raises ImageError where one is not ASCII.
+    """
     if _is_utf16(data):
         raise damaged(
             1,
@@ -51,12 +56,14 @@ def numbered_lines(data: bytes) -> list[Line]:
     if data.startswith(b"\0"):
         raise damaged(1, "NUL bytes before the first record")
     lines: list[Line] = []
-    for number, raw in enumerate(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"), 1):
-        line = raw.strip(b" \t")
+    for number, raw in enumerate(_LINE.finditer(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")), 1):
+        line = raw.group().strip(b" \t\n")
         if not line.isascii():
             raise damaged(number, "a byte that is not ASCII")
         if line:
             lines.append((number, line.decode("ascii")))
+            if len(line) < SHORTEST_RECORD:
+                break  # whatever it is, it is damaged; a file of such lines would take a hundred times its size
     return lines
 
 

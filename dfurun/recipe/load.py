@@ -11,6 +11,7 @@ from typing import Any
 from dfurun import __version__
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
+from dfurun.files import Outside, TooLarge, read_file
 from dfurun.image import ImageError, ImageFile, UsbIds, read_image
 from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
@@ -23,25 +24,28 @@ from dfurun.steps.unread import Unread
 from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
+RECIPE_OUTSIDE_HINT = "name the file that it leads to, or run with --allow-outside"  # findings quote what is in it
 _SUFFIXES = (".yaml", ".yml")
 
 
 def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
     """Read a recipe and its images. Nothing is raised: what is wrong is in the findings, placed and in order.
 
-    `allow_outside` lets images lie outside the recipe's repository.
+    `allow_outside` lets images lie outside the recipe's repository, and the recipe be a link that leads out of it.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAXIMUM_SIZE_BYTES + 1)
+        data = read_file(path, MAXIMUM_SIZE_BYTES, inside=None if allow_outside else repository_of(path))
+    except Outside:
+        message = f"{path} is a link that leads out of its repository"
+        return _unreadable(path, Finding(Code.IMAGE_OUTSIDE, message, hint=RECIPE_OUTSIDE_HINT))
+    except TooLarge:
+        return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "a folder is not a recipe" if isinstance(error, IsADirectoryError) else ""
+        hint = "a folder is not a recipe" if path.is_dir() else ""
         if isinstance(error, FileNotFoundError):
             hint = _meant_recipe(path)
         return _unreadable(path, Finding(Code.RECIPE_UNREADABLE, f"{path}: {reason}", hint=hint))
-    if len(data) > MAXIMUM_SIZE_BYTES:
-        return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB"))
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -86,6 +90,14 @@ def repository_of(recipe: Path) -> Path:
 def _git_folder(recipe: Path) -> Path | None:
     folder = recipe.parent.resolve()
     return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
+
+
+def _may_be_inside(file: Path, repository: Path) -> bool:
+    """Say whether a file is inside, as far as its name tells before it is opened; whether it is, is asked then again."""
+    try:
+        return file.resolve().is_relative_to(repository)
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL: opening it says so
+        return True
 
 
 def _unreadable(path: Path, finding: Finding) -> Loaded:
@@ -264,7 +276,8 @@ class _Loader:
             self._report(Code.BAD_VALUE, "a path in a recipe has no `\\`", (*path, "file"), hint=hint)
             return None
         file = self.path.parent / entry["file"]
-        if not self.allow_outside and not self._is_inside(file):
+        repository = None if self.allow_outside else repository_of(self.path)
+        if repository is not None and not _may_be_inside(file, repository):
             self._report_outside(entry["file"], (*path, "file"))
             return None
         try:
@@ -274,7 +287,8 @@ class _Loader:
             return None
         size_bytes = parse_size(entry["size"]) if "size" in entry else None
         try:
-            image = read_image(name, file, address=address, sha256=entry.get("sha256"), size_bytes=size_bytes)
+            pin = entry.get("sha256")
+            image = read_image(name, file, address=address, sha256=pin, size_bytes=size_bytes, inside=repository)
         except ImageError as error:
             if self.is_sound(path) or error.code is not Code.IMAGE_ADDRESS:
                 hint = (_path_hint(entry["file"]) if error.code is Code.IMAGE_MISSING else "") or error.hint
@@ -298,12 +312,6 @@ class _Loader:
             message = f"`{file}` is outside the recipe's folder, and with no git repository around it only that counts"
             hint = "`git init` in the folder that holds both, move the file to the recipe"
         self._report(Code.IMAGE_OUTSIDE, message, path, hint=f"{hint}, or run with --allow-outside")
-
-    def _is_inside(self, file: Path) -> bool:
-        try:
-            return file.resolve().is_relative_to(repository_of(self.path))
-        except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL: reading it says so
-            return True
 
     def _check_use(self, values: Mapping[str, Any]) -> None:
         entries, steps = values.get("images"), values.get("steps")

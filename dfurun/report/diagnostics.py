@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Finding, Place, Severity
 from dfurun.report.wrapping import fold_for, keep, keep_whole
+from dfurun.text import escape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +17,6 @@ _TAB_CELLS = 4
 _LEAST_CELLS = 40
 _FURTHER_IN = 4
 _COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
-_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 # Text ----------------------------------------------------------------------------------------------------------------
@@ -36,18 +35,6 @@ def count_findings(findings: Sequence[Finding]) -> str:
     """Return `2 errors, 1 warning`."""
     counts = [(severity, sum(finding.severity is severity for finding in findings)) for severity in Severity]
     return ", ".join(f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts if n) or "no findings"
-
-
-def escape(text: str) -> str:
-    """Return text with everything escaped that would control a terminal or not be seen on it."""
-    return "".join(_escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    if unicodedata.category(character) not in _INVISIBLE:
-        return character
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _finding_lines(finding: Finding, console: Console) -> Iterator[Text]:
@@ -168,11 +155,17 @@ def github_annotation(finding: Finding) -> str:
     properties: dict[str, str | int] = {}
     if finding.place:
         place = finding.place
-        properties = {"file": place.file, "line": place.line, "col": place.column, "endColumn": place.end_column - 1}
+        properties = {
+            "file": escape(place.file),
+            "line": place.line,
+            "col": place.column,
+            "endColumn": place.end_column - 1,
+        }
     properties["title"] = finding.code.label
     listed = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
     also = [f"{related.message}: {related.place}" for related in finding.related if related.place]
-    message = "\n".join([finding.message, *finding.notes, *also, *([f"hint: {finding.hint}"] if finding.hint else [])])
+    lines = [finding.message, *finding.notes, *also, *([f"hint: {finding.hint}"] if finding.hint else [])]
+    message = "\n".join(escape(line) for line in "\n".join(lines).split("\n"))
     return f"::{finding.severity} {listed}::{_escape_data(message)}"
 
 

@@ -21,7 +21,7 @@ EXIT_MEANINGS = {
     ExitStatus.USAGE: "wrong usage",
     ExitStatus.INVALID: "the recipe or an image is invalid or missing",
     ExitStatus.NO_DEVICE: "no device, or more than one that fits",
-    ExitStatus.NO_ACCESS: "no permission, no driver",
+    ExitStatus.NO_ACCESS: "no permission, no driver, or another program or run has the board",
     ExitStatus.REFUSED: "refused: a guard, a pin, an expectation",
     ExitStatus.LINK: "the link is unreliable or the device was lost; its state is unknown, run again",
     ExitStatus.BUG: "a bug in dfurun",

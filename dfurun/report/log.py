@@ -8,8 +8,8 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TextIO
 
-from dfurun.report.diagnostics import escape
 from dfurun.steps.event import Event, Progress
+from dfurun.text import escape
 
 LOG_HEADER = "# dfurun log 1"
 KIND_WIDTH = 9

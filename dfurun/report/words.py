@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dfurun.report.diagnostics import escape
 from dfurun.report.wrapping import fold_for
+from dfurun.text import disarm, escape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,7 @@ MAXIMUM_LENGTH = 1000
 
 def printable(text: str) -> str:
     """Return the text with control characters escaped and its length capped; line breaks stay."""
-    shown = "\n".join(escape(line) for line in text.split("\n"))
+    shown = "\n".join(disarm(escape(line)) for line in text.split("\n"))
     return shown if len(shown) <= MAXIMUM_LENGTH else shown[: MAXIMUM_LENGTH - 3] + "..."
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from dfurun import __version__
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, LinkUnreliable, Refused, StepFailed
+from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
-from dfurun.run.journal import UnitJournal, cause_of_protection, waits_for_power_cycle
+from dfurun.run.journal import UnitJournal, reported
+from dfurun.run.port_lock import lock_port
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
     BoardFound,
@@ -29,6 +31,7 @@ from dfurun.steps.set_option_bytes import irreversible_refusal
 from dfurun.steps.step import Result, Step
 from dfurun.steps.verify import Verify, VerifyMismatch
 from dfurun.steps.write import Write
+from dfurun.usb.port import PortPath
 
 PASSED = "passed"
 OUTCOMES = {
@@ -63,15 +66,24 @@ class Unit:
     journal_name: Callable[[str], str | None]
     simulated: bool
     on_interrupt: Callable[[], None]
+    lock: Lock | None = None
 
     def run(self) -> UnitFinished:
         """Execute all steps; whatever happens is in what is returned, and in the journal."""
+        try:
+            return self._run()
+        finally:
+            if self.lock is not None:
+                self.lock.give_back()
+
+    def _run(self) -> UnitFinished:
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
         failure: DfurunError | None = None
         with Interruption(self.on_interrupt) as interruption:
             context.checkpoint = interruption.check
             context.connection.on_wait = context.while_waiting
+            context.connection.on_found = self._lock
             try:
                 self._start()
                 self._steps()
@@ -220,14 +232,24 @@ class Unit:
             if name is not None:
                 self._bind(name)
 
+    def _lock(self, port: PortPath) -> None:
+        """Keep the port for this run, to its end: also while its board is away. Raise AccessDenied where another run has it."""
+        name = self.journal_name(str(port))
+        if name is None or self.lock is not None:
+            return
+        with reported(self.journal.path_of(name)):
+            self.lock = lock_port(
+                self.journal.path_of(name), str(port), f"recipe {self.recipe.name} ({self.recipe.path})"
+            )
+
     def _bind(self, name: str) -> None:
         """Take the port's journal, and tell what it knows of runs that did not end."""
-        path = self.journal.path_of(name)
-        cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
-        before = self.journal.bind(name)
-        if before is not None:
-            self.listen(Notice(str(before), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
-        if waits and not self.context.is_protected():
+        known = self.journal.bind(name)
+        if known.damage:
+            self.listen(Notice(known.damage, Code.JOURNAL_DAMAGED, known.damage_hint))
+        if known.unfinished is not None:
+            self.listen(Notice(str(known.unfinished), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+        if known.waits and not self.context.is_protected():
             self.listen(
                 Notice(
                     "the last run at this port left option bytes that come into force at the next power-on",
@@ -236,7 +258,7 @@ class Unit:
                 )
             )
         if self.context.is_protected():
-            words = cause or "protected, cause unknown"
+            words = known.cause or "protected, cause unknown"
             self.context.cause_of_protection = f"{words}; "
             self.listen(Notice(words))
 

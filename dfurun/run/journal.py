@@ -5,7 +5,6 @@ A run that is killed leaves its entries behind, and the next run at the same por
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dfurun.errors import Code, StepFailed
+from dfurun.errors import Code, DfurunError, StepFailed
+from dfurun.run.journal_lines import DAMAGED, Entry, Reading, known, line_of, read_lines
 from dfurun.steps.files import replace_file
 
-Entry = Mapping[str, Any]
 STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
 KEPT_BYTES = 4 * 1024 * 1024
+INCOMPLETE = "the journal is damaged, and what it knew is incomplete"
 
 
 def state_folder() -> Path:
@@ -59,6 +59,22 @@ class UnfinishedRun:
         return f"the run of {self.recipe} that began at {self.started} did not end{where}{kept}"
 
 
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What a port's journal knows when a run takes it.
+
+    `unfinished` is the run before, where it did not end; `cause` how the board may have come to be protected; `waits` whether
+    option bytes wait for a power-on; `damage` says in words what of the journal could not be read, empty where all could,
+    `damage_hint` what to do.
+    """
+
+    unfinished: UnfinishedRun | None = None
+    cause: str | None = None
+    waits: bool = False
+    damage: str = ""
+    damage_hint: str = ""
+
+
 class UnitJournal:
     """One run's entries. They wait in memory until the port is known, and go to the port's file from then on.
 
@@ -93,7 +109,7 @@ class UnitJournal:
         if self._path is None:
             return None
         file = self._path.with_name(f"{self._path.stem}-{self._run_id}-0x{address:08X}.bin")
-        with _reported(file):
+        with reported(file):
             replace_file(file, data)
         self._add("kept", {"file": str(file), "address": f"0x{address:08X}"}, durable=True)
         return file
@@ -112,22 +128,50 @@ class UnitJournal:
         }
         self.entries.append(line)
         if self._path is not None:
-            with _reported(self._path):
+            with reported(self._path):
                 _append(self._path, [line], durable=durable)
         if self._on_entry:
             self._on_entry(self.entries)
 
-    def bind(self, port: str) -> UnfinishedRun | None:
-        """Take the port's file, and write down what was kept; return the run before where it did not end."""
+    def bind(self, port: str) -> Recollection:
+        """Take the port's file, and write down what was kept; return what it knows. Raise StepFailed where that fails."""
         path = self.path_of(port)
-        with _reported(path):
+        with reported(path, "read"):
+            reading = read_lines(path)
+        with reported(path):
             self._folder.mkdir(parents=True, exist_ok=True)
-            before = unfinished_run(path)
+            words, hint = self._mend(path, reading)
+        with reported(path, "read"):
+            cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
+            recollection = Recollection(unfinished_run(path), cause, waits, words, hint)
+        with reported(path):
             if path.exists() and path.stat().st_size > KEPT_BYTES:
                 path.replace(_put_aside(path))
             self._path = path
             _append(path, self.entries, durable=True)
-        return before
+        return recollection
+
+    def _mend(self, path: Path, reading: Reading) -> tuple[str, str]:
+        """Have a journal that can be read as a whole, in which entries say where it could not be; return what to tell."""
+        damage = reading.damage
+        if damage is None:
+            return "", ""
+        hint = "`dfurun info` tells how the board is; "
+        kept = sorted(file.name for file in path.parent.glob(f"{path.stem}-*-0x*.bin"))
+        if damage.only_torn:
+            words = (
+                f"the last line of the journal {path} is torn, as by a power cut: the run before did more than it tells"
+            )
+        else:
+            copy = path.with_name(f"{path.stem}-{self._run_id}.damaged")
+            replace_file(copy, path.read_bytes())
+            lines = "1 line" if damage.lines == 1 else f"{damage.lines} lines"
+            words = f"the journal {path} is damaged, {lines} of it cannot be read: what it knew is incomplete"
+            hint += f"the damaged journal is kept as {copy}; "
+        hint += "a cause of protection, a power cycle that is due and what runs have kept may be missing from it"
+        hint += f"; beside it are {', '.join(kept)}" if kept else ""
+        replace_file(path, "".join(map(line_of, reading.entries)).encode())
+        return words, hint
 
     def path_of(self, port: str) -> Path:
         """Return where the journal of this port is."""
@@ -135,25 +179,16 @@ class UnitJournal:
 
 
 def read_journal(path: Path) -> list[Entry]:
-    """Return the entries of a journal, empty where there is none; a line that a power cut has torn is left out."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    entries: list[Entry] = []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and isinstance(entry.get("entry"), str):
-            entries.append(entry)
-    return entries
+    """Return the entries of a journal, empty where there is none. Raise OSError.
+
+    Where a line is torn or damaged, an entry `damaged` stands in its place.
+    """
+    return list(read_lines(path).entries)
 
 
 def unfinished_run(path: Path) -> UnfinishedRun | None:
     """Return the journal's last run where it has no end, else None."""
-    entries = read_journal(path)
+    entries = known(read_journal(path))
     if not entries or entries[-1]["entry"] == "end":
         return None
     run = [entry for entry in entries if entry.get("run") == entries[-1].get("run")]
@@ -169,31 +204,52 @@ def cause_of_protection(path: Path) -> str | None:
     """Return in words which run's option-byte write was probably interrupted, where the port's journal tells of one.
 
     Erased option bytes read as RDP level 1 (RM0091 section 4). A write whose step ended well, or a board that was seen open
-    after it, explains nothing any more.
+    after it, explains nothing any more; nor does a journal that is damaged since, which is said. Raise OSError.
     """
-    steps = ("set-option-bytes", "unprotect")
     entries = read_journal(_put_aside(path)) + read_journal(path)
+    is_damaged = False
     for index in range(len(entries) - 1, -1, -1):
         entry = entries[index]
-        match entry["entry"]:
-            case "board" if entry.get("protection") == "not protected":
-                return None
-            case "step" if entry.get("step") in steps and entry.get("outcome") in ("changed", "ok"):
-                return None
-            case "read-unprotect":
-                return f"Read Unprotect was sent at {entry.get('time')}; it takes a power cycle to come into force"
-            case "option-bytes":
-                run = [later for later in entries[index:] if later.get("run") == entry.get("run")]
-                if run[-1]["entry"] == "end":
-                    return f"the run of {entry.get('time')} wrote option bytes and did not read them back"
-                return f"probably interrupted by the run of {entry.get('time')}, which was writing option bytes"
-    return None
+        if entry["entry"] == DAMAGED:
+            is_damaged = True
+            continue
+        if _is_open_after(entry):
+            return None if not is_damaged else f"cause unknown; {INCOMPLETE}"
+        words = _interrupted_write(entry, entries[index:])
+        if words is not None:
+            return f"{words}; {INCOMPLETE}" if is_damaged else words
+    return f"cause unknown; {INCOMPLETE}" if is_damaged else None
+
+
+def _is_open_after(entry: Entry) -> bool:
+    """Say whether the board was open, or its option bytes as they should be, when this was written."""
+    if entry["entry"] == "board":
+        return bool(entry.get("protection") == "not protected")
+    is_of_option_bytes = entry.get("step") in ("set-option-bytes", "unprotect")
+    return entry["entry"] == "step" and is_of_option_bytes and entry.get("outcome") in ("changed", "ok")
+
+
+def _interrupted_write(entry: Entry, later: list[Entry]) -> str | None:
+    """Return what an entry about the option bytes explains; None for every other."""
+    if entry["entry"] == "read-unprotect":
+        return f"Read Unprotect was sent at {entry.get('time')}; it takes a power cycle to come into force"
+    if entry["entry"] != "option-bytes":
+        return None
+    run = [other for other in later if other.get("run") == entry.get("run")]
+    if run[-1]["entry"] == "end":
+        return f"the run of {entry.get('time')} wrote option bytes and did not read them back"
+    return f"probably interrupted by the run of {entry.get('time')}, which was writing option bytes"
 
 
 def known_cause(name: str | None) -> str:
     """Return what the journal of this name knows of how its board came to be protected; None is a board without one."""
-    known = None if name is None else cause_of_protection(journal_path(journals_folder(), name))
-    return known or "cause unknown"
+    if name is None:
+        return "cause unknown"
+    path = journal_path(journals_folder(), name)
+    try:
+        return cause_of_protection(path) or "cause unknown"
+    except OSError as error:
+        return f"cause unknown: the journal {path} cannot be read ({error.strerror or error})"
 
 
 def waits_for_power_cycle(path: Path) -> bool:
@@ -203,14 +259,16 @@ def waits_for_power_cycle(path: Path) -> bool:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Turn a journal that cannot be written into a failure of the unit: nothing is destroyed without its entry."""
+def reported(path: Path, what: str = "written") -> Iterator[None]:
+    """Turn a journal that cannot be read or written into a failure of the unit: nothing is destroyed without its entry."""
     try:
         yield
+    except DfurunError:  # an AccessDenied is an OSError as well
+        raise
     except OSError as error:
         raise StepFailed(
             Code.FILE_UNWRITABLE,
-            f"the journal {path} cannot be written: {error.strerror or error}",
+            f"the journal {path} cannot be {what}: {error.strerror or error}",
             consequence="nothing was sent that would have been journaled",
             hint=f"{STATE_FOLDER_VARIABLE} names another folder for it",
         ) from None
@@ -234,7 +292,7 @@ def _append(path: Path, entries: list[Entry], *, durable: bool) -> None:
     with path.open("a", encoding="utf-8") as file:
         if _is_torn(path):
             file.write("\n")
-        file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        file.writelines(map(line_of, entries))
         file.flush()
         if durable:
             os.fsync(file.fileno())

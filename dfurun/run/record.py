@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dfurun.errors import Code, StepFailed
-from dfurun.run.journal import Entry
+from dfurun.run.journal_lines import Entry
 from dfurun.steps.files import replace_file
 
 RECORD_VERSION = 1

@@ -2,12 +2,18 @@
 
 The file is replaced atomically after everything that may have changed the board. Time stands still while no process holds the
 board: what was to happen in 20 ms happens 20 ms after it is loaded. The trace and the faults are not kept.
+
+The last member, `digest`, is the SHA-256 of the text before it, so that a byte that a disk or a power cut has changed is
+found and not taken for the board's. It stands in for syncing each of a run's hundreds of saves to the disk. Files of version
+1 have none; whoever changes a board by hand takes the digest out and writes that version.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +22,7 @@ from typing import Any, TypeVar
 from dfurun.chips import Chip, EarlyPoll, Execution, chip_names, load_chip
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import LAST_BLOCK, DfuState, DfuStatus, StatusReport
+from dfurun.files import read_file
 from dfurun.simulator.board import SimulatedBoard
 from dfurun.simulator.commands import BlockAddressing, Download
 from dfurun.simulator.fault import Fault
@@ -26,7 +33,10 @@ from dfurun.simulator.situation import OptionReload, Running, Situation
 from dfurun.units import AddressRange, format_address
 
 FORMAT = "dfurun simulated board"
-VERSION = 1
+VERSION = 2
+VERSION_WITHOUT_DIGEST = 1
+LARGEST_BYTES = 64 * 1024 * 1024
+_DIGEST = re.compile(rb',\n "digest": "([0-9a-f]{64})"\n\}\n?')
 
 _REGION_OF_ACTION = {
     Action.WRITE_RAM: Region.RAM,
@@ -58,17 +68,26 @@ class StateFile:
     def load(self, clock: Clock, *, faults: Sequence[Fault] = ()) -> SimulatedBoard:
         """Return the board in the file and keep it saved.
 
-        Raises FileNotFoundError, and ValueError with the place in the file for one that is no board.
+        Raises OSError where it cannot be read, and ValueError with the place in the file for one that is no board.
         """
+        board = self.peek(clock, faults=faults)
+        self.keep(board)
+        return board
+
+    def peek(self, clock: Clock, *, faults: Sequence[Fault] = ()) -> SimulatedBoard:
+        """Return the board in the file, which stays as it is.
+
+        Raises OSError where it cannot be read, and ValueError with the place in the file for one that is no board.
+        """
+        data = read_file(self.path, LARGEST_BYTES)
         try:
-            document = json.loads(self.path.read_text(encoding="utf-8"))
+            document = json.loads(data.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.path}: not a simulated board, or cut short: {error}") from None
         try:
-            board = _board(_Part(document, ""), clock, faults)
+            board = _board(_checked(_Part(document, ""), data), clock, faults)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
-        self.keep(board)
         return board
 
     def keep(self, board: SimulatedBoard) -> None:
@@ -79,10 +98,13 @@ class StateFile:
     def save(self, board: SimulatedBoard) -> None:
         """Replace the file by one that holds the board as it is now; a reader sees the old or the new, never a part."""
         board.settle()
-        text = json.dumps(self._document(board), indent=1, ensure_ascii=False)
+        text = json.dumps(self._document(board), indent=1, ensure_ascii=False).encode()
+        digest = hashlib.sha256(text).hexdigest()
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")  # two processes may save at once
+        temporary.unlink(missing_ok=True)  # of a process that was killed, or a link that leads elsewhere
         try:
-            temporary.write_bytes(f"{text}\n".encode())
+            with temporary.open("xb") as file:
+                file.write(text[: -len("\n}")] + f',\n "digest": "{digest}"\n}}\n'.encode())
             temporary.replace(self.path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -282,11 +304,23 @@ class _Part:
         raise ValueError(f"{self.name(key)} is {value!r}, not a DFU state or status")
 
 
-def _board(document: _Part, clock: Clock, faults: Sequence[Fault]) -> SimulatedBoard:
+def _checked(document: _Part, data: bytes) -> _Part:
+    """Return the document of a file whose format and version are known, and whose digest fits. Raise ValueError."""
     if document.get("format") != FORMAT:
         raise ValueError(f"format is {document.get('format')!r}, not {FORMAT!r}")
-    if document.get("version") != VERSION:
-        raise ValueError(f"version is {document.get('version')!r}; this dfurun knows {VERSION}")
+    version = document.get("version")
+    if isinstance(version, bool) or version not in (VERSION, VERSION_WITHOUT_DIGEST):
+        raise ValueError(f"version is {version!r}; this dfurun knows {VERSION_WITHOUT_DIGEST} and {VERSION}")
+    at = data.rfind(b',\n "digest"')
+    found = _DIGEST.fullmatch(data, max(at, 0))
+    if version == VERSION_WITHOUT_DIGEST and not document.has("digest"):
+        return document
+    if found is None or hashlib.sha256(data[:at] + b"\n}").hexdigest() != found[1].decode():
+        raise ValueError("damaged, or changed by something else than dfurun: the digest is not that of what it holds")
+    return document
+
+
+def _board(document: _Part, clock: Clock, faults: Sequence[Fault]) -> SimulatedBoard:
     chip = _chip(document)
     board = SimulatedBoard(
         chip,

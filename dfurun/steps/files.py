@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dfurun.errors import Code, Refused, StepFailed
+from dfurun.files import TooLarge, read_file
 
 
 class _NameTaken(Exception):
@@ -23,7 +24,7 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     try:
         if overwrite:
             replace_file(path, data)
-        elif path.is_file() and path.read_bytes() == data:
+        elif _holds(path, data):
             return False
         else:
             _write_aside(path, data, _put_where_nothing_is)
@@ -32,6 +33,26 @@ def save(path: Path, data: bytes, *, overwrite: bool) -> bool:
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
     return True
+
+
+def place_inside(path: Path, folder: Path) -> Path:
+    """Return the path of a file to be written inside a folder, with the links on the way to it followed.
+
+    Raises Refused where they lead out of the folder, StepFailed where they lead nowhere.
+    """
+    try:
+        real = path.parent.resolve() / path.name
+        is_inside = real.is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links
+        raise _unwritable(path, error) from None
+    if is_inside:
+        return real
+    raise Refused(
+        Code.FILE_OUTSIDE,
+        f"{path} is behind a link that leads out of the working directory, to {real.parent}",
+        consequence="nothing was written there",
+        hint="run in a folder without that link, or name another file in the recipe",
+    )
 
 
 def reserve(path: Path, size_bytes: int, *, overwrite: bool) -> None:
@@ -62,7 +83,15 @@ def _exists(path: Path) -> Refused:
     )
 
 
-def _unwritable(path: Path, error: OSError | ValueError) -> StepFailed:
+def _holds(path: Path, data: bytes) -> bool:
+    """Say whether a file holds exactly this already; another one, however large, is not read for it."""
+    try:
+        return path.is_file() and read_file(path, len(data)) == data
+    except TooLarge:
+        return False
+
+
+def _unwritable(path: Path, error: OSError | RuntimeError | ValueError) -> StepFailed:
     return StepFailed(
         Code.FILE_UNWRITABLE,
         f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
@@ -79,7 +108,12 @@ def _umask() -> int:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError."""
+    """Put `data` at `path` in one move, so that no reader ever sees a half. Raise OSError.
+
+    What is no file there is never taken away: a folder, a pipe, a device such as /dev/stdout.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file, but a folder, a pipe or a device")
     _write_aside(path, data, os.replace)
 
 

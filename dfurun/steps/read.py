@@ -13,9 +13,12 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.file_names import VARIABLES, fill_in, objection, values, wrong_variable
-from dfurun.steps.files import reserve, save
+from dfurun.steps.files import place_inside, reserve, save
+from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step, did_you_mean
 from dfurun.units import AddressRange, format_size, parse_range
+
+GIT = ".git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +47,37 @@ class Read(Step):
             message = "a backup is written below the working directory"
             scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint="a relative path without `..`")
             return None
+        if any(part.casefold() == GIT for part in file.parts):
+            message = f"nothing is written into `{GIT}`, whose files git obeys"
+            scope.report(Code.BAD_VALUE, message, (*head.path, "file"), hint="another folder, such as `backups/`")
+            return None
         return None if extent is None else cls(head, extent, str(file))
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing."""
         return board, self.needs_open_flash(board)
 
+    def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
+        """Refuse a file that a link leads out of the working directory."""
+        place_inside(context.output_folder / self._file(context), context.output_folder)
+        return forecast
+
     def execute(self, context: Context) -> Result:
         """Read until two reads agree, and save; a file that is there already is kept, unless it is the same."""
         if self.extent == context.chip.option_bytes.extent:
             context.require_rom("read of option bytes")
         context.require_readable("read")
-        unique_id, port = context.identity.unique_id, context.port
-        file = fill_in(self.file, values(port=port, chip=context.chip, unique_id=unique_id, when=context.began))
-        path, overwrite = context.output_folder / Path(file), context.overwrite_files
-        reserve(path, self.extent.size_bytes, overwrite=overwrite)
+        file, folder, overwrite = self._file(context), context.output_folder, context.overwrite_files
+        reserve(place_inside(folder / file, folder), self.extent.size_bytes, overwrite=overwrite)
         data = context.session.read_stable(self.extent, context.progress("read", self.extent.size_bytes))
+        path = place_inside(folder / file, folder)  # a long read ago there was perhaps no link
         if not save(path, data, overwrite=overwrite):
             return Result(Outcome.OK, f"{file} holds these {format_size(len(data))} already")
         return Result(Outcome.OK, f"{format_size(len(data))} saved to {file}")
+
+    def _file(self, context: Context) -> Path:
+        unique_id, port = context.identity.unique_id, context.port
+        return Path(fill_in(self.file, values(port=port, chip=context.chip, unique_id=unique_id, when=context.began)))
 
 
 def readable_memories(chip: Chip) -> list[AddressRange]:

@@ -25,10 +25,15 @@ def _nothing() -> None:
     """Stand in for nobody who waits along."""
 
 
+def _let_in(port: PortPath) -> None:
+    """Stand in for nobody who has a say in which port is opened."""
+
+
 class Connection:
     """Finds and opens the board that `selector` means; after that it is the board at that port, whatever its address.
 
-    `on_wait` is called while a board is looked for, and may raise. `trace` hears of every transfer and of comings and goings.
+    `on_wait` is called while a board is looked for, and may raise. So may `on_found`, which is called before a board that
+    `selector` means is opened: nothing has been sent to it by then. `trace` hears of every transfer and of comings and goings.
     `gentle` is what sessions that are opened from now on are.
     """
 
@@ -44,6 +49,7 @@ class Connection:
         self.port: PortPath | None = None
         self.gentle = False
         self.on_wait: Callable[[], None] = _nothing
+        self.on_found: Callable[[PortPath], None] = _let_in
         self.anomalies = Anomalies(self._tell)
 
     @property
@@ -80,6 +86,7 @@ class Connection:
                 tell = _nothing
                 self._wait()
             else:
+                self.on_found(candidate.port)
                 return self._open(candidate)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from dfurun.text import from_device
 from dfurun.usb.libusb import Libusb, find_libusb
 from dfurun.usb.port import PortPath
 from dfurun.usb.udev import RULES_FILE, rule_for_boards, shipped_rule
@@ -114,8 +115,9 @@ def _named(device: Path) -> str:
 
 
 def _text(path: Path) -> str:
+    """Return a device's attribute, empty where there is none; a hub's name is its string descriptor, a stranger's text."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return from_device(path.read_text(encoding="utf-8", errors="replace").strip())
     except OSError:
         return ""
 

@@ -1,8 +1,14 @@
-"""String descriptors, read raw: some ROMs tell a longer bLength than they send, which libusb's own reader refuses."""
+"""String descriptors, read raw: some ROMs tell a longer bLength than they send, which libusb's own reader refuses.
+
+What a device tells of itself is a stranger's text. It passes `dfurun.text.from_device` here, where it comes in, and nowhere
+else: what is shown, logged, journaled, recorded and compared with `--serial` is the same harmless line.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+from dfurun.text import from_device
 
 _GET_DESCRIPTOR = 6
 _STANDARD_IN = 0x80
@@ -32,8 +38,8 @@ def read_string(device: Any, index: int) -> str | None:
 
 
 def decode_string(raw: bytes) -> str:
-    """Return the text of a string descriptor, clamped to what was sent; what is not UTF-16 becomes U+FFFD."""
+    """Return the text of a string descriptor, made harmless, clamped to what was sent; what is not UTF-16 becomes U+FFFD."""
     if len(raw) < 2 or raw[1] != _STRING_TYPE:
         return ""
     body = raw[2 : min(len(raw), raw[0])]
-    return body[: len(body) & ~1].decode("utf-16-le", errors="replace").split("\0", 1)[0]
+    return from_device(body[: len(body) & ~1].decode("utf-16-le", errors="replace").split("\0", 1)[0])

@@ -33,7 +33,8 @@ def flash(dfurun: Dfurun, tmp_path: Path, recipes: Path) -> bytes:
 
 
 def left_behind(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.name not in ("board.json", "state", "journals"))
+    own = ("board.json", "state", "journals")
+    return sorted(p.name for p in folder.rglob("*") if p.name not in own and p.suffix != ".lock")
 
 
 def test_all_flash_is_saved_and_its_hash_is_told(dfurun: Dfurun, tmp_path: Path, flash: bytes) -> None:

@@ -141,7 +141,7 @@ def test_a_transfer_size_of_nothing_is_refused(length: str) -> None:
 
 
 _descriptors = st.builds(
-    FunctionalDescriptor, st.integers(0, 255), st.integers(0, 0xFFFF), st.integers(1, 0xFFFF), st.integers(0, 0xFFFF)
+    FunctionalDescriptor, st.integers(0, 255), st.integers(0, 0xFFFF), st.integers(64, 4096), st.integers(0, 0xFFFF)
 )
 _others = st.lists(
     st.binary(min_size=1, max_size=10)

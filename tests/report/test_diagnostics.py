@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from dfurun.errors import Code, Finding, Place, Related
-from dfurun.report.diagnostics import count_findings, escape, finding_object, github_annotation, print_findings
+from dfurun.report.diagnostics import count_findings, finding_object, github_annotation, print_findings
+from dfurun.text import escape
 
 
 def at(line: str, marked: str, number: int = 3) -> Place:
@@ -142,8 +143,15 @@ def test_github_gets_one_line_whatever_the_message_holds() -> None:
     finding = Finding(Code.BAD_VALUE, "100%\r\nof", hint="h", place=place, related=(related,))
     assert github_annotation(finding) == (
         "::error file=a%2Cb%3Ac%25.yaml,line=3,col=5,endColumn=8,title=bad-value"
-        "::100%25%0D%0Aof%0Afirst here: a:1:1%0Ahint: h"
+        r"::100%25\x0d%0Aof%0Afirst here: a:1:1%0Ahint: h"
     )
+
+
+def test_github_gets_no_control_character_of_a_terminal() -> None:
+    place = Place("\x1b[2J.yaml", 1, 1, 2, "")
+    shown = github_annotation(Finding(Code.BAD_VALUE, "\x1b[31m\u202egpj\n::error::x", place=place))
+    assert shown.endswith(r"::\x1b[31m\u202egpj%0A::error::x")
+    assert "\x1b" not in shown
 
 
 def test_github_shows_warnings_as_warnings() -> None:

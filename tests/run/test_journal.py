@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 from dfurun.errors import StepFailed
 from dfurun.run import journal
 from dfurun.run.journal import (
+    Recollection,
     UnfinishedRun,
     UnitJournal,
     cause_of_protection,
+    known_cause,
     read_journal,
     state_folder,
     unfinished_run,
 )
+from dfurun.run.journal_lines import Damage, read_lines
 
 RECIPE = {"path": "recipes/f072-release.yaml", "name": "F072 release", "sha256": "0" * 64}
 
@@ -30,7 +34,7 @@ def started(folder: Path, port: str = "1-2") -> tuple[UnitJournal, UnfinishedRun
     """Begin a run at a port."""
     unit = UnitJournal(folder)
     unit.write("start", recipe=RECIPE)
-    return unit, unit.bind(port)
+    return unit, unit.bind(port).unfinished
 
 
 def kinds(path: Path) -> list[str]:
@@ -46,7 +50,7 @@ def test_entries_wait_until_the_port_is_known_and_then_go_to_its_file(tmp_path: 
     unit.write("start", recipe=RECIPE)
     unit.write("step-started", step="connect")
     assert not folder.exists()
-    assert unit.bind("1-2.3") is None
+    assert unit.bind("1-2.3") == Recollection()
     assert kinds(folder / "1-2.3.jsonl") == ["start", "step-started"]
     unit.write("step", step="connect")
     assert kinds(folder / "1-2.3.jsonl") == ["start", "step-started", "step"]
@@ -58,6 +62,7 @@ def test_an_entry_has_its_time_its_run_and_its_details(tmp_path: Path) -> None:
     (_, line) = (tmp_path / "1-2.jsonl").read_text(encoding="utf-8").splitlines()
     entry = json.loads(line)
     assert entry.pop("time").endswith("+00:00")
+    assert re.fullmatch("[0-9a-f]{8}", entry.pop("check"))
     assert entry == {"run": unit.run_id, "entry": "erase", "pages": [0, 1]}
 
 
@@ -213,22 +218,28 @@ def test_a_port_without_a_journal_has_no_entries(tmp_path: Path) -> None:
     assert unfinished_run(tmp_path / "1-2.jsonl") is None
 
 
-def test_a_line_that_a_power_cut_has_torn_is_left_out(tmp_path: Path) -> None:
+def test_a_line_that_a_power_cut_has_torn_is_told_in_its_place(tmp_path: Path) -> None:
     unit, _ = started(tmp_path)
     unit.write("step-started", step="write")
     path = tmp_path / "1-2.jsonl"
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        assert kinds(path) == ["start", "step-started"][: len(kinds(path))]
-        assert len(kinds(path)) >= whole[:length].count(b"\n")
+        lines = whole[:length].count(b"\n")
+        is_whole = whole[length : length + 1] == b"\n"  # only the end of the line is missing
+        end = [] if whole[:length].endswith(b"\n") or not length else ["damaged"]
+        expected = ["start", "step-started"][: lines + is_whole] + end * (not is_whole)
+        assert kinds(path) == expected, length
+        assert all(entry["torn"] for entry in read_journal(path) if entry["entry"] == "damaged")
 
 
-def test_zeros_that_a_power_cut_has_left_are_left_out(tmp_path: Path) -> None:
+def test_zeros_that_a_power_cut_has_left_are_a_torn_line(tmp_path: Path) -> None:
     started(tmp_path)
     path = tmp_path / "1-2.jsonl"
     path.write_bytes(path.read_bytes() + bytes(512))
-    assert kinds(path) == ["start"]
+    assert kinds(path) == ["start", "damaged"]
+    assert read_journal(path)[-1]["torn"]
+    assert read_lines(path).damage == Damage(1, only_torn=True)
 
 
 _lines = st.lists(st.binary(max_size=40) | st.just(b'{"entry": "step"}') | st.just(b'{"entry": 3}') | st.just(b"[]"))
@@ -279,4 +290,112 @@ def test_a_run_after_a_torn_line_loses_no_entry_of_its_own(tmp_path: Path) -> No
     second = UnitJournal(tmp_path)
     second.write("start")
     second.bind("1-2")
-    assert [entry["entry"] for entry in read_journal(path)] == ["start"]
+    assert [entry["entry"] for entry in read_journal(path)] == ["damaged", "start"]
+
+
+# What is damaged -----------------------------------------------------------------------------------------------------
+
+
+def journal_of(folder: Path, *entries: str) -> Path:
+    """Write a run with these entries."""
+    unit, _ = started(folder)
+    for entry in entries:
+        unit.before_destruction(entry)
+    return folder / "1-2.jsonl"
+
+
+def test_every_flipped_bit_of_a_line_is_found(tmp_path: Path) -> None:
+    path = journal_of(tmp_path, "option-bytes", "end")
+    whole = path.read_bytes()
+    second, third = (index + 1 for index, byte in enumerate(whole) if byte == 0x0A and index + 1 < len(whole))
+    for at in range(second, third - 1):
+        for bit in range(8):
+            changed = bytearray(whole)
+            changed[at] ^= 1 << bit
+            path.write_bytes(changed)
+            found = kinds(path)
+            assert found[0] == "start"
+            assert found[-1] == "end"
+            assert set(found[1:-1]) == {"damaged"}, (at, bit)
+
+
+def test_a_journal_from_before_the_lines_had_a_check_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "1-2.jsonl"
+    path.write_text('{"time": "then", "run": "a", "entry": "start"}\n{"run": "a", "entry": "end"}\n', encoding="utf-8")
+    assert kinds(path) == ["start", "end"]
+    journal_of(tmp_path, "end")
+    assert kinds(path) == ["start", "end", "start", "end"]
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"run": "b", "entry": "end"}\n')
+    assert kinds(path)[-1] == "damaged", "a line that has lost its check is none from before"
+
+
+def test_a_torn_end_is_told_once_and_stays_in_its_place(tmp_path: Path) -> None:
+    path = journal_of(tmp_path, "mass-erase")
+    path.write_bytes(path.read_bytes()[:-5])
+    found = UnitJournal(tmp_path).bind("1-2")
+    assert found.damage == (
+        f"the last line of the journal {path} is torn, as by a power cut: the run before did more than it tells"
+    )
+    assert "`dfurun info`" in found.damage_hint
+    assert kinds(path) == ["start", "damaged"]
+    assert "mass-erase" in read_journal(path)[-1]["shown"]
+    assert UnitJournal(tmp_path).bind("1-2").damage == ""
+    assert [file.name for file in tmp_path.iterdir()] == ["1-2.jsonl"]
+
+
+def test_garbage_in_the_middle_is_told_from_a_torn_end_and_the_file_is_kept(tmp_path: Path) -> None:
+    path = journal_of(tmp_path, "mass-erase", "end")
+    damaged = path.read_bytes().replace(b"mass-erase", b"mass\0erase")
+    path.write_bytes(damaged)
+    found = UnitJournal(tmp_path).bind("1-2")
+    assert found.damage.startswith(f"the journal {path} is damaged, 1 line of it cannot be read")
+    assert "torn" not in found.damage
+    (copy,) = tmp_path.glob("*.damaged")
+    assert copy.read_bytes() == damaged
+    assert str(copy) in found.damage_hint
+    assert kinds(path) == ["start", "damaged", "end"]
+
+
+def test_a_damaged_journal_names_the_files_beside_it_that_runs_have_kept(tmp_path: Path) -> None:
+    unit, _ = started(tmp_path)
+    kept = unit.keep(0x0802_0000, b"beside one image")
+    assert kept is not None
+    path = tmp_path / "1-2.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    found = UnitJournal(tmp_path).bind("1-2")
+    assert found.unfinished is not None
+    assert found.unfinished.kept == ()
+    assert kept.name in found.damage_hint
+
+
+@pytest.mark.parametrize("tear", [True, False])
+def test_what_a_damaged_journal_knows_of_a_protection_is_called_incomplete(tmp_path: Path, tear: bool) -> None:
+    path = journal_of(tmp_path, "option-bytes", "step-started")
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] if tear else data.replace(b"step-started", b"step_started"))
+    words = cause_of_protection(path)
+    assert words is not None
+    assert words.startswith("probably interrupted by the run of 20")
+    assert words.endswith("; the journal is damaged, and what it knew is incomplete")
+    assert UnitJournal(tmp_path).bind("1-2").cause == words
+    assert cause_of_protection(path) == words, "it stays so for the runs after"
+
+
+def test_a_cause_that_is_lost_with_its_line_is_not_called_absent(tmp_path: Path) -> None:
+    path = journal_of(tmp_path, "option-bytes")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert cause_of_protection(path) == "cause unknown; the journal is damaged, and what it knew is incomplete"
+    seen_open, _ = started(tmp_path)
+    seen_open.write("board", protection="not protected")
+    assert cause_of_protection(path) is None, "what came before a board that was seen open is of no matter"
+
+
+def test_a_journal_that_is_no_file_is_a_failure_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "journals" / "1-2.jsonl").mkdir(parents=True)
+    with pytest.raises(StepFailed, match=r"1-2\.jsonl cannot be read: Is a directory"):
+        UnitJournal(tmp_path / "journals").bind("1-2")
+    monkeypatch.setenv("DFURUN_STATE_DIR", str(tmp_path))
+    assert known_cause("1-2").startswith("cause unknown: the journal ")

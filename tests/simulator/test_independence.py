@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dfurun.simulator
 
-SHARED = ("dfurun.chips", "dfurun.clock", "dfurun.units", "dfurun.dfuse.protocol", "dfurun.simulator")
+SHARED = ("dfurun.chips", "dfurun.clock", "dfurun.files", "dfurun.units", "dfurun.dfuse.protocol", "dfurun.simulator")
 
 
 def test_the_simulator_shares_constants_with_the_client_and_nothing_else() -> None:

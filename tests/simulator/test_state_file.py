@@ -233,7 +233,7 @@ def test_a_fault_of_the_roms_model_meets_the_bootloader_of_the_file_first(path: 
 
 def test_a_file_that_knows_no_execution_has_the_chips_own(path: Path) -> None:
     saved(path, execution=Execution.INSIDE)
-    document = json.loads(path.read_text())
+    document = by_hand(path)
     del document["execution"]
     path.write_text(json.dumps(document))
     assert next_process(path).board.model.execution is CHIP.rom.execution
@@ -271,6 +271,15 @@ def test_the_file_reads_well_and_holds_only_pages_that_are_not_erased(path: Path
     assert document["bootloader"]["pointer"] == "0x08000000"
 
 
+def by_hand(path: Path) -> Any:
+    """Return a file's content as whoever wants to change it by hand leaves it."""
+    document = json.loads(path.read_text())
+    assert document["version"] == 2
+    assert list(document)[-1] == "digest"
+    del document["digest"]
+    return document | {"version": 1}
+
+
 def set_in(document: Any, keys: tuple[str, ...], value: Any) -> None:
     for key in keys[:-1]:
         document = document[key]
@@ -281,7 +290,10 @@ def set_in(document: Any, keys: tuple[str, ...], value: Any) -> None:
     ("keys", "value", "words"),
     [
         (("format",), "another", "format is 'another', not 'dfurun simulated board'"),
-        (("version",), 2, "version is 2; this dfurun knows 1"),
+        (("version",), 3, "version is 3; this dfurun knows 1 and 2"),
+        (("version",), True, "version is True; this dfurun knows 1 and 2"),
+        (("version",), 2, "damaged, or changed by something else than dfurun"),
+        (("digest",), "0" * 64, "damaged, or changed by something else than dfurun"),
         (("chip",), "stm32f999", "chip is 'stm32f999'; there are "),
         (("boot0",), 2, "boot0 is 2, not a number from 0 to 1"),
         (("execution",), "never", "execution is 'never', not one of background, held, inside"),
@@ -320,7 +332,7 @@ def test_a_file_with_a_wrong_value_says_where_and_what(
     path: Path, keys: tuple[str, ...], value: Any, words: str
 ) -> None:
     saved(path)
-    document = json.loads(path.read_text())
+    document = by_hand(path)
     set_in(document, keys, value)
     path.write_text(json.dumps(document))
     with pytest.raises(ValueError) as raised:
@@ -355,6 +367,64 @@ def test_a_truncated_file_is_refused_in_words(tmp_path: Path, missing: int) -> N
     path.write_bytes(path.read_bytes()[:-missing])
     with pytest.raises(ValueError, match=r"cut\.json: not a simulated board, or cut short"):
         next_process(path)
+
+
+def test_a_file_that_is_cut_anywhere_is_refused_in_words(path: Path) -> None:
+    saved(path, flash=bytes(range(256)) * 16)
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole) - 1, 97), len(whole) - 2]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"board\.json: "):
+            next_process(path)
+    path.write_bytes(whole[:-1])  # the last line's end holds nothing
+    assert next_process(path).board.flash.contents[:4096] == bytes(range(256)) * 16
+
+
+def test_a_flipped_bit_anywhere_is_refused_in_words(path: Path) -> None:
+    saved(path, flash=bytes(range(256)) * 16)
+    whole = path.read_bytes()
+    for at in [*range(0, len(whole), 61), *range(len(whole) - 90, len(whole))]:
+        changed = bytearray(whole)
+        changed[at] ^= 1 << at % 8
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"board\.json: "):
+            next_process(path)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data(), _json)
+def test_a_file_that_was_changed_by_hand_is_a_board_or_refused_in_words(
+    tmp_path: Path, data: st.DataObject, value: Any
+) -> None:
+    path = tmp_path / "hand.json"
+    bench = saved(path, flash=bytes(2048))
+    bench.dnload(0, erase_page_payload(FLASH))
+    bench.status()
+    part = document = by_hand(path)
+    while True:
+        key = data.draw(st.sampled_from(sorted(part)))
+        if not isinstance(part[key], dict) or not part[key] or data.draw(st.booleans()):
+            break
+        part = part[key]
+    part[key] = value
+    path.write_text(json.dumps(document))
+    try:
+        board = next_process(path).board
+    except ValueError as error:
+        words = str(error)
+        board = None
+    if board is None:
+        assert words.startswith(str(path))
+        return
+    board.power_cycle(1)
+    assert json.loads(path.read_text())["version"] == 2
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
