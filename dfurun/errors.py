@@ -188,6 +188,10 @@ class Code(Enum):
     )
     UNRELIABLE_ANSWERS = ("unreliable-answers", ExitStatus.DONE, "transfers had to be repeated", Severity.WARNING)
 
+    # The fault matrix -------------------------------------------------------------------------------------------------
+    NO_CLEAN_RUN = ("no-clean-run", ExitStatus.FAILED, "a recipe does not pass on a simulated board without any fault")
+    FAULTS_NOT_SURVIVED = ("faults-not-survived", ExitStatus.FAILED, "a fault breaks a promise in the fault matrix")
+
     # The command line -------------------------------------------------------------------------------------------------
     USAGE = ("usage", ExitStatus.USAGE, "the command line is not understood")
     SIM_STATE = ("sim-state", ExitStatus.USAGE, "a simulated board's state file cannot be used")

@@ -7,11 +7,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 from dfurun.chips import load_chip
-from dfurun.cli.bench import SimulatedOperator, known_ids
+from dfurun.cli.bench import known_ids
 from dfurun.clock import VirtualClock
 from dfurun.plan import compile_recipe
 from dfurun.run.interpreter import Unit
 from dfurun.run.journal import UnitJournal
+from dfurun.run.operator import SimulatedOperator
 from dfurun.simulator import SimulatedBackend, SimulatedBoard, parse_fault
 from dfurun.steps.context import Context
 from dfurun.steps.event import Event, StepFinished, UnitFinished

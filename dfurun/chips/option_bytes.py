@@ -166,6 +166,19 @@ class OptionLayout:
             return ()
         return tuple(o for o in self.data_offsets() if raw[o] ^ raw[o + 1] != 0xFF and raw[o : o + 2] != b"\xff\xff")
 
+    def is_torn(self, raw: bytes, wanted: bytes) -> bool:
+        """Say whether `raw` is what a write of `wanted` leaves that was cut short: each datum is there, erased, or half there.
+
+        Half there is a complement that does not fit. Half-words have none to tell by: of those a datum is there or erased.
+        """
+        spoiled = self.spoiled(raw)
+        pairs = {offset: (raw[offset : offset + 2], wanted[offset : offset + 2]) for offset in self._pair_offsets()}
+        return all(is_ in (to_be, b"\xff\xff") or offset in spoiled for offset, (is_, to_be) in pairs.items())
+
+    def _pair_offsets(self) -> range:
+        step = 2 if self.storage is Storage.BYTE_COMPLEMENT else _HALFWORD_GROUP_BYTES
+        return range(0, self.size_bytes, step)
+
     def with_complements(self, raw: bytes, given: Collection[int]) -> bytes:
         """Return raw bytes in which a datum at a given offset has its complement, unless that one is given as well.
 

@@ -16,6 +16,7 @@ from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.errors import AccessDenied
+from dfurun.run.operator import HumanOperator, SimulatedOperator
 from dfurun.steps.context import Operator
 from dfurun.steps.step import chip_hint
 from dfurun.usb.discovery import Bus, Selector
@@ -65,26 +66,6 @@ class Bench:
         name = self.journal_name(str(port))
         if name is not None:
             hold_port(journal_path(journals_folder(), name), str(port))
-
-
-class HumanOperator:
-    """A person: the reporter shows what is asked, the bus shows when it is done."""
-
-    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
-        """Do nothing more than the event that was sent."""
-
-
-class SimulatedOperator:
-    """Hands that power-cycle a simulated board at once."""
-
-    def __init__(self, boards: Sequence[SimulatedBoard]) -> None:
-        self._boards = boards
-
-    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
-        """Power-cycle the board at `port` with BOOT0 at this level."""
-        for board in self._boards:
-            if str(PortPath(board.bus, board.port)) == port:
-                board.power_cycle(boot0)
 
 
 def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:

@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from dfurun.cli import completion
-from dfurun.cli.options import Format, FormatOption, Json, quiet_option
+from dfurun.cli.options import OUTPUT, CheckFormat, Json, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus, worst_status
+
+FAULTS = "Faults"
+DEFAULT_BUDGET = 2000
 
 
 def check_command(
@@ -21,7 +24,44 @@ def check_command(
             metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
         ),
     ],
-    format: FormatOption = Format.TEXT,
+    faults: Annotated[
+        bool,
+        typer.Option(
+            "--faults", help="Run each recipe on simulated boards with every fault, twice.", rich_help_panel=FAULTS
+        ),
+    ] = False,
+    fault_budget: Annotated[
+        int,
+        typer.Option(
+            "--fault-budget",
+            metavar="RUNS",
+            min=0,
+            help="Runs for the faults that are sampled.",
+            rich_help_panel=FAULTS,
+        ),
+    ] = DEFAULT_BUDGET,
+    fault_seed: Annotated[
+        int, typer.Option("--fault-seed", metavar="N", help="Which of them are chosen.", rich_help_panel=FAULTS)
+    ] = 0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            min=1,
+            help="Processes to share the runs; one a core.",
+            show_default=False,
+            rich_help_panel=FAULTS,
+        ),
+    ] = None,
+    format: Annotated[
+        CheckFormat,
+        typer.Option(
+            "--format",
+            help="Of findings; github: annotations for a workflow; markdown: of the --faults table.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = CheckFormat.TEXT,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
     ] = False,
@@ -33,17 +73,26 @@ def check_command(
     from dfurun.report.words import count
 
     output: Output = context.obj
-    output.annotate = format is Format.GITHUB
-    statuses = []
+    output.annotate, markdown = format is CheckFormat.GITHUB, format is CheckFormat.MARKDOWN
+    statuses, sound = [], []
     for path in recipes:
         compiled = compile_recipe(path, allow_outside=allow_outside)
         status = worst_status(compiled.findings)
         statuses.append(status)
-        output.findings(compiled.findings, product=True)
+        output.findings(compiled.findings, product=not markdown)
         output.write({"event": "checked", "recipe": str(path), "exit": int(status)})
-        if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet:
+        if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet and not markdown:
             steps, chip = count(len(compiled.recipe.steps), "step", "steps"), compiled.recipe.chip.title
             output.line(f"{path}: ok, {steps} for {chip}")
+        if status is ExitStatus.DONE:
+            sound.append(path)
+    if faults:
+        from dfurun.cli.check_faults import FaultOptions, require_survival, try_faults
+
+        options = FaultOptions(fault_budget, fault_seed, jobs, allow_outside, markdown, quiet)
+        matrices = [try_faults(output, path, options) for path in sound]
+        if worst_of(statuses) is ExitStatus.DONE:
+            require_survival(matrices)
     return worst_of(statuses)
 
 

@@ -20,6 +20,15 @@ class Format(StrEnum):
     GITHUB = "github"
 
 
+class CheckFormat(StrEnum):
+    """How `check` writes; as Format, and the survival table of --faults as Markdown."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    MARKDOWN = "markdown"
+
+
 BOARD, SIM, OUTPUT = "Which board", "Simulated board", "Output"
 
 

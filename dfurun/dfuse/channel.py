@@ -24,6 +24,8 @@ RECOVERY_ROUNDS = 24
 BUSY_LOOK_S = 0.01
 PATIENCE = 12.0  # transfers that may stay unanswered; each that is answered gives a little of it back
 PATIENCE_REGAINED = 0.1
+GENTLE_BLOCK_BYTES = 256
+GENTLE_GAP_S = 0.001
 
 Transient = (Stalled, TimedOut, Garbled)
 
@@ -34,14 +36,19 @@ HUB_ADVICE = (
 
 
 class Channel:
-    """One open device: counted transfers, patient requests, recovery."""
+    """One open device: counted transfers, patient requests, recovery.
 
-    def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies) -> None:
+    `gentle` keeps data stages short and leaves a gap before each transfer, for a link on which nothing else gets through. That
+    it helps a ROM that misses packets is not proven (docs/reliability.md).
+    """
+
+    def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies, *, gentle: bool = False) -> None:
         self._link = link
         self._chip = chip
         self._clock = clock
         self._was_reset = False
         self._patience = PATIENCE
+        self.gentle = gentle
         self.anomalies = anomalies
         self.transfers = 0
 
@@ -54,6 +61,14 @@ class Channel:
     def transfer_size_bytes(self) -> int:
         """wTransferSize as the device told it: never exceeded, some ROMs hang on a longer block."""
         return self.description.functional.transfer_size_bytes
+
+    @property
+    def block_bytes(self) -> int:
+        """The longest block to send or to ask for: a whole transfer, or a short one in gentle mode, which the ROM can write."""
+        if not self.gentle:
+            return self.transfer_size_bytes
+        unit = self._chip.flash.write_alignment_bytes
+        return min(self.transfer_size_bytes, GENTLE_BLOCK_BYTES // unit * unit)
 
     def close(self) -> None:
         """Give the device back."""
@@ -82,6 +97,7 @@ class Channel:
     def select_memory(self, address: int) -> None:
         """Select the alternate setting whose layout holds `address`, the first one where none does. Raise LinkError."""
         number = self.description.alternate_of(address)
+        self._leave_gap()
         for pause in RETRY_PAUSES_S:
             try:
                 self._link.select_alternate(number)
@@ -235,6 +251,7 @@ class Channel:
     def _counted(self, request: Request) -> Iterator[None]:
         """Count a transfer, and give up a device that leaves too many unanswered: each costs seconds."""
         self.transfers += 1
+        self._leave_gap()
         try:
             yield
         except TimedOut as error:
@@ -244,3 +261,8 @@ class Channel:
                 raise self.unreliable("too many transfers are not answered at all") from None
             raise
         self._patience = min(PATIENCE, self._patience + PATIENCE_REGAINED)
+
+    def _leave_gap(self) -> None:
+        """Give a gentle link's device time before the next transfer."""
+        if self.gentle:
+            self._clock.sleep(GENTLE_GAP_S)

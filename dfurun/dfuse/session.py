@@ -52,12 +52,12 @@ class Departure(Enum):
 
 
 class Session:
-    """One open bootloader, from first contact to its departure."""
+    """One open bootloader, from first contact to its departure. `gentle` as in `Channel`: every block gets its own address."""
 
-    def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies) -> None:
+    def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies, *, gentle: bool = False) -> None:
         self._chip = chip
         self._clock = clock
-        self._channel = Channel(link, chip, clock, anomalies)
+        self._channel = Channel(link, chip, clock, anomalies, gentle=gentle)
         self._waiter = Waiter(self._channel, clock)
         self._operations = Operations.of(chip)
         self._state = DfuState.ERROR  # what the last answer left it in, as far as it can be told; see _ready
@@ -97,7 +97,7 @@ class Session:
             for _ in range(ATTEMPTS):
                 try:
                     self._ready(DfuState.UPLOAD_IDLE)
-                    answer = self._channel.upload(COMMAND_BLOCK, self.transfer_size_bytes)
+                    answer = self._channel.upload(COMMAND_BLOCK, self._channel.block_bytes)
                 except Transient as error:
                     self._recover(Request.UPLOAD, error)
                     continue
@@ -124,11 +124,9 @@ class Session:
             block, failures, refusals = None, 0, 0
             while len(data) < extent.size_bytes:
                 at = extent.start + len(data)
-                length = min(self.transfer_size_bytes, extent.size_bytes - len(data))
+                length = min(self._channel.block_bytes, extent.size_bytes - len(data))
                 try:
-                    if block is None or block > LAST_BLOCK or length < self.transfer_size_bytes:
-                        self._set_address(at)
-                        block = FIRST_DATA_BLOCK
+                    block = self._go_on(block, AddressRange(at, length))
                     self._ready(DfuState.UPLOAD_IDLE)
                     answer = self._channel.upload(block, length)
                     if len(answer) != length:
@@ -147,16 +145,28 @@ class Session:
             return bytes(data)
 
     def read_stable(self, extent: AddressRange, on_progress: OnProgress | None = None) -> bytes:
-        """Read until two reads in a row agree: for what is acted upon, kept or written back, so that no upload's error is.
+        """Read twice, and the blocks that differ until two reads in a row agree: no upload's error is acted upon or kept.
 
-        `on_progress` hears the bytes of each read. Raises Refused and LinkUnreliable like `read`, and LinkUnreliable where
-        two reads never agree.
+        `on_progress` hears the bytes of each of the two reads. Raises Refused and LinkUnreliable like `read`, and
+        LinkUnreliable where two reads of a block never agree.
         """
-        before = self.read(extent, on_progress)
+        first, second = self.read(extent, on_progress), self.read(extent, on_progress)
+        if first == second:
+            return first
+        agreed = bytearray(first)
+        for offset in range(0, extent.size_bytes, self.transfer_size_bytes):
+            part = slice(offset, min(offset + self.transfer_size_bytes, extent.size_bytes))
+            if first[part] != second[part]:
+                block = AddressRange(extent.start + part.start, part.stop - part.start)
+                self._channel.anomalies.note("two reads differ", str(block))
+                agreed[part] = self._agreed(block, second[part])
+        return bytes(agreed)
+
+    def _agreed(self, extent: AddressRange, before: bytes) -> bytes:
         for _ in range(STABLE_READS):
-            again = self.read(extent, on_progress)
+            again = self.read(extent)
             if again == before:
-                return before
+                return again
             before = again
         raise self._channel.unreliable(f"{extent} reads differently every time")
 
@@ -186,12 +196,10 @@ class Session:
             self._channel.select_memory(address)
             done, block, failures = 0, None, 0
             while done < len(data):
-                chunk = data[done : done + self.transfer_size_bytes]
+                chunk = data[done : done + self._channel.block_bytes]
                 at, stored = AddressRange(address + done, len(chunk)), False
                 try:
-                    if block is None or block > LAST_BLOCK or at.size_bytes < self.transfer_size_bytes:
-                        self._set_address(at.start)
-                        block = FIRST_DATA_BLOCK
+                    block = self._go_on(block, at)
                     self._ready(DfuState.DNLOAD_IDLE)
                     self._channel.download(block, chunk)
                     stored = True
@@ -216,20 +224,25 @@ class Session:
         layout = self._chip.option_bytes
         with self._explained():
             self._channel.select_memory(layout.address)
-            return self._store_and_depart(FIRST_DATA_BLOCK, raw, self._operations.write_option_bytes, layout.address)
+            self._store(FIRST_DATA_BLOCK, raw, self._operations.write_option_bytes, layout.address)
+            return self._depart(self._operations.write_option_bytes)
 
-    def read_unprotect(self) -> Departure:
-        """Send Read Unprotect, which erases the flash and resets. Only ever on proof of protection. Raise DfurunError."""
+    def read_unprotect(self, on_execution: Callable[[], None]) -> Departure:
+        """Send Read Unprotect, which erases the flash and resets. Only ever on proof of protection. Raise DfurunError.
+
+        `on_execution` is called once it is stored, before the GETSTATUS that executes it: where this raises and has not
+        called, the device has not executed it and will not.
+        """
         with self._explained():
-            return self._store_and_depart(
-                COMMAND_BLOCK, read_unprotect_payload(), self._operations.read_unprotect, None
-            )
+            self._store(COMMAND_BLOCK, read_unprotect_payload(), self._operations.read_unprotect, None)
+            on_execution()
+            return self._depart(self._operations.read_unprotect)
 
-    def leave(self, entry: int | None) -> None:
+    def leave(self, entry: int | None) -> bool:
         """Leave the bootloader and start the program whose vector table is at `entry`; None: do not set the address.
 
         A device that vanishes once it was told to leave has left; whether it did is for the caller to see on the bus. One that
-        vanishes before that is lost. Raise DfurunError.
+        vanishes before that is lost. Return whether the device has answered and not just vanished. Raise DfurunError.
         """
         with self._explained():
             if entry is not None:
@@ -240,16 +253,17 @@ class Session:
                     self._channel.download(FIRST_DATA_BLOCK, b"")
                     self._channel.execute(TRANSFER_TIMEOUT_S)
                 except Vanished:
-                    return
+                    return False
                 except Transient as error:
                     self._channel.note(Request.DNLOAD, error)
                     try:
                         self._channel.to_idle()
                         self._state = DfuState.IDLE
                     except (Vanished, LinkUnreliable):
-                        return
+                        return False
                 else:
-                    return
+                    return True
+            return True
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -278,6 +292,17 @@ class Session:
         self._state = DfuState.UPLOAD_IDLE
         return Answer(address, "UPLOAD", None, len(answer) == length)
 
+    def _go_on(self, block: int | None, at: AddressRange) -> int:
+        """Return the number to move the block at `at` with: the one that is next, or the first one after setting its address.
+
+        AN3156 counts a block's address in blocks of its own length, so only whole ones can follow each other.
+        """
+        whole = at.size_bytes == self.transfer_size_bytes
+        if block is not None and block <= LAST_BLOCK and whole and not self._channel.gentle:
+            return block
+        self._set_address(at.start)
+        return FIRST_DATA_BLOCK
+
     def _set_address(self, address: int) -> None:
         self._channel.select_memory(address)
         self._command(set_address_payload(address), self._operations.set_address)
@@ -300,7 +325,8 @@ class Session:
             self._state = DfuState.IDLE
         raise self._refusal(f"{operation.name} does not succeed", refusals=refusals)
 
-    def _store_and_depart(self, block: int, payload: bytes, operation: Operation, address: int | None) -> Departure:
+    def _store(self, block: int, payload: bytes, operation: Operation, address: int | None) -> None:
+        """Send a command that ends in a reset; nothing is executed before the next GETSTATUS."""
         for _ in range(ATTEMPTS):
             try:
                 if address is not None:
@@ -310,7 +336,7 @@ class Session:
             except Transient as error:
                 self._recover(Request.DNLOAD, error)  # stored or not, it was not executed: ABORT discards it
                 continue
-            return self._depart(operation)
+            return
         raise self._channel.unreliable(f"{operation.name} cannot be sent")
 
     def _depart(self, operation: Operation) -> Departure:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dfurun import __version__
-from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, Refused, StepFailed
+from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, LinkUnreliable, Refused, StepFailed
 from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
@@ -26,6 +26,7 @@ from dfurun.steps.event import (
     UnitStarted,
 )
 from dfurun.steps.flashing import REDO_LIMIT
+from dfurun.steps.regain import regain
 from dfurun.steps.set_option_bytes import irreversible_refusal
 from dfurun.steps.step import Result, Step
 from dfurun.steps.verify import Verify, VerifyMismatch
@@ -81,7 +82,7 @@ class Unit:
         failure: DfurunError | None = None
         with Interruption(self.on_interrupt) as interruption:
             context.checkpoint = interruption.check
-            context.connection.on_wait = interruption.check
+            context.connection.on_wait = context.while_waiting
             context.connection.on_found = self._lock
             try:
                 self._start()
@@ -146,20 +147,32 @@ class Unit:
 
     def _step(self, index: int, step: Step) -> None:
         context, began = self.context, self.context.clock.now()
-        context.begin_step(index, step.head.timeout_s if step.keeps_timeout else None)
+        context.begin_step(index, step.keyword, step.head.timeout_s if step.keeps_timeout else None)
         self.journal.write("step-started", step=step.keyword)
         self._emit(StepStarted(index, step.keyword, step.title))
         try:
             context.checkpoint()
-            if step.destructive:
-                self._preflight(self.recipe.steps[index:])
-            result = self._execute(step)
+            result = self._to_its_end(index, step)
             context.check_deadline()
         except (DfurunError, KeyboardInterrupt) as error:
             code = error.code if isinstance(error, DfurunError) else Code.INTERRUPTED
             self._step_finished(index, step, Result(Outcome.FAILED, str(error)), context.clock.now() - began, code)
             raise
         self._step_finished(index, step, result, context.clock.now() - began)
+
+    def _to_its_end(self, index: int, step: Step) -> Result:
+        """Execute a step, and where its board or the link was lost meanwhile, regain it and go on by the step's own rule."""
+        begun = False
+        while True:
+            try:
+                if begun:
+                    return self._redoing(step, step.resume)
+                if step.destructive:
+                    self._preflight(self.recipe.steps[index:])
+                begun = True
+                return self._redoing(step, step.execute)
+            except LinkUnreliable as failure:
+                regain(self.context, failure)
 
     def _preflight(self, steps: Sequence[Step]) -> None:
         """Judge what needs the board's own bytes before the first destructive transfer.
@@ -179,11 +192,11 @@ class Unit:
                     raise
                 raise _RefusedAhead(step, refusal) from None
 
-    def _execute(self, step: Step) -> Result:
+    def _redoing(self, step: Step, execute: Callable[[Context], Result]) -> Result:
         """Execute a step; a verify that finds a difference has those pages of the image's write redone, twice at most."""
         for redo in range(REDO_LIMIT + 1):
             try:
-                return step.execute(self.context)
+                return execute(self.context)
             except VerifyMismatch as mismatch:
                 write = self._write_of(step)
                 if write is None or redo == REDO_LIMIT:

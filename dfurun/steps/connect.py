@@ -39,6 +39,7 @@ class Connect(Step):
         session = context.connection.open(timeout_s, on_missing=lambda: self._tell_waiting(context, timeout_s))
         context.forget()
         check_layout(context, session.description)
+        context.device = session.description
         protection = context.protection()
         check_identity(context)
         emit_board(context)

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dfurun.chips import Chip, Duration, InForce
 from dfurun.clock import Clock
-from dfurun.dfuse.identity import BoardIdentity, read_identity
+from dfurun.dfuse.identity import BoardIdentity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.image import Piece
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress, Waiting
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.regain import REGAINS_A_STEP, require_same_board
 from dfurun.units import AddressRange, format_duration
 
 if TYPE_CHECKING:
+    from dfurun.dfuse.link import DeviceDescription
     from dfurun.dfuse.protection import Protection
     from dfurun.dfuse.session import Departure, Session
     from dfurun.usb.connection import Connection
@@ -61,7 +63,11 @@ class Journal(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """One unit's run. Steps are frozen: all that changes is here and on the board."""
+    """One unit's run. Steps are frozen: all that changes is here and on the board.
+
+    Of the step that runs: `reached` is how far it has come, in its own terms, for its `resume`; `power_cycled` says whether it
+    has seen a power cycle; `regains_left` how often its board may still be regained.
+    """
 
     chip: Chip
     clock: Clock
@@ -75,7 +81,12 @@ class Context:
     overwrite_files: bool = False
     checkpoint: Callable[[], None] = _nothing
     step_index: int = 0
+    step_keyword: str = ""
     step_deadline: float | None = None
+    reached: object = None
+    power_cycled: bool = False
+    regains_left: int = 0
+    device: DeviceDescription | None = None
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
     begun: list[str] = field(default_factory=list)
@@ -101,10 +112,15 @@ class Context:
         self._protection = None
         self._option_bytes = None
 
+    def forget_protection(self) -> None:
+        """Drop the verdict on read protection, which may have changed where the board was away. Option bytes stay as stored."""
+        self._protection = None
+
     def begin_destruction(self, entry: str, what: str, **details: Any) -> None:
         """Journal what will be destroyed or changed next, and remember it in words: `erase all flash`."""
         self.journal.before_destruction(entry, **details)
-        self.begun.append(what)
+        if what not in self.begun:
+            self.begun.append(what)
 
     def consequence(self, stated: str) -> str:
         """Return what a failure means for the board, after all that this run has begun.
@@ -147,9 +163,7 @@ class Context:
 
         def tell(done: int) -> None:
             self.emit(Progress(self.step_index, activity, offset + done, total))
-            if self._stoppable:
-                self.checkpoint()
-                self.check_deadline()
+            self.safe_boundary()
 
         return tell
 
@@ -157,10 +171,28 @@ class Context:
         """Tell that an operation begins of which nothing is heard until it ends."""
         self.emit(Waiting(self.step_index, activity, duration.typical_s))
 
-    def begin_step(self, index: int, timeout_s: float | None) -> None:
-        """Start the count for the step's own timeout, which is looked at between two operations."""
-        self.step_index = index
+    def safe_boundary(self) -> None:
+        """Stop here for Ctrl-C or the step's timeout, unless what is held is in no flash."""
+        if self._stoppable:
+            self.checkpoint()
+            self.check_deadline()
+
+    def while_waiting(self) -> None:
+        """Stop for Ctrl-C while the board is waited for, unless what is held is in no flash."""
+        if self._stoppable:
+            self.checkpoint()
+
+    def begin_step(self, index: int, keyword: str, timeout_s: float | None) -> None:
+        """Begin a step afresh, with the count for its own timeout, which is looked at between two operations."""
+        self.step_index, self.step_keyword = index, keyword
         self.step_deadline = None if timeout_s is None else self.clock.now() + timeout_s
+        self.reached, self.power_cycled, self.regains_left = None, False, REGAINS_A_STEP
+
+    def time_left(self, wanted_s: float) -> float:
+        """Return for how much of `wanted_s` the step may still wait; all of it where nothing may stop the step."""
+        if self.step_deadline is None or not self._stoppable:
+            return wanted_s
+        return max(0.0, min(wanted_s, self.step_deadline - self.clock.now()))
 
     def check_deadline(self) -> None:
         """Raise StepFailed where the step's own timeout has passed."""
@@ -273,7 +305,10 @@ class Context:
             )
 
     def follow_reset(self, departure: Departure) -> str | None:
-        """Wait until the board has left and is open again at its port; return why it is not, None where it is."""
+        """Wait until the board has left and is open again at its port; return why it is not, None where it is.
+
+        Raises Refused where another board is there.
+        """
         from dfurun.dfuse.session import Departure
 
         timeout_s = self.chip.usb.reconnect_timeout_s
@@ -283,7 +318,10 @@ class Context:
             back = self.connection.wait_for_return(timeout_s) is not None
         except AccessDenied as error:
             return f"back and cannot be opened: {error.message}"
-        return None if back else f"not back at port {self.port} after {format_duration(timeout_s)}"
+        if not back:
+            return f"not back at port {self.port} after {format_duration(timeout_s)}"
+        require_same_board(self)
+        return None
 
     def power_cycle(self, *, boot0: int, timeout_s: float) -> None:
         """Have the board power-cycled, and wait for it: back in DFU with BOOT0 high, gone for good with BOOT0 low.
@@ -302,6 +340,7 @@ class Context:
                 hint=f"{request}, and run again",
             )
         self.forget()
+        self.power_cycled, self.device = True, None  # another program may be the one that comes back
         if boot0 == 0:
             if not self.connection.stays_away(APPLICATION_PROOF_S):
                 raise StepFailed(
@@ -318,24 +357,11 @@ class Context:
                 consequence="nothing was sent to it since its power was cycled",
                 hint=f"{request}, and run again",
             )
-        self._require_same_board()
+        require_same_board(self)
+        self.device = self.session.description
 
     def _why_still_in_dfu(self) -> str:
         hint = "`dfurun info` tells why; `set-option-bytes: {from: factory}` puts boot option bytes right"
         if self.chip.checks_for_empty_flash:
             hint += "; an empty flash starts the bootloader as well, whatever BOOT0 says"
         return hint
-
-    def _require_same_board(self) -> None:
-        """Refuse where hands have put another board at the port; a protected one tells nothing and passes."""
-        known = self.identity.unique_id
-        if known is None or self.is_protected():
-            return
-        found = read_identity(self.session, self.chip).unique_id
-        if found != known:
-            raise Refused(
-                Code.EXPECTATION,
-                f"another board is at port {self.port} now: its unique id is {found}, before it was {known}",
-                consequence="nothing was sent to it",
-                hint="run the recipe again with the board that is meant",
-            )

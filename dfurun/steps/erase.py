@@ -96,6 +96,18 @@ class Erase(Step):
         count = context.chip.flash.count
         if not pages:
             return Result(Outcome.OK, f"{count(len(self.pages))} blank already")
-        context.begin_destruction("erase", f"erase {count(len(pages))}", pages=pages)
+        context.reached = tuple(pages)
+        return self._erase(context, pages)
+
+    def resume(self, context: Context) -> Result:
+        """Erase again all that was begun: a page whose erase was cut short may read blank."""
+        if not isinstance(context.reached, tuple):
+            return self.execute(context)
+        context.require_readable("erase")
+        return self._erase(context, list(context.reached))
+
+    def _erase(self, context: Context, pages: list[int]) -> Result:
+        words = context.chip.flash.count(len(pages))
+        context.begin_destruction("erase", f"erase {words}", pages=pages)
         erase_pages(context, pages)
-        return Result(Outcome.CHANGED, f"{count(len(pages))} erased")
+        return Result(Outcome.CHANGED, f"{words} erased")

@@ -8,14 +8,18 @@ that holds something beside the image is read back whole, and never left half-wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from dfurun.chips import Flash
 from dfurun.errors import Code, StepFailed
 from dfurun.image import MemoryImage, Piece
 from dfurun.steps.context import Context
+from dfurun.steps.regain import persist
 from dfurun.units import AddressRange, format_address
 
 REDO_LIMIT = 2
+ERASES = 2
+SPREAD = 2
 
 
 def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:
@@ -44,12 +48,38 @@ def vector_page(flash: Flash, memory: MemoryImage) -> int:
 
 
 def erase_pages(context: Context, pages: Iterable[int]) -> None:
-    """Erase these pages one by one."""
-    todo = list(pages)
-    tell = context.progress("erase", len(todo))
-    for count, page in enumerate(todo, start=1):
-        context.session.erase_page(context.chip.flash.page(page).start)
-        tell(count)
+    """Erase these pages one by one, and see that they are blank; erase once more what is not. Raise StepFailed."""
+    flash, todo = context.chip.flash, list(pages)
+    for attempt in range(ERASES):
+        tell = context.progress("erase", len(todo))
+        for count, page in enumerate(todo, start=1):
+            context.session.erase_page(flash.page(page).start)
+            tell(count)
+        todo = [page for page, blank in blank_pages(context, todo).items() if not blank]
+        if not todo:
+            return
+        if attempt + 1 < ERASES:
+            context.connection.anomalies.note("erase not done", str(flash.page(todo[0])))
+            context.pages_redone += len(todo)
+    raise not_erased(context, todo[0])
+
+
+def spread_pages(flash: Flash) -> list[int]:
+    """Return some pages, from the first to the last, that show whether a mass erase was done at all."""
+    last, some = flash.page_count - 1, min(SPREAD, flash.page_count)
+    return sorted({last * n // max(some - 1, 1) for n in range(some)})
+
+
+def not_erased(context: Context, page: int) -> StepFailed:
+    """Return the failure of an erase that the ROM has acknowledged, and that was not done."""
+    flash = context.chip.flash
+    return StepFailed(
+        Code.STEP_FAILED,
+        f"the {flash.unit} at {format_address(flash.page(page).start)} is not blank after {ERASES} erases",
+        consequence="the flash is erased in part, and must not be used like this",
+        hint="write protection that is in force and not shown, or worn-out flash; power-cycle the board and run again",
+        evidence=context.connection.anomalies.evidence,
+    )
 
 
 def write_erased(context: Context, memory: MemoryImage) -> None:
@@ -72,7 +102,7 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None
     """Erase and write these pages so that they hold the image; what the image does not cover in them stays.
 
     Every page is read back whole. While what lies beside the image is in no flash, nothing stops the work, and a copy of it
-    is kept in a file.
+    is kept in a file; a board that is lost meanwhile is regained here, where that copy is.
     """
     flash = context.chip.flash
     vectors = vector_page(flash, memory)
@@ -82,7 +112,7 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None
     total, done = sum(len(content) for content in contents.values()), 0
     tell = context.progress("write", total)
     with context.holding(beside.get(vectors)):
-        context.session.erase_page(flash.page(vectors).start)
+        persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
         for page in [*others, vectors]:
             with context.holding(beside.get(page) if page != vectors else None):
                 _place(context, page, contents[page], erased=page == vectors)
@@ -119,18 +149,16 @@ def _place(
 ) -> None:
     """Erase a page, write all of it and read all of it back; raise StepFailed where it is wrong after so many attempts.
 
-    `erased`: it is erased already. `failure` is the code of what is raised.
+    `erased`: it is erased already. `failure` is the code of what is raised. A board that is lost meanwhile is regained, and
+    the page is begun again.
     """
     extent = context.chip.flash.page(page)
     for attempt in range(attempts):
         if attempt:
             context.journal.before_destruction("rewrite", pages=[page])
             context.pages_redone += 1
-        if attempt or not erased:
-            context.session.erase_page(extent.start)
-        _write_page(context, page, content)
-        context.session.doubtful.clear()  # the page is read back whole
-        if any(context.session.read(extent) == content for _ in range(2)):  # an upload can be corrupt as well
+        placing = _Placing(context, page, content, erased and not attempt)
+        if persist(context, placing.attempt):
             return
     raise StepFailed(
         failure,
@@ -139,6 +167,26 @@ def _place(
         hint=f"another USB port or a USB 2.0 hub, then run again; a {context.chip.flash.unit} that stays wrong is worn out",
         evidence=context.connection.anomalies.evidence,
     )
+
+
+@dataclass(slots=True)
+class _Placing:
+    """One page on its way into flash; `erased` says whether that can be taken for granted."""
+
+    context: Context
+    page: int
+    content: bytes
+    erased: bool
+
+    def attempt(self) -> bool:
+        """Erase it, write all of it, read all of it back; say whether it is right."""
+        context, extent = self.context, self.context.chip.flash.page(self.page)
+        if not self.erased:
+            context.session.erase_page(extent.start)
+        self.erased = False
+        _write_page(context, self.page, self.content)
+        context.session.doubtful.clear()  # the page is read back whole
+        return any(context.session.read(extent) == self.content for _ in range(2))  # an upload can be corrupt as well
 
 
 def holds(context: Context, memory: MemoryImage, extent: AddressRange) -> bool:
@@ -194,6 +242,32 @@ def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
 
 
 def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
-    """Return for each page whether it is erased already."""
-    flash = context.chip.flash
-    return {page: context.session.read(flash.page(page)) == flash.blank(page) for page in pages}
+    """Return for each page whether it is erased: what does not read so is read once more, an upload can be corrupt."""
+    flash, found = context.chip.flash, dict[int, bool]()
+    for run in _runs(pages):
+        extent = AddressRange.between(flash.page(run[0]).start, flash.page(run[-1]).end)
+        data = context.session.read(extent)
+        for page in run:
+            start = flash.page(page).start - extent.start
+            blank = flash.blank(page)
+            found[page] = data[start : start + len(blank)] == blank or context.session.read(flash.page(page)) == blank
+    return found
+
+
+def first_block_is_blank(context: Context, page: int) -> bool:
+    """Say whether the first block of a page is erased: enough to see whether its erase was done."""
+    extent = context.chip.flash.page(page)
+    length = min(extent.size_bytes, context.session.transfer_size_bytes)
+    blank = bytes([context.chip.flash.erased]) * length
+    return any(context.session.read(AddressRange(extent.start, length)) == blank for _ in range(2))
+
+
+def _runs(pages: Iterable[int]) -> list[list[int]]:
+    """Return the pages in runs that lie side by side."""
+    runs: list[list[int]] = []
+    for page in sorted(pages):
+        if runs and runs[-1][-1] + 1 == page:
+            runs[-1].append(page)
+        else:
+            runs.append([page])
+    return runs

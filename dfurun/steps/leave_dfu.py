@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from dfurun.errors import Code, Finding, Refused, Related, StepFailed
+from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, Presence
-from dfurun.steps.context import Context
+from dfurun.steps.context import APPLICATION_PROOF_S, Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.steps.vector_table import LINK_IT, TABLE_BYTES, implausible, objection
@@ -16,6 +16,7 @@ from dfurun.units import AddressRange, format_address, parse_address
 
 DEPARTURE_TIMEOUT_S = 5.0
 BACK_FACTOR = 3  # times the shortest time in which a ROM is back on the bus
+TOLD = "told to leave"
 VECTOR_ALIGNMENT_BYTES = 4  # a vector table is words; cores with VTOR want more, and check it themselves
 
 
@@ -63,8 +64,13 @@ class LeaveDfu(Step):
             entry = self.entry
             self._require_application(context)
         context.journal.write("leave-dfu")
-        context.session.leave(entry)
+        answered = context.session.leave(entry)
+        if not answered:
+            proof_s = max(proof_s, APPLICATION_PROOF_S)
         if not context.connection.wait_for_departure(DEPARTURE_TIMEOUT_S) or not context.connection.stays_away(proof_s):
+            if not answered and context.reached is None:
+                context.reached = TOLD
+                raise _lost_and_back(context)
             raise StepFailed(
                 Code.STILL_IN_DFU,
                 f"the board is still in its bootloader at port {context.port}",
@@ -113,3 +119,14 @@ class LeaveDfu(Step):
             consequence="the board stays in its bootloader; what was written is written",
             hint="write an image whose vector table is there, or leave with another `address`",
         )
+
+
+def _lost_and_back(context: Context) -> LinkUnreliable:
+    """Return the failure of a board that vanished while it was told to leave, and is back in DFU: it is told once more."""
+    return LinkUnreliable(
+        Code.DEVICE_LOST,
+        "the board left the bus while it was told to leave",
+        consequence="what was written is written; the application does not run yet",
+        hint="set BOOT0 low and power-cycle the board",
+        evidence=context.connection.anomalies.evidence,
+    )

@@ -9,7 +9,7 @@ from dfurun.errors import Finding
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashing import erase_pages
+from dfurun.steps.flashing import ERASES, erase_pages, first_block_is_blank, not_erased, spread_pages
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Result, Step
 from dfurun.units import format_size
@@ -38,8 +38,21 @@ class MassErase(Step):
         flash = context.chip.flash
         context.begin_destruction("mass-erase", "erase all flash")
         if context.chip.rom.mass_erase:
-            context.waiting("mass-erase", context.chip.timing.mass_erase)
-            context.session.mass_erase()
+            self._erase_all(context)
         else:
             erase_pages(context, range(flash.page_count))
         return Result(Outcome.CHANGED, f"{format_size(flash.extent.size_bytes)} erased")
+
+    def _erase_all(self, context: Context) -> None:
+        """Erase at once, and see in some blocks from the first page to the last that it was done; else erase once more.
+
+        Some ROMs acknowledge a mass erase and do nothing (AN2606, STM32H74x V13.3), and write protection is silent (AN3156).
+        """
+        for attempt in range(ERASES):
+            context.waiting("mass-erase", context.chip.timing.mass_erase)
+            context.session.mass_erase()
+            left = [page for page in spread_pages(context.chip.flash) if not first_block_is_blank(context, page)]
+            if not left:
+                return
+            context.connection.anomalies.note("mass erase not done", f"attempt {attempt + 1}")
+        raise not_erased(context, left[0])

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
-from dfurun.chips.option_bytes import matches
+from dfurun.chips.option_bytes import Storage, matches
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
 from dfurun.steps.event import OptionBytesPlanned, Outcome
+from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.option_fields import parse_fields
 from dfurun.steps.step import Head, Result, Scope, Step
@@ -19,6 +20,15 @@ from dfurun.units import format_hex
 
 OPEN_LEVEL = "level-0"
 PERMANENT_LEVEL = "level-2"
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A write of the whole block that was begun: reviewed, and its guards judged. `done` are its changes in words."""
+
+    before: bytes
+    after: bytes
+    done: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +108,55 @@ class SetOptionBytes(Step):
         if before == after:
             return Result(Outcome.OK, "already as named")
         context.begin_destruction("option-bytes", "write option bytes", before=before.hex(), after=after.hex())
-        departure = context.session.write_option_bytes(after)
-        why_not_back = context.follow_reset(departure)
-        if why_not_back is not None:
-            raise self._not_back(context, after, why_not_back)
-        return self._read_back(context, after, ", ".join(changes) or "erased bytes programmed")
+        writing = Writing(before, after, ", ".join(changes) or "erased bytes programmed")
+        context.reached = writing
+        return self._write(context, writing)
+
+    def resume(self, context: Context) -> Result:
+        """Look at what is stored where the write was begun; the block is written again where it was not taken, or torn."""
+        writing = context.reached
+        if not isinstance(writing, Writing):
+            return self.execute(context)
+        context.require_rom(self.keyword)
+        if context.is_protected() and not self._means_the_same_erased(writing.after):
+            raise self._torn(context, writing.after)
+        return self._read_back(context, writing) or self._write(context, writing)
+
+    def _means_the_same_erased(self, after: bytes) -> bool:
+        """Say whether erased option bytes, which a power cut leaves and which read as protected, mean the same as `after`."""
+        layout = self.chip.option_bytes
+        return layout.storage is Storage.BYTE_COMPLEMENT and layout.decode(
+            b"\xff" * layout.size_bytes
+        ) == layout.decode(after)
+
+    def _torn(self, context: Context, after: bytes) -> LinkUnreliable:
+        return LinkUnreliable(
+            Code.NOT_BACK,
+            "the board was lost while its option bytes were written, and refuses to be read since",
+            consequence=f"whether it holds {format_hex(after, group=2)} or erased option bytes cannot be told: both protect it",
+            hint="`unprotect` opens it, and erases all of its flash; then run again",
+            evidence=context.protection().evidence,
+        )
+
+    def _write(self, context: Context, writing: Writing) -> Result:
+        """Write the whole block, follow the reset, read back; again where it was not taken or is torn, twice at most."""
+        for again in range(REDO_LIMIT + 1):
+            if again:
+                context.connection.anomalies.note("option bytes not taken")
+                context.notice("the option bytes were not taken as a whole: writing them again")
+            try:
+                departure = context.session.write_option_bytes(writing.after)
+            except StepFailed:
+                if again == REDO_LIMIT or context.session.read_stable(self.chip.option_bytes.extent) != writing.before:
+                    raise
+                continue  # the ROM has refused it and changed nothing
+            why_not_back = context.follow_reset(departure)
+            if why_not_back is not None:
+                raise self._not_back(context, writing.after, why_not_back)
+            result = self._read_back(context, writing)
+            if result is not None:
+                return result
+        raise _differ(context.option_bytes(), writing.after)
 
     def _not_back(self, context: Context, after: bytes, why: str) -> LinkUnreliable:
         """Return the failure of a board that is not back; bytes that hide the bootloader look like a lost cable."""
@@ -118,8 +172,9 @@ class SetOptionBytes(Step):
             evidence=context.connection.anomalies.evidence,
         )
 
-    def _read_back(self, context: Context, after: bytes, done: str) -> Result:
-        layout = self.chip.option_bytes
+    def _read_back(self, context: Context, writing: Writing) -> Result | None:
+        """Return the result where what is stored is what was written, None where the write has to be sent again."""
+        layout, after, done = self.chip.option_bytes, writing.after, writing.done
         level = layout.decode(after)["RDP"]
         if context.is_protected() and level != OPEN_LEVEL:
             return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")
@@ -132,14 +187,11 @@ class SetOptionBytes(Step):
                 evidence=context.protection().evidence,
             )
         found = context.option_bytes_written(after)
-        if layout.effective(found) != layout.effective(after):
-            raise StepFailed(
-                Code.OPTION_BYTES_DIFFER,
-                f"option bytes read back as {format_hex(found, group=2)}, written were {format_hex(after, group=2)}",
-                consequence="the board holds the bytes that were read back",
-                hint="run again",
-            )
-        return Result(Outcome.CHANGED, done)
+        if layout.effective(found) == layout.effective(after):
+            return Result(Outcome.CHANGED, done)
+        if found == writing.before or layout.is_torn(found, after):
+            return None
+        raise _differ(found, after)
 
     def _target(self, before: bytes) -> bytes:
         """Return the bytes to write; raise Refused where that would give unnamed, spoiled bytes a value nobody chose."""
@@ -210,6 +262,15 @@ class SetOptionBytes(Step):
                 raise Refused(Code.GUARD, guard.means, consequence="nothing destructive was sent", hint=_consent(guard))
             if guard.irreversible and not context.allow_irreversible:
                 raise irreversible_refusal(guard.means)
+
+
+def _differ(found: bytes, after: bytes) -> StepFailed:
+    return StepFailed(
+        Code.OPTION_BYTES_DIFFER,
+        f"option bytes read back as {format_hex(found, group=2)}, written were {format_hex(after, group=2)}",
+        consequence="the board holds the bytes that were read back",
+        hint="run again",
+    )
 
 
 def irreversible_refusal(means: str) -> Refused:

@@ -102,6 +102,10 @@ class Step(ABC):
     def execute(self, context: Context) -> Result:
         """Do it on the board; raise DfurunError where it fails."""
 
+    def resume(self, context: Context) -> Result:
+        """Go on after the board was lost, or the link, and regained: by default from the beginning."""
+        return self.execute(context)
+
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse, from what the board says, before anything destructive. Raise Refused.
 

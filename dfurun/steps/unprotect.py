@@ -12,6 +12,8 @@ from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.step import Result, Step
 
+MOST_SENT = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Unprotect(Step):
@@ -31,25 +33,65 @@ class Unprotect(Step):
         context.require_rom("unprotect")
         if not self._proven_twice(context):
             return Result(Outcome.OK, "not protected, nothing was sent")
-        evidence = context.protection().evidence
         context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
-        words = "send Read Unprotect, which erases all flash"
-        context.begin_destruction("read-unprotect", words, evidence=list(evidence))
-        context.waiting("erase", context.chip.timing.read_unprotect)
-        departure = context.session.read_unprotect()
-        why_not_back = context.follow_reset(departure)
+        return self._send(context)
+
+    def resume(self, context: Context) -> Result:
+        """Follow the reset further where Read Unprotect may have been executed."""
+        if context.reached is None:
+            return self.execute(context)
+        return self._opened(context) if self._is_open(context, is_back=True) else self._send(context)
+
+    def _send(self, context: Context) -> Result:
+        """Send Read Unprotect, follow the reset, and prove the result.
+
+        It is sent once more where it was not executed: the chip is proven protected anew, after a power cycle or after the
+        ROM's own refusal.
+        """
+        while True:
+            evidence = context.protection().evidence
+            words = "send Read Unprotect, which erases all flash"
+            context.begin_destruction("read-unprotect", words, evidence=list(evidence))
+            context.waiting("erase", context.chip.timing.read_unprotect)
+            context.power_cycled = False
+            try:
+                departure = context.session.read_unprotect(lambda: self._note_sent(context))
+                is_open = self._is_open(context, is_back=context.follow_reset(departure) is None)
+            except StepFailed:
+                context.forget()
+                if self._sent(context) == MOST_SENT or not self._proven_twice(context):
+                    raise
+                is_open = False
+            if is_open:
+                return self._opened(context)
+            if self._sent(context) == MOST_SENT:
+                raise StepFailed(
+                    Code.STILL_PROTECTED,
+                    "the chip is still read-protected after Read Unprotect and a power cycle",
+                    consequence="whether its flash was erased cannot be read",
+                    hint="take all power from the board, USB and debugger included, for some seconds, and run again",
+                    evidence=context.protection().evidence,
+                )
+            context.notice("the chip is proven protected again, Read Unprotect was not executed: sending it once more")
+
+    @staticmethod
+    def _note_sent(context: Context) -> None:
+        context.reached = Unprotect._sent(context) + 1
+
+    @staticmethod
+    def _sent(context: Context) -> int:
+        """Return how often Read Unprotect may have been executed in this step."""
+        return context.reached if isinstance(context.reached, int) else 0
+
+    def _is_open(self, context: Context, *, is_back: bool) -> bool:
+        """Say whether the chip is open now, after a power cycle where that is what it takes."""
         context.forget()
-        if why_not_back is not None or context.is_protected():
+        if not is_back or (context.is_protected() and not context.power_cycled):
             # RM0091 section 4: an F0 loads its option bytes at power-on, not at the ROM's reset.
             context.power_cycle(boot0=1, timeout_s=self.head.timeout_or(POWER_CYCLE_TIMEOUT_S))
-        if context.is_protected_again():
-            raise StepFailed(
-                Code.STILL_PROTECTED,
-                "the chip is still read-protected after Read Unprotect and a power cycle",
-                consequence="whether its flash was erased cannot be read",
-                hint="take all power from the board, USB and debugger included, for some seconds, and run again",
-                evidence=context.protection().evidence,
-            )
+        return not context.is_protected_again()
+
+    def _opened(self, context: Context) -> Result:
         check_identity(context)
         return Result(Outcome.CHANGED, "protection removed, all flash erased")
 

@@ -42,5 +42,12 @@ class WaitForPowerCycle(Step):
     def execute(self, context: Context) -> Result:
         """Ask, and watch the port."""
         context.power_cycle(boot0=self.boot0, timeout_s=self.head.timeout_or(POWER_CYCLE_TIMEOUT_S))
+        return self._seen()
+
+    def resume(self, context: Context) -> Result:
+        """Ask nobody again where the power cycle was seen: the board is back at its port, and proven to be the same one."""
+        return self._seen() if context.power_cycled and self.boot0 else self.execute(context)
+
+    def _seen(self) -> Result:
         words = "back in DFU with BOOT0 high" if self.boot0 else "with BOOT0 low, not in DFU mode any more"
         return Result(Outcome.OK, words)

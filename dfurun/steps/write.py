@@ -18,6 +18,8 @@ from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
 
+WRITING = "writing"
+
 
 @dataclass(frozen=True, slots=True)
 class Write(Step):
@@ -74,6 +76,7 @@ class Write(Step):
         if not self.only_changed:
             image = self.image
             context.begin_destruction("write", f"write {image.name}", image=image.name, sha256=image.sha256)
+            context.reached = WRITING
             write_erased(context, memory)
             return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
         changed = changed_pages(context, memory)
@@ -82,10 +85,21 @@ class Write(Step):
         self.redo(context, changed)
         return Result(Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} changed")
 
+    def resume(self, context: Context) -> Result:
+        """Read back, and redo only the pages that do not hold the image; what lies beside it in them is kept."""
+        context.require_readable("write")
+        changed = changed_pages(context, self.image.memory)
+        if changed:
+            self.redo(context, changed)
+        size, pages = format_size(self.image.memory.size_bytes), context.chip.flash.count(len(changed))
+        outcome = Outcome.CHANGED if context.reached else Outcome.OK
+        return Result(outcome, f"{self.image.name}: {size}, {pages} of it after the board was regained")
+
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
         image, words = self.image, f"rewrite pages of {self.image.name}"
         context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=list(pages))
+        context.reached = WRITING
         rewrite(context, self.image.memory, pages)
 
     def _not_erased(self, board: AbstractBoard) -> list[Finding]:

@@ -34,6 +34,7 @@ class Connection:
 
     `on_wait` is called while a board is looked for, and may raise. So may `on_found`, which is called before a board that
     `selector` means is opened: nothing has been sent to it by then. `trace` hears of every transfer and of comings and goings.
+    `gentle` is what sessions that are opened from now on are.
     """
 
     def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector, trace: Trace | None = None) -> None:
@@ -46,6 +47,7 @@ class Connection:
         self._address: int | None = None
         self._closed_transfers = 0
         self.port: PortPath | None = None
+        self.gentle = False
         self.on_wait: Callable[[], None] = _nothing
         self.on_found: Callable[[PortPath], None] = _let_in
         self.anomalies = Anomalies(self._tell)
@@ -149,13 +151,15 @@ class Connection:
                 link = PyusbLink(candidate, self._clock)
             except LinkError as error:
                 self.anomalies.note(f"open: {error.label}", str(error))
-                self._clock.sleep(SETTLE_S)
-                candidate = self._present() or candidate
+                found = self._await_presence(self._chip.usb.reconnect_timeout_s)
+                if found is None:
+                    raise self._lost_while_opened() from None
+                candidate = found
                 continue
             self._address = candidate.address
             self._tell(f"opened {candidate} at address {candidate.address}")
             traced = link if self._trace is None else TracedLink(link, self._clock, self._trace)
-            self._session = Session(traced, self._chip, self._clock, self.anomalies)
+            self._session = Session(traced, self._chip, self._clock, self.anomalies, gentle=self.gentle)
             try:
                 self._session.first_contact()
             except LinkUnreliable as error:
@@ -174,5 +178,14 @@ class Connection:
             f"the board at {candidate.port} is on the bus and does not answer",
             consequence="nothing was changed on it",
             hint=HUB_ADVICE,
+            evidence=self.anomalies.evidence,
+        )
+
+    def _lost_while_opened(self) -> LinkUnreliable:
+        return LinkUnreliable(
+            Code.DEVICE_LOST,
+            "the board left the bus while it was opened",
+            consequence="nothing was changed on it",
+            hint="check cable and supply, hold BOOT0 high and power-cycle it, then run again",
             evidence=self.anomalies.evidence,
         )

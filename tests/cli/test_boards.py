@@ -103,7 +103,7 @@ def test_a_mass_erase_that_reports_100_ms_and_takes_16_s_ends_after_16_s_without
     done = f405.run(f405.recipe(["connect", "mass-erase"]), "--json")
     assert done.exit == 0, done.err
     step = next(line for line in done.lines if line["event"] == "step-finished" and line["step"] == "mass-erase")
-    assert step["duration_s"] == pytest.approx(16.0, abs=0.01)
+    assert step["duration_s"] == pytest.approx(16.0, abs=0.02)  # and 15 ms to see some of its blocks blank
     assert next(line for line in done.lines if line["event"] == "unit-result")["anomalies"] == {}
     assert set(f405.board().flash.contents) == {0xFF}
 

@@ -116,7 +116,7 @@ SITUATIONS = [
     Situation(
         "doubtful blocks that never come right", 1, "step-failed", ("is still wrong after 2 more attempts",),
         shipped="f072-release.yaml",
-        options=fault("lost-program:count=always", "lost-reply:request=GETSTATUS,skip=12"),
+        options=fault("lost-program:count=always", "lost-reply:request=GETSTATUS,skip=16"),
     ),
     Situation(
         "a step that is too slow", 1, "step-timeout", ("did not end within its timeout",),

@@ -352,7 +352,7 @@ def test_option_bytes_that_the_rom_refuses_are_a_failed_step(bench: Bench) -> No
 
 
 def test_read_unprotect_is_the_single_byte_0x92_sent_once(bench: Bench) -> None:
-    assert bench.session.read_unprotect() is Departure.LEFT
+    assert bench.session.read_unprotect(lambda: None) is Departure.LEFT
     assert bench.link.downloads == [(0, b"\x92")]
     assert bench.link.executed == [(0, b"\x92")]
 
@@ -360,14 +360,14 @@ def test_read_unprotect_is_the_single_byte_0x92_sent_once(bench: Bench) -> None:
 @pytest.mark.parametrize("failure", [*TRANSIENTS, *(Lost(failure) for failure in TRANSIENTS)])
 def test_read_unprotect_whose_download_failed_is_aborted_and_executed_once(bench: Bench, failure: Answer) -> None:
     bench.link.script(DNLOAD, failure)
-    assert bench.session.read_unprotect() is Departure.LEFT
+    assert bench.session.read_unprotect(lambda: None) is Departure.LEFT
     assert bench.link.executed == [(0, b"\x92")]
 
 
 def test_a_device_that_answers_on_after_read_unprotect_stayed(bench: Bench) -> None:
     bench.link.script(GETSTATUS, busy(100), done())
     bench.link.rule = lambda sent: None
-    bench.session.read_unprotect()
+    bench.session.read_unprotect(lambda: None)
     assert bench.link.downloads == [(0, b"\x92")]
 
 

@@ -1,0 +1,139 @@
+"""The invariants: what no fault may bring dfurun to do. Judged on the board's own memories, not on what the client says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dfurun.chips import Flash
+from dfurun.errors import Code, ExitStatus
+from dfurun.matrix.intended import intended, stages
+from dfurun.matrix.kinds import Kind
+from dfurun.matrix.trial import Run
+from dfurun.matrix.witness import Executed
+from dfurun.recipe.recipe import Recipe
+from dfurun.simulator.operation import Action
+from dfurun.steps.erase import Erase
+from dfurun.steps.flashing import pages_of
+from dfurun.steps.leave_dfu import LeaveDfu
+from dfurun.steps.mass_erase import MassErase
+from dfurun.steps.set_option_bytes import PERMANENT_LEVEL
+from dfurun.steps.unprotect import Unprotect
+from dfurun.steps.verify import Verify
+from dfurun.steps.write import Write
+from dfurun.units import format_address
+
+_OF_PROTECTION = (Code.PROTECTED, Code.STILL_PROTECTED)
+
+
+class Invariant(StrEnum):
+    """What must hold of every run."""
+
+    ENDS = "every run ends"
+    NO_TRACEBACK = "no run ends in a traceback"
+    TRUE_SUCCESS = "success is reported only of a board that is right"
+    JUSTIFIED = "nothing is erased or unprotected but what the recipe says and the board justifies"
+    NEVER_LOCKED = "no board is locked, and no option byte holds what nobody meant"
+    HONEST = "exit status and message fit what happened"
+    CONVERGES = "after a power cycle a second run puts the board right"
+    ONE_RUN = "what a client can survive is survived in one run"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """An invariant that did not hold, and how."""
+
+    invariant: Invariant
+    words: str
+
+
+def breaches(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
+    """Yield what does not hold of one run. What comes of a second one is for the caller to judge."""
+    if run.overrun:
+        yield Breach(Invariant.ENDS, run.overrun)
+    if run.crash:
+        yield Breach(Invariant.NO_TRACEBACK, run.crash.strip().splitlines()[-1])
+    if run.passed and (wrong := what_is_wrong(run, recipe)):
+        yield Breach(Invariant.TRUE_SUCCESS, f"exit 0, and {wrong}")
+    for done in run.seen.operations:
+        if why := _not_justified(done, recipe):
+            yield Breach(Invariant.JUSTIFIED, why)
+    yield from _locks(run, recipe, kind)
+    if why := _dishonest(run, kind):
+        yield Breach(Invariant.HONEST, why)
+
+
+def what_is_wrong(run: Run, recipe: Recipe) -> str:
+    """Say what of the board is not as the recipe means it; empty where all is."""
+    meant, layout = intended(recipe, run.before), recipe.chip.option_bytes
+    if run.after.flash != meant.flash:
+        differs = next(i for i, (a, b) in enumerate(zip(run.after.flash, meant.flash, strict=True)) if a != b)
+        return f"the flash is wrong from {format_address(recipe.chip.flash.extent.start + differs)} on"
+    if layout.decode(run.after.option_bytes) != layout.decode(meant.option_bytes):
+        return f"the option bytes are {run.after.option_bytes.hex()}, not {meant.option_bytes.hex()}"
+    if isinstance(recipe.steps[-1], LeaveDfu) and run.in_dfu:
+        return "the board is on the bus in DFU mode, not in its application"
+    return ""
+
+
+def _not_justified(done: Executed, recipe: Recipe) -> str:
+    """Say why this may not have been executed; empty where it may."""
+    step, flash = recipe.steps[done.step], recipe.chip.flash
+    match done.action:
+        case Action.READ_UNPROTECT if not isinstance(step, Unprotect):
+            return f"Read Unprotect was executed in {step.keyword}"
+        case Action.READ_UNPROTECT if not done.protected:
+            return "Read Unprotect was executed on a board that is not protected"
+        case Action.ERASE_ALL if not isinstance(step, MassErase):
+            return f"a mass erase was executed in {step.keyword}"
+        case Action.ERASE_PAGE if flash.page_index(done.address) not in _may_erase(done.step, recipe, flash):
+            return f"the {flash.unit} at {format_address(done.address)} was erased in {step.keyword}"
+    return ""
+
+
+def _may_erase(index: int, recipe: Recipe, flash: Flash) -> frozenset[int]:
+    """Return the pages that the step at `index` may erase; a verify has those of its image's write redone."""
+    match recipe.steps[index]:
+        case MassErase():
+            return frozenset(range(flash.page_count))
+        case Erase(pages=pages):
+            return frozenset(pages)
+        case Write(image=image):
+            return frozenset(pages_of(flash, image.memory))
+        case Verify(image=image) if any(
+            isinstance(earlier, Write) and earlier.image.name == image.name for earlier in recipe.steps[:index]
+        ):
+            return frozenset(pages_of(flash, image.memory))
+    return frozenset()
+
+
+def _locks(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
+    layout = recipe.chip.option_bytes
+    stored = run.after.option_bytes
+    if not run.reachable:
+        yield Breach(Invariant.NEVER_LOCKED, f"no level of BOOT0 starts the bootloader, option bytes {stored.hex()}")
+    if layout.decode(stored).get("RDP") == PERMANENT_LEVEL:
+        yield Breach(Invariant.NEVER_LOCKED, "read protection is at level 2, for ever")
+    meant = [layout.decode(stage.option_bytes) for stage in stages(recipe, run.before)]
+    if not kind.tears and layout.decode(stored) not in meant:
+        yield Breach(Invariant.NEVER_LOCKED, f"the option bytes are {stored.hex()}, which no step of the recipe means")
+
+
+def _dishonest(run: Run, kind: Kind) -> str:
+    """Say what of the exit status or the message is not true; empty where all is."""
+    finished = run.finished
+    if finished is None:
+        return ""
+    status = ExitStatus(finished.exit_status)
+    told = f"exit {status}, {finished.message!r}"
+    protected = run.before.protected or run.after.protected
+    if finished.code in _OF_PROTECTION:
+        return "" if protected else f"{told} of a board that is not protected"
+    if status not in kind.fits:
+        return f"{told} does not fit {kind.name}"
+    if status is not ExitStatus.DONE and not (finished.code and finished.message and finished.consequence):
+        return f"{told} does not say what it means for the board"
+    if finished.consequence.startswith("nothing") and run.before != run.after:
+        return f"{told} says {finished.consequence!r}, and the board has changed"
+    return ""

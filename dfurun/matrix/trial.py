@@ -1,0 +1,173 @@
+"""Runs of a recipe on a simulated board of their own, on the virtual clock, ended where they go on as no run should."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dfurun.chips import BootTarget
+from dfurun.clock import VirtualClock
+from dfurun.matrix.intended import Contents
+from dfurun.matrix.starts import Start
+from dfurun.matrix.witness import Overrun, Seen, Witness
+from dfurun.plan import Compiled
+from dfurun.run.interpreter import Unit
+from dfurun.run.journal import UnitJournal
+from dfurun.run.operator import SimulatedOperator
+from dfurun.simulator import Fault, SimulatedBackend, SimulatedBoard
+from dfurun.simulator.board import DEFAULT_UNIQUE_ID
+from dfurun.steps.context import Context
+from dfurun.steps.event import Event, StepStarted, UnitFinished
+from dfurun.usb.connection import Connection
+from dfurun.usb.discovery import Bus, Selector
+
+LONGEST_RUN_S = 1800.0
+MOST_TRANSFERS = 50_000
+_WORD_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as the board and the person at the bench saw it. `in_dfu`: the board is on the bus in DFU mode at its end.
+
+    `reachable`: the bootloader in ROM starts after a power cycle, at one level of BOOT0 at least. `crash` is a traceback,
+    `overrun` the cap that the run went over.
+    """
+
+    finished: UnitFinished | None
+    before: Contents
+    after: Contents
+    in_dfu: bool
+    reachable: bool
+    seen: Seen
+    crash: str = ""
+    overrun: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the run said that all is done."""
+        return self.finished is not None and self.finished.exit_status == 0
+
+
+class _CappedClock(VirtualClock):
+    """A virtual clock on which nothing takes longer than `limit_s`."""
+
+    limit_s = float("inf")
+
+    def sleep(self, seconds: float) -> None:
+        """Advance; raise Overrun where that is too far."""
+        if self.now() + seconds > self.limit_s:
+            raise Overrun(f"no end after {LONGEST_RUN_S:.0f} s")
+        super().sleep(seconds)
+
+
+class TrialBench:
+    """One simulated board, and runs of recipes for its chip on it, one after the other."""
+
+    def __init__(self, compiled: Compiled, start: Start) -> None:
+        recipe = compiled.runnable()
+        self._chip = recipe.chip
+        self._clock = _CappedClock()
+        unique_ids = recipe.expect.unique_ids
+        unique_id = bytes.fromhex(unique_ids[0]) if unique_ids else DEFAULT_UNIQUE_ID
+        self.board = SimulatedBoard(
+            recipe.chip,
+            self._clock,
+            unique_id=unique_id,
+            flash=start.flash,
+            option_bytes=start.option_bytes,
+            option_reload=start.option_reload,
+            trace_length=0,
+        )
+
+    def power_cycle(self) -> None:
+        """Take away the faults and the power, and give power back with BOOT0 high."""
+        self.board.faults.clear()
+        self.board.power_cycle(1)
+
+    def run(self, compiled: Compiled, faults: Iterable[Fault] = ()) -> Run:
+        """Run a recipe; what happens is in what is returned."""
+        board, at = self.board, 0
+        options = board.memory.option_bytes
+
+        def listen(event: Event) -> None:
+            nonlocal at
+            if isinstance(event, StepStarted):
+                at = event.index
+
+        witness = Witness(lambda: at, lambda: bool(options.protection_level), most_transfers=MOST_TRANSFERS)
+        before = self._contents()
+        board.faults.append(witness)
+        board.afflict(faults)
+        self._clock.limit_s = self._clock.now() + LONGEST_RUN_S
+        finished, crash, overrun = None, "", ""
+        with _output_folder() as folder:
+            try:
+                finished = self._unit(compiled, listen, folder).run()
+            except Overrun as error:
+                overrun = str(error)
+            except Exception:
+                crash = traceback.format_exc()
+        self._clock.limit_s = float("inf")
+        return Run(
+            finished,
+            before,
+            self._contents(),
+            in_dfu=board.present,
+            reachable=self._is_reachable(),
+            seen=witness.seen,
+            crash=crash,
+            overrun=overrun,
+        )
+
+    def _unit(self, compiled: Compiled, listen: Callable[[Event], None], folder: Path) -> Unit:
+        recipe, chip, clock = compiled.runnable(), self._chip, self._clock
+        assert compiled.interpretation is not None
+        bus = Bus(SimulatedBackend([self.board]), frozenset({(chip.usb.vendor_id, chip.usb.product_id)}))
+        journal = UnitJournal(folder)
+        context = Context(
+            chip=chip,
+            clock=clock,
+            connection=Connection(bus, chip, clock, Selector(None, None)),
+            operator=SimulatedOperator([self.board]),
+            journal=journal,
+            emit=listen,
+            output_folder=folder,
+            expect=recipe.expect,
+        )
+        return Unit(
+            recipe=recipe,
+            context=context,
+            journal=journal,
+            listen=listen,
+            interpretation=compiled.interpretation,
+            journal_name=lambda _: None,
+            simulated=True,
+            on_interrupt=_nothing,
+        )
+
+    def _contents(self) -> Contents:
+        self.board.settle()
+        options = self.board.memory.option_bytes
+        return Contents(self.board.memory.flash.contents, options.stored, protected=bool(options.protection_level))
+
+    def _is_reachable(self) -> bool:
+        chip, flash = self._chip, self.board.memory.flash
+        empty = flash.read(chip.flash.extent.start, _WORD_BYTES) == bytes([chip.flash.erased]) * _WORD_BYTES
+        fields = chip.option_bytes.decode(self.board.memory.option_bytes.stored)
+        return any(chip.starts(fields, boot0=level, flash_empty=empty) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
+
+
+def _nothing() -> None:
+    """Answer no Ctrl-C: it is for the process that has started this one."""
+
+
+@contextmanager
+def _output_folder() -> Iterator[Path]:
+    """Have a folder for what `read` steps save, and remove it."""
+    with TemporaryDirectory(prefix="dfurun-") as folder:
+        yield Path(folder)

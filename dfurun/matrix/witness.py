@@ -1,0 +1,70 @@
+"""A fault that does no harm: it sees every transfer and every operation that the ROM takes up, and in which step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dfurun.dfuse.protocol import FIRST_DATA_BLOCK, DfuStatus, Request
+from dfurun.simulator.fault import Fault, Moment
+from dfurun.simulator.operation import Action, Operation
+from dfurun.simulator.transfer import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An operation that the ROM took up: what, where, in which step of the run, and whether read protection was in force."""
+
+    action: Action
+    address: int
+    step: int
+    protected: bool
+
+
+@dataclass(slots=True)
+class Seen:
+    """A run, seen from the board: the step of each transfer and of each upload of memory, and all operations."""
+
+    transfers: list[int] = field(default_factory=list)
+    uploads: list[int] = field(default_factory=list)
+    operations: list[Executed] = field(default_factory=list)
+
+    def steps_of(self, *actions: Action) -> list[int]:
+        """Return the step of each operation of these kinds; of none, of all that the ROM did not refuse."""
+        return [
+            done.step
+            for done in self.operations
+            if (done.action in actions if actions else done.action is not Action.REFUSE)
+        ]
+
+
+class Overrun(BaseException):
+    """A run that does not come to an end: no error of dfurun's, so nothing in it catches this."""
+
+
+class Witness(Fault):
+    """Watches one run. `step` tells where the run is, `protected` the board's truth; more than `most_transfers` end it."""
+
+    name = "witness"
+
+    def __init__(self, step: Callable[[], int], protected: Callable[[], bool], *, most_transfers: int) -> None:
+        self.seen = Seen()
+        self._step = step
+        self._protected = protected
+        self._most_transfers = most_transfers
+
+    def before(self, moment: Moment) -> bytes | None:
+        """Note the transfer."""
+        seen, setup, step = self.seen, moment.setup, self._step()
+        seen.transfers.append(step)
+        if setup.kind is Kind.CLASS and setup.request == Request.UPLOAD and setup.value >= FIRST_DATA_BLOCK:
+            seen.uploads.append(step)
+        if len(seen.transfers) > self._most_transfers:
+            raise Overrun(f"no end after {self._most_transfers} transfers")
+        return None
+
+    def executing(self, operation: Operation) -> DfuStatus | None:
+        """Note the operation, and let it be."""
+        seen = Executed(operation.action, operation.address, self._step(), self._protected())
+        self.seen.operations.append(seen)
+        return None
