@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 include recipes/firmware/blinky/firmware.mk
 
-.PHONY: help demo test system-test system-packages compare benchmark startup docs lint format types floors wheel ci clean venv venv-dev
+.PHONY: help demo test faults system-test system-packages compare benchmark startup docs lint format types floors wheel ci clean venv venv-dev
 
 help: ## show this list
 	@echo 'make TARGET, where TARGET is'
@@ -60,6 +60,9 @@ system-packages: ## install what the virtual machine needs; Debian, as root
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
 		$$(cut -d ' ' -f 2 tests/system/packages.txt)
+
+faults: venv ## the fault matrix of the F072 and F405 recipes: every fault, at every transfer
+	$(BIN)/dfurun check --faults recipes/f072-*.yaml recipes/f405-*.yaml $(ARGS)
 
 compare: venv-dev ## dfurun and dfu-util in the same situations, in the virtual machine: docs/comparison.md
 	$(BIN)/python -m benchmarks.comparison $(ARGS)

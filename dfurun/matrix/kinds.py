@@ -48,8 +48,8 @@ _SEEDS = 40
 class Kind:
     """One sort of fault: its name in the table, its text for each occasion, and what is demanded of a run that meets it.
 
-    `bar`: the worst that may come of it. `fits`: the exit statuses that tell the truth. `tears`: the fault may leave option
-    bytes that nobody meant, by a power cut.
+    `bar`: the worst that may come of it. `fits`: the exit statuses that tell the truth. `in_session`: the fault is got over
+    without opening the board anew. `tears`: the fault may leave option bytes that nobody meant, by a power cut.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Kind:
     bar: Survived = Survived.IN_ONE_RUN
     fits: frozenset[ExitStatus] = _LINK
     exhaustive: bool = False
+    in_session: bool = False
     tears: bool = False
 
     def occasions(self, seen: Seen) -> Iterator[tuple[str, int | None]]:
@@ -102,25 +103,25 @@ KINDS: tuple[Kind, ...] = (
     Kind("power cut", "power-cut:at={n}", Occasion.TRANSFER, _HAND, _LOST, exhaustive=True, tears=True),
     Kind("brown-out, back in 1 s", "power-cut:at={n},back=1", Occasion.TRANSFER, _HAND, _LINK, tears=True),
     # A transfer fails
-    Kind("stall", "stall:skip={n}", Occasion.TRANSFER, exhaustive=True),
-    Kind("timeout", "timeout:skip={n}", Occasion.TRANSFER, exhaustive=True),
-    Kind("lost reply", "lost-reply:skip={n}", Occasion.TRANSFER, exhaustive=True),
-    Kind("I/O error", "io-error:skip={n}", Occasion.TRANSFER),
-    Kind("overflow", "overflow:skip={n}", Occasion.TRANSFER),
+    Kind("stall", "stall:skip={n}", Occasion.TRANSFER, exhaustive=True, in_session=True),
+    Kind("timeout", "timeout:skip={n}", Occasion.TRANSFER, exhaustive=True, in_session=True),
+    Kind("lost reply", "lost-reply:skip={n}", Occasion.TRANSFER, exhaustive=True, in_session=True),
+    Kind("I/O error", "io-error:skip={n}", Occasion.TRANSFER, in_session=True),
+    Kind("overflow", "overflow:skip={n}", Occasion.TRANSFER, in_session=True),
     Kind("8 stalls in a row", "stall:skip={n},count=8", Occasion.TRANSFER),
     Kind("3 timeouts in a row", "timeout:skip={n},count=3", Occasion.TRANSFER),
     Kind("3 lost replies in a row", "lost-reply:skip={n},count=3", Occasion.TRANSFER),
     # An answer is wrong
-    Kind("corrupt upload", "corrupt-upload:skip={n},seed={n}", Occasion.UPLOAD),
-    Kind("short upload", "short-upload:skip={n}", Occasion.UPLOAD),
-    Kind("false errVENDOR", "false-errvendor:skip={n}", Occasion.UPLOAD),
+    Kind("corrupt upload", "corrupt-upload:skip={n},seed={n}", Occasion.UPLOAD, in_session=True),
+    Kind("short upload", "short-upload:skip={n}", Occasion.UPLOAD, in_session=True),
+    Kind("false errVENDOR", "false-errvendor:skip={n}", Occasion.UPLOAD, in_session=True),
     Kind("false errVENDOR, twice", "false-errvendor:skip={n},count=2", Occasion.UPLOAD),
-    Kind("false errTARGET", "false-errtarget:skip={n}", Occasion.ADDRESS),
-    Kind("false errUNKNOWN", "false-status:status=errUNKNOWN,skip={n}", Occasion.OPERATION),
+    Kind("false errTARGET", "false-errtarget:skip={n}", Occasion.ADDRESS, in_session=True),
+    Kind("false errUNKNOWN", "false-status:status=errUNKNOWN,skip={n}", Occasion.OPERATION, in_session=True),
     # An operation is not what was asked
-    Kind("lost block", "lost-program:skip={n}", Occasion.PROGRAM),
-    Kind("flipped bit", "flip-program:skip={n},seed={n}", Occasion.PROGRAM),
-    Kind("lost erase", "lost-erase:skip={n}", Occasion.ERASE),
+    Kind("lost block", "lost-program:skip={n}", Occasion.PROGRAM, in_session=True),
+    Kind("flipped bit", "flip-program:skip={n},seed={n}", Occasion.PROGRAM, in_session=True),
+    Kind("lost erase", "lost-erase:skip={n}", Occasion.ERASE, in_session=True),
     *_whole_run(
         "silent write protection",
         "silent-protection:page=0",

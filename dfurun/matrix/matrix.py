@@ -22,6 +22,7 @@ from dfurun.recipe.recipe import Recipe
 from dfurun.simulator import parse_fault
 from dfurun.steps.connect import Connect
 from dfurun.steps.event import UnitFinished
+from dfurun.steps.regain import REGAINED
 from dfurun.steps.step import Head
 from dfurun.steps.unprotect import Unprotect
 
@@ -143,6 +144,8 @@ def try_case(compiled: Compiled, case: Case) -> Trial:
         found.append(Breach(Invariant.CONVERGES, f"the second run: {_told(second)}"))
     elif survived > kind.bar:
         found.append(Breach(Invariant.ONE_RUN, f"the first run: {_told(first)}"))
+    elif kind.in_session and first.finished and REGAINED in first.finished.anomalies:
+        found.append(Breach(Invariant.ONE_RUN, "the board had to be opened anew"))
     return Trial(case, survived if not found else Survived.NOT, tuple(found), first.finished, hand, runs)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dfurun.steps.context import Context
 
 REGAINS_A_STEP = 3  # the last of them in gentle mode
+REGAINED = "board regained"  # as anomalies count it
 REGAINABLE = (Code.DEVICE_LOST, Code.LINK_UNRELIABLE)
 
 Done = TypeVar("Done")
@@ -128,6 +129,6 @@ def _tell(context: Context, failure: LinkUnreliable) -> None:
     lost = failure.code is Code.DEVICE_LOST
     words = "the board left the bus and is back" if lost else "the link failed, and the board was opened anew"
     gently = " gently, in short blocks" if context.connection.gentle else ""
-    context.connection.anomalies.note("board regained")
+    context.connection.anomalies.note(REGAINED)
     context.journal.write("regained", step=context.step_keyword, code=str(failure.code))
     context.notice(f"{words}: going on with {context.step_keyword}{gently}")
