@@ -11,20 +11,25 @@ from dfurun.simulator.transfer import Kind, TraceEntry
 
 @dataclass(frozen=True)
 class OnTheBus:
-    """The DFU requests of one run: seconds from its first to its last, how many, and how many from the erase on."""
+    """The DFU requests of one run: seconds from its first to its last, how many, and how many from the erase on.
+
+    `transfers` are all control transfers, those of the kernel and the library among them.
+    """
 
     seconds: float
     requests: int
     requests_from_the_erase_on: int
+    transfers: int
 
     @classmethod
     def of(cls, trace: Iterable[TraceEntry]) -> OnTheBus:
         """Count class requests; the enumeration, and SET_INTERFACE, are the kernel's and the library's."""
-        asked = [entry for entry in trace if entry.setup.kind is Kind.CLASS]
+        all_of_it = list(trace)
+        asked = [entry for entry in all_of_it if entry.setup.kind is Kind.CLASS]
         if not asked:
-            return cls(0.0, 0, 0)
+            return cls(0.0, 0, 0, len(all_of_it))
         erase = next((index for index, entry in enumerate(asked) if _is_erase(entry)), 0)
-        return cls(asked[-1].at_s - asked[0].at_s, len(asked), len(asked) - erase)
+        return cls(asked[-1].at_s - asked[0].at_s, len(asked), len(asked) - erase, len(all_of_it))
 
 
 def _is_erase(entry: TraceEntry) -> bool:

@@ -15,12 +15,23 @@ from enum import Enum
 from pathlib import Path
 
 from benchmarks.bus import OnTheBus
-from benchmarks.situations import ERASED, FLASH, NEW_FIRMWARE, OLD_FIRMWARE, SITUATIONS, WANTED_OPTIONS, Job, Situation
+from benchmarks.situations import (
+    ERASED,
+    FLASH,
+    NEW_FIRMWARE,
+    OLD_FIRMWARE,
+    SITUATIONS,
+    SWEEPS,
+    WANTED_OPTIONS,
+    Job,
+    Situation,
+)
 from tests.system.guest_bench import DFURUN, BoardInGuest, GuestBench
 from tests.system.vm.machine import Done, why_not
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "comparison.md"
 TIMEOUT_S = 600.0
+PLACES = 8
 
 
 class Outcome(Enum):
@@ -100,6 +111,28 @@ def try_out(bench: GuestBench, situation: Situation, program: str, words: Sequen
         return Trial.of(situation, board, before, done, read)
 
 
+def try_both(bench: GuestBench, situation: Situation) -> tuple[Trial, Trial]:
+    """Let dfurun and dfu-util do the situation's job, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="situation-") as folder:
+        ours = try_out(bench, situation, DFURUN, situation.job.dfurun(Path(folder)))
+        theirs = try_out(bench, situation, "dfu-util", situation.job.dfu_util(Path(folder)))
+    return ours, theirs
+
+
+def sweep(bench: GuestBench, title: str, fault: str, transfers: Sequence[int]) -> tuple[list[Trial], list[Trial]]:
+    """Try a fault at places spread over each program's own transfers, of which there are so many in its clean run."""
+    programs = ((DFURUN, Job.FLASH.dfurun), ("dfu-util", Job.FLASH.dfu_util))
+    swept: list[list[Trial]] = []
+    for (program, words), count in zip(programs, transfers, strict=True):
+        swept.append([])
+        for place in range(PLACES):
+            at = fault.format(n=count * (2 * place + 1) // (2 * PLACES))
+            situation = Situation(title, Job.FLASH, "", faults=(at,))
+            with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+                swept[-1].append(try_out(bench, situation, program, words(Path(folder))))
+    return swept[0], swept[1]
+
+
 def row(situation: Situation, ours: Trial, theirs: Trial) -> str:
     """Return a line of the table."""
     cells = [situation.title, situation.job.value]
@@ -114,7 +147,17 @@ def counts(trials: Sequence[Trial]) -> str:
     return ", ".join(f"{outcome.value.strip('*')} {found[outcome]}" for outcome in Outcome)
 
 
-def document(trials: Sequence[tuple[Situation, Trial, Trial]], version: str) -> str:
+def sweep_row(title: str, ours: Sequence[Trial], theirs: Sequence[Trial]) -> str:
+    """Return a line of the sweeps' table."""
+    return f"| {title} | {_some(ours)} | {_some(theirs)} |"
+
+
+def _some(trials: Sequence[Trial]) -> str:
+    found = Counter(trial.outcome for trial in trials)
+    return ", ".join(f"{outcome.value} {found[outcome]}" for outcome in Outcome if found[outcome])
+
+
+def document(trials: Sequence[tuple[Situation, Trial, Trial]], sweeps: Sequence[str], version: str) -> str:
     """Return docs/comparison.md."""
     rows = [row(*trial) for trial in trials]
     ours, theirs = ([trial[column] for trial in trials] for column in (1, 2))
@@ -128,6 +171,8 @@ def document(trials: Sequence[tuple[Situation, Trial, Trial]], version: str) -> 
         count=len(trials),
         ours=counts(ours),
         theirs=counts(theirs),
+        places=PLACES,
+        sweeps="\n".join(sweeps),
     )
 
 
@@ -151,14 +196,17 @@ def main() -> None:
     trials = []
     with GuestBench() as bench:
         version = bench.dfu_util("--version").out.splitlines()[0]
-        for number, situation in enumerate(chosen):
-            with tempfile.TemporaryDirectory(prefix=f"situation-{number}-") as folder:
-                ours = try_out(bench, situation, DFURUN, situation.job.dfurun(Path(folder)))
-                theirs = try_out(bench, situation, "dfu-util", situation.job.dfu_util(Path(folder)))
-            trials.append((situation, ours, theirs))
+        for situation in chosen:
+            trials.append((situation, *try_both(bench, situation)))
             print(row(*trials[-1]), flush=True)
+        clean = try_both(bench, next(s for s in SITUATIONS if s.job is Job.FLASH and not s.faults))
+        sweeps = []
+        for title, fault in SWEEPS.items():
+            if not words or any(word in title for word in words):
+                sweeps.append(sweep_row(title, *sweep(bench, title, fault, [trial.bus.transfers for trial in clean])))
+                print(sweeps[-1], flush=True)
     if not words:
-        DOCUMENT.write_text(document(trials, version))
+        DOCUMENT.write_text(document(trials, sweeps, version))
 
 
 TEMPLATE = """\
@@ -193,6 +241,16 @@ Of these {count} situations
 | situation | job | dfurun | exit | s | requests | dfu-util | exit | s | requests |
 |---|---|---|---|---|---|---|---|---|---|
 {rows}
+
+## One fault, at {places} places
+
+Each of these faults strikes once, at {places} places spread evenly over the program's own control transfers of the flash job.
+(dfurun is
+tried at every transfer, and with every fault of the catalogue, in [fault-matrix.md](fault-matrix.md), without a kernel.)
+
+| fault | dfurun | dfu-util |
+|---|---|---|
+{sweeps}
 
 ## Where each comes from
 

@@ -30,6 +30,16 @@ PROTECTED_SECTOR = bytes.fromhex("AA55FF00FF00FF00FE01FF00FF00FF00")  # WRP0 bit
 
 Words = tuple[object, ...]
 
+SWEEPS = {
+    "a transfer is stalled": "stall:skip={n}",
+    "a transfer is lost on its way": "timeout:skip={n}",
+    "a transfer's answer is lost": "lost-reply:skip={n}",
+    "a transfer ends in an I/O error": "io-error:skip={n}",
+    "a transfer ends in an overflow": "overflow:skip={n}",
+    "the board is gone for two seconds": "vanish:at={n},back=2",
+}
+"""Faults that are tried at places spread over a program's own control transfers; `{n}` is the number of one."""
+
 
 class Job(Enum):
     """What is asked for, in both programs' words."""
@@ -144,6 +154,9 @@ SITUATIONS = (
     Situation("one upload is stalled", Job.READ, "ST community 122749", ("stall:request=UPLOAD,data=1,skip=3",)),
     Situation("one block's answer is lost", Job.FLASH, "USB 2.0, 8.5.3", ("lost-reply:request=DNLOAD,data=1,skip=3",)),
     Situation("one block is acknowledged and lost", Job.FLASH, _LINK, ("lost-program:skip=3",)),
+    Situation("one bit is programmed wrong", Job.FLASH, "a cell or a buffer that is wrong", ("flip-program:skip=3",)),
+    Situation("a mass erase is acknowledged and not done", Job.FLASH, "AN2606 table 136 (H74x V13.3)", ("lost-erase",)),
+    Situation("one upload arrives short", Job.READ, "betaflight's usbdfu.js", ("short-upload:skip=20",)),
     Situation("one bit of an upload is wrong", Job.READ, "a buffer behind the wire's CRC", ("corrupt-upload:skip=20",)),
     Situation("one false errVENDOR", Job.READ, _VERDICT, ("false-errvendor:skip=3",)),
     Situation("three false errVENDOR in a row", Job.READ, _VERDICT, ("false-errvendor:skip=3,count=3",)),
@@ -154,6 +167,11 @@ SITUATIONS = (
     Situation("an upload was left open (dfuUPLOAD-IDLE)", Job.FLASH, "DFU 1.1, appendix A", prepare=_be_uploading),
     Situation("a leave is stored (dfuMANIFEST-SYNC)", Job.FLASH, _LEFTOVER, prepare=_be_leaving),
     Situation("unplugged in the middle of the write", Job.FLASH, "any cable", ("vanish:at=45,back=2",)),
+    Situation("the supply dips in the middle of the write", Job.FLASH, "any supply", ("power-cut:at=45,back=2",)),
+    Situation("stalls whatever is illegal", Job.FLASH, "STM32C5, betaflight-configurator#5300", ("strict",)),
+    Situation("errFIRMWARE at first contact", Job.FLASH, "dfu-util's device logs of F1, F4, F7", ("first-error",)),
+    Situation("strings that control a terminal", Job.FLASH, "what a device may send", ("strings:kind=control",)),
+    Situation("a layout that claims too much", Job.FLASH, "what a device may send", ("strings:kind=sizes",)),
     Situation("read protection, level 1", Job.FLASH, "RM0091 section 4", board={"protection": 1}),
     Situation("read protection, level 1", Job.READ, "RM0091 section 4", board={"protection": 1}),
     Situation(
