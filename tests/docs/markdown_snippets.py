@@ -7,6 +7,7 @@ A comment stands alone on the line above a block, several on the lines above it:
     <!-- with: OPTIONS -->      put behind every dfurun command of the block: what a board does is shown on a simulated one
     <!-- file: PATH -->         the block is the content of this file, for the blocks that follow
     <!-- broken: PATH -->       the same, of a recipe that `dfurun check` refuses
+    <!-- warned of: PATH -->    the same, of a recipe that it only warns of
     <!-- after: STEPS -->       the steps that stand before these in a recipe, `connect, mass-erase`
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-DIRECTIVES = ("not run", "before", "with", "file", "broken", "after")
+DIRECTIVES = ("not run", "before", "with", "file", "broken", "warned of", "after")
 _FENCE = re.compile(r"```(\S*)\s*")
 _COMMENT = re.compile(r"<!-- ([a-z ]+): (.+) -->")
 

@@ -167,8 +167,8 @@ def _replace(block: Block, body: list[str]) -> None:
 def _yaml(block: Block, clone: Clone) -> list[str]:
     """Judge a recipe, a part of one, or a workflow."""
     value = yaml.load(block.text, Loader=yaml.BaseLoader)
-    broken = block.directive("broken")
-    name = broken or block.directive("file") or f"recipes/line-{block.line}.yaml"
+    broken, warned = block.directive("broken"), block.directive("warned of")
+    name = broken or warned or block.directive("file") or f"recipes/line-{block.line}.yaml"
     file = clone.folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(value, dict) and ("jobs" in value or name.endswith(".gitlab-ci.yml")):
@@ -181,7 +181,9 @@ def _yaml(block: Block, clone: Clone) -> list[str]:
     found = clone.check(name)
     if broken:
         return [] if clone.status else [f"{block.where}: nothing is wrong with this recipe"]
-    if clone.status or (is_whole and "warning[" in found):
+    if warned and "warning[" not in found:
+        return [f"{block.where}: nothing is to be warned of in this recipe"]
+    if clone.status or (is_whole and not warned and "warning[" in found):
         return [f"{block.where}: a recipe with findings\n{found}"]
     return []
 
@@ -262,6 +264,7 @@ def test_only_three_dots_stand_for_what_is_not_shown(shown: list[str], agree: bo
         ("```yaml\ndfurun: 1\nname: x\nchip: stm32f072xb\nsteps: [conect]\n```\n", "unknown-step"),
         ("```yaml\n- conect\n```\n", "unknown-step"),
         ("<!-- broken: recipes/x.yaml -->\n```yaml\n- connect\n```\n", "nothing is wrong"),
+        ("<!-- warned of: recipes/x.yaml -->\n```yaml\n- connect\n```\n", "nothing is to be warned of"),
         ("```yaml\non: push\njobs: {a: {steps: []}}\n```\n", "'runs-on'"),
         (
             "```yaml\non: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: dfurun check no.yaml\n```\n",

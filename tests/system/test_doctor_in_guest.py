@@ -50,7 +50,10 @@ def test_read_saves_what_the_board_holds_under_its_port(bench: GuestBench, agree
         assert bench.fetch(done, "backup-1-4.bin") == contents
         log = bench.fetch(done, "read.log").decode()
         again = bench.dfurun("read", "--output", "backup-${port}.bin", folder=done.folder)
-    assert again.exit == 6, again
+    with bench.board("1-4", flash=contents[::-1]):
+        other = bench.dfurun("read", "--output", "backup-${port}.bin", folder=done.folder)
+    assert again.exit == 0, again
+    assert other.exit == 6, other
     assert "UPLOAD" in log
     assert "libusb" in log
-    agreed(f"read: {len(contents)} bytes in backup-1-4.bin, the same as the board's; a second one refused")
+    agreed(f"read: {len(contents)} bytes in backup-1-4.bin, the same as the board's; another board's refused")

@@ -118,17 +118,32 @@ def test_a_transfer_that_is_never_answered_costs_its_timeout_and_no_more(
     agreed("a lost reply: the kernel's timeout and unlink, then flashed and verified in the same run")
 
 
+@pytest.mark.parametrize("fault", ["vanish:at=70,back=1", "power-cut:at=70,back=1"])
+def test_a_board_that_is_lost_and_back_is_regained_in_the_same_run(
+    bench: GuestBench, agreed: Agreed, tmp_path: Path, fault: str
+) -> None:
+    """The kernel takes the device away and gives it another address; udev lets libusb hear of it."""
+    application = image(CHIP, 60 * 1024, seed=14)
+    with bench.board(faults=(fault,)) as board:
+        done = bench.dfurun(recipe(tmp_path, WRITE_AND_VERIFY, application=application))
+        assert done.exit == 0, done
+        assert "the board left the bus and is back: going on with write" in done.err
+        assert board.flash == application.ljust(FLASH.size_bytes, b"\xff")
+    agreed(f"{fault.partition(':')[0]} in the middle of a write: back after a second, flashed and verified in one run")
+
+
 def test_a_pulled_plug_is_told_and_the_second_run_ends_well(bench: GuestBench, agreed: Agreed, tmp_path: Path) -> None:
     application = image(CHIP, 60 * 1024, seed=14)
     file = recipe(tmp_path, WRITE_AND_VERIFY, application=application)
-    with bench.board(faults=("vanish:at=60,back=1",)) as board:
+    with bench.board(faults=("vanish:at=70",)) as board:
+        first = bench.dfurun(file)
+        assert first.exit == 7, first
         with bench.coming_back(board):
-            first = bench.dfurun(file)
-            assert first.exit == 7, first
+            bench.power_cycle(board, 1)
         second = bench.dfurun(file)
         assert second.exit == 0, second
         assert board.flash == application.ljust(FLASH.size_bytes, b"\xff")
-    agreed("unplugged in the middle of a write: exit 7, and the second run flashes and verifies")
+    agreed("unplugged in the middle of a write, for good: exit 7, and the second run flashes and verifies")
 
 
 def test_several_boards_are_told_apart_by_their_port(bench: GuestBench, agreed: Agreed, tmp_path: Path) -> None:
