@@ -40,6 +40,17 @@ def check_command(
             rich_help_panel=FAULTS,
         ),
     ] = DEFAULT_BUDGET,
+    fault_sample: Annotated[
+        int | None,
+        typer.Option(
+            "--fault-sample",
+            metavar="CASES",
+            min=1,
+            help="At most so many cases of all, for a large image; none left out if not given.",
+            show_default=False,
+            rich_help_panel=FAULTS,
+        ),
+    ] = None,
     fault_seed: Annotated[
         int, typer.Option("--fault-seed", metavar="N", help="Which of them are chosen.", rich_help_panel=FAULTS)
     ] = 0,
@@ -89,7 +100,7 @@ def check_command(
     if faults:
         from dfurun.cli.check_faults import FaultOptions, require_survival, try_faults
 
-        options = FaultOptions(fault_budget, fault_seed, jobs, allow_outside, markdown, quiet)
+        options = FaultOptions(fault_budget, fault_sample, fault_seed, jobs, allow_outside, markdown, quiet)
         matrices = [try_faults(output, path, options) for path in sound]
         if worst_of(statuses) is ExitStatus.DONE:
             require_survival(matrices)

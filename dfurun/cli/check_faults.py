@@ -13,9 +13,10 @@ from dfurun.matrix import CleanRunFailed, Matrix, fault_matrix
 
 @dataclass(frozen=True, slots=True)
 class FaultOptions:
-    """How much is tried: `budget` runs of the faults that are sampled, in `jobs` processes; `seed` chooses."""
+    """How much is tried: `budget` runs of the faults that are sampled, `most` cases of all; `seed` chooses, `jobs` share it."""
 
     budget: int
+    most: int | None
     seed: int
     jobs: int | None
     allow_outside: bool
@@ -31,6 +32,7 @@ def try_faults(output: Output, path: Path, options: FaultOptions) -> Matrix:
             path,
             allow_outside=options.allow_outside,
             budget=options.budget,
+            most=options.most,
             seed=options.seed,
             jobs=options.jobs,
             on_progress=lambda done, total: output.progress("try faults", done, total),

@@ -196,6 +196,14 @@ class Channel:
                 return
             self._clock.sleep(BUSY_LOOK_S)
 
+    def leaves_wedge(self) -> bool:
+        """Take a ROM that can wedge out of a dfuDNBUSY that outlasts its budget; False for others. Raise LinkUnreliable."""
+        if not self._may_be_wedged:
+            return False
+        self._unwedge()
+        self.to_idle()
+        return True
+
     @property
     def _may_be_wedged(self) -> bool:
         return Quirk.DOUBLE_CLEAR_STATUS_WHEN_WEDGED in self._chip.rom.quirks

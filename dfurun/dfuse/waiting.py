@@ -10,6 +10,9 @@ session probes after 1 to 2 ms, for long operations a little later. A probe that
 the rest is waited out; where such a probe latches dfuERROR, probing ends, the operation counts as doubtful, and the link is
 given as many more polls as a ROM needs that serves one in ten.
 
+A ROM whose data says that it can wedge in dfuDNBUSY after an erase is taken out of it when the budget is spent; whether the
+erase was done is then for a read to show.
+
 # Ref: DFU 1.1 section 6.1.2 (bwPollTimeout); AN2606 rev 70 table 42; openmv#1508.
 """
 
@@ -107,6 +110,8 @@ class Waiter:
             clock.sleep(pause)
             budget_s = self._budget_s(operation, interval)
             if clock.now() - counted_from - unanswered_s > budget_s:
+                if self._channel.leaves_wedge():
+                    return Ending.EARLY
                 raise self._channel.unreliable(f"{operation.name}: no end after {budget_s:.1f} s")
             asked = clock.now()
             try:

@@ -63,6 +63,13 @@ def test_a_recipe_that_verifies_nothing_is_told_which_lost_write_it_does_not_see
     assert again.exit == 0  # and nobody is told: that is the point
 
 
+def test_a_sample_of_all_cases_says_how_many_are_left_out(dfurun: Dfurun, verified: Path) -> None:
+    done = dfurun("check", "--faults", verified, "--fault-sample", 50, "--fault-seed", 3, "--jobs", 1)
+    assert done.exit == 0
+    assert " runs on a simulated STM32F072xB, 50 cases, " in done.out
+    assert " more cases left out" in done.out
+
+
 def test_json_has_every_cell_and_every_broken_case(dfurun: Dfurun, unverified: Path) -> None:
     done = dfurun("check", "--faults", unverified, "--json", "--jobs", 1)
     assert done.exit == 1

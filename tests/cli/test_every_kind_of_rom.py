@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench import flash_with_faults, run_on
 
-from dfurun.chips import Chip, Duration, EarlyPoll, Execution, load_chip
+from dfurun.chips import Chip, Duration, EarlyPoll, Execution, Quirk, load_chip
 from dfurun.clock import VirtualClock
 from dfurun.image import read_image
-from dfurun.simulator import Running, SimulatedBoard
+from dfurun.simulator import Running, SimulatedBoard, parse_fault
 
 CHIP = load_chip("stm32f072xb")
 OLD_FIRMWARE = bytes(range(256)) * 512
@@ -39,6 +40,42 @@ def rom(execution: Execution, early_poll: EarlyPoll, poll_time_ms: int | str) ->
 
 def unprotects(board: SimulatedBoard) -> int:
     return [entry.data for entry in board.trace if entry.setup.name == "DNLOAD"].count(READ_UNPROTECT)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_board_on_a_fast_host_is_flashed_in_one_run(recipes: Path, tmp_path: Path, image: bytes, seed: int) -> None:
+    """The F072 as dfu-util's ticket 78 and openmv#1508 have it: stale answers, 40 ms, stalls, errors for early polls."""
+    fast_host = [
+        f"missed-service:p=0.7,seed={seed}",
+        "poll-time:ms=40",
+        f"stall:p=0.05,count=always,seed={seed}",
+        "early-poll:answer=stall-error",
+    ]
+    board, status, messages = flash_with_faults(recipes / "f072-release.yaml", tmp_path, fast_host, flash=OLD_FIRMWARE)
+    assert status == 0, messages
+    assert bytes(board.flash.contents) == image
+    assert board.running is Running.APPLICATION
+    assert unprotects(board) == 0
+
+
+QUIRKY = replace(CHIP, rom=replace(CHIP.rom, quirks=(Quirk.DOUBLE_CLEAR_STATUS_WHEN_WEDGED,)))
+
+
+@pytest.mark.parametrize("erase", ["mass-erase", "erase: {pages: 0-63}"])
+@pytest.mark.parametrize(("chip", "exit_status"), [(QUIRKY, 0), (CHIP, 7)], ids=["the data knows", "it does not"])
+def test_a_rom_that_wedges_after_every_erase_is_flashed_where_its_data_names_the_way_out(
+    recipes: Path, tmp_path: Path, image: bytes, erase: str, chip: Chip, exit_status: int
+) -> None:
+    """AN2606 table 136, STM32H74x bootloader V9.1; a chip whose data knows nothing of it has an unreliable link."""
+    text = (recipes / "f072-release.yaml").read_text(encoding="utf-8").replace("- mass-erase", f"- {erase}")
+    shutil.copytree(recipes / "firmware", tmp_path / "firmware")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text, encoding="utf-8")
+    board = SimulatedBoard(chip, VirtualClock(), flash=OLD_FIRMWARE, trace_length=100_000)
+    board.afflict([parse_fault("wedge")])
+    finished, messages = run_on(board, recipe, tmp_path / "run")
+    assert finished.exit_status == exit_status, messages
+    assert (bytes(board.flash.contents) == image) is (exit_status == 0)
 
 
 @every_poll_time
