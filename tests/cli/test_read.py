@@ -212,7 +212,7 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
         (("-o", "x-${prot}.bin"), "no variable 'prot'"),
         (("-o", "x-${port.bin"), "the `}` of `${port.bin` is missing"),
         (("-o", "~/${port}.bin"), "`~` is not the home folder here"),
-        (("-o", "x", "--address", "flash"), "--address: 'flash' is not a size"),
+        (("-o", "x", "--address", "flash"), "--address: 'flash' is not an address such as 0x08000000"),
         (("-o", "x", "--address", "08000000"), "--address: '08000000' begins with a zero"),
         (("-o", "x", "--address", "08000000"), "what to do: 0x08000000 in hexadecimal, 8000000 in decimal"),
         (("-o", "x", "--length", "0128K"), "what to do: 128K in decimal"),
