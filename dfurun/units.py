@@ -94,6 +94,8 @@ def in_both_bases(text: str) -> str:
 
 def parse_address(value: int | str) -> int:
     """Return the address for 0x08000000, as a number or as text; raise ValueError for anything else."""
+    if isinstance(value, str) and not re.fullmatch(SIZE_PATTERN, value) and not in_both_bases(value):
+        raise ValueError(f"{value!r} is not an address such as 0x08000000")
     address = parse_size(value)
     if address > 0xFFFF_FFFF:
         raise ValueError(f"{value} does not fit in 32 bits")

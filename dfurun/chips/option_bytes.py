@@ -77,16 +77,19 @@ class OptionField:
     def _ones(self) -> int:
         return (1 << self.width) - 1
 
-    def number(self, value: FieldValue) -> int:
-        """Return the number for a named or plain value; raise ValueError, naming what is allowed."""
+    def number(self, value: FieldValue, *, written: str = "") -> int:
+        """Return the number for a named or plain value; raise ValueError, naming what is allowed.
+
+        `written` is how a number was written, such as `0x1FF`, where that is known.
+        """
         if isinstance(value, str):
             if value in self.values:
                 return self.values[value]
             raise ValueError(f"{self.name} takes {self.allowed()}, not {value!r}")
         if self.values:
-            raise ValueError(f"{self.name} takes {self.allowed()}, by name, not {value}")
+            raise ValueError(f"{self.name} takes {self.allowed()}, by name, not {written or value}")
         if not 0 <= value < 1 << self.width:
-            raise ValueError(f"{self.name} takes {self.allowed()}, not {value}")
+            raise ValueError(f"{self.name} takes {self.allowed()}, not {written or value}")
         return value
 
     def name_of(self, number: int) -> FieldValue:

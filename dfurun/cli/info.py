@@ -41,14 +41,15 @@ REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot o
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is known of one board. `option_bytes` is None where they could not be read.
+    """All that is known of one board. `chip_is_named`: --chip says which, and its memory layout does not contradict.
 
-    `flash_empty`: the first word of flash is erased, and the chip starts its bootloader for that. `cause_of_protection` is None
-    for a board that is not protected.
+    `option_bytes` is None where they could not be read. `flash_empty`: the first word of flash is erased, and the chip starts
+    its bootloader for that. `cause_of_protection` is None for a board that is not protected.
     """
 
     port: str
     chip: Chip
+    chip_is_named: bool
     description: DeviceDescription
     identity: BoardIdentity
     commands: tuple[int, ...]
@@ -121,8 +122,9 @@ def info_command(
 def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
     """Open the board that the bench's selector means and learn all that it tells. Raise DfurunError."""
     from dfurun.run.journal import known_cause
-    from dfurun.usb.recognise import recognise
+    from dfurun.usb.recognise import recognise, require_named_chip
 
+    chip_is_named = chip is not None
     if chip is None:
         bench.hold_selected()
         chip = recognise(bench.bus, bench.selector, bench.clock)
@@ -130,6 +132,7 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
     bench.keep_to_itself(connection)
     session = connection.open(LOOK_TIMEOUT_S)
     try:
+        require_named_chip(chip, session.description)
         commands = session.commands()
         protection = session.protection()
         identity, option_bytes, flash_empty = BoardIdentity(), None, False
@@ -140,6 +143,7 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
         return Report(
             port=str(connection.port),
             chip=chip,
+            chip_is_named=chip_is_named,
             description=session.description,
             identity=identity,
             commands=commands,
@@ -211,6 +215,7 @@ def _print_all(output: Output, report: Report) -> None:
         output.product,
         port=report.port,
         chip=report.chip,
+        chip_is_named=report.chip_is_named,
         description=report.description,
         identity=report.identity,
         commands=report.commands,

@@ -162,8 +162,7 @@ def _address(text: str | None) -> int | None:
     try:
         return None if text is None else parse_address(text)
     except ValueError as error:
-        hint = in_both_bases(text or "") or "an address such as 0x08000000"
-        raise UsageFailure(f"--address: {error}", hint) from None
+        raise UsageFailure(f"--address: {error}", in_both_bases(text or "")) from None
 
 
 def _length(text: str | None) -> int | None:

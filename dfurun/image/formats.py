@@ -35,6 +35,16 @@ def format_of(name: str, data: bytes) -> Format:
     return found or next((known for known in _BY_NAME if name.lower().endswith(known.suffixes)), RAW_BINARY)
 
 
+def image_format(data: bytes) -> Format | None:
+    """Return the format of a file that is an image by how it begins; None for any other, raw binary and garbage among them.
+
+    A text that only quotes a record somewhere, as a recipe's comment may, is none.
+    """
+    if data.lstrip()[:1] not in (b"\x7f", b"D", b":", b"S"):
+        return None
+    return next((known for known in _BEGIN_OR_TEXT if known.matches(data)), None)
+
+
 def _suffixed(data: bytes) -> Format:
     """Return raw binary with a suffix; raise ImageError where another format has got one, and was not meant to."""
     for known in _BEGIN_OR_TEXT:

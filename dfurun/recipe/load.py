@@ -13,6 +13,7 @@ from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
 from dfurun.files import Outside, TooLarge, read_file
 from dfurun.image import ImageError, ImageFile, UsbIds, read_image
+from dfurun.image.formats import image_format
 from dfurun.recipe.document import Document, read_document, split_lines
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
@@ -24,6 +25,8 @@ from dfurun.steps.unread import Unread
 from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
 MAXIMUM_SIZE_BYTES = 256 * 1024
+IMAGE_HINT = "give the recipe, the YAML file that names this one under `images`"
+TOO_LARGE_HINT = "where it is an image: give the recipe, the YAML file that names it under `images`"
 RECIPE_OUTSIDE_HINT = "name the file that it leads to, or run with --allow-outside"  # findings quote what is in it
 _SUFFIXES = (".yaml", ".yml")
 
@@ -39,13 +42,16 @@ def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
         message = f"{path} is a link that leads out of its repository"
         return _unreadable(path, Finding(Code.IMAGE_OUTSIDE, message, hint=RECIPE_OUTSIDE_HINT))
     except TooLarge:
-        return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB"))
+        return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB", hint=TOO_LARGE_HINT))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "a folder is not a recipe" if path.is_dir() else ""
         if isinstance(error, FileNotFoundError):
             hint = _meant_recipe(path)
         return _unreadable(path, Finding(Code.RECIPE_UNREADABLE, f"{path}: {reason}", hint=hint))
+    if (known := image_format(data)) is not None:
+        message = f"{path} is {known.name}: that is an image, not a recipe"
+        return _unreadable(path, Finding(Code.RECIPE_UNREADABLE, message, hint=IMAGE_HINT))
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -59,7 +65,7 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
     source = Source(path, sha256, split_lines(text), document.index)
     if not document.whole:
         return Loaded(source, None, source.attach(document.findings))
-    loader = _Loader(path, document, allow_outside=allow_outside)
+    loader = _Loader(source, document, allow_outside=allow_outside)
     parts = loader.load()
     findings = source.attach(loader.findings)
     if parts is None:
@@ -140,7 +146,7 @@ class _Parts:
 class _Loader:
     """Goes on after each mistake with what does not depend on it."""
 
-    path: Path
+    source: Source
     document: Document
     allow_outside: bool = field(kw_only=True)
     findings: list[Finding] = field(default_factory=list)
@@ -163,7 +169,7 @@ class _Loader:
             self._check_image_names(values, images)
             return None
         allow = self._allowed(values, chip)
-        steps = self._parse_steps(values, Scope(chip, images, allow))
+        steps = self._parse_steps(values, Scope(chip, images, allow, written=self.source.text_at))
         loaded = {name: image for name, image in images.items() if image is not None}
         return _Parts(chip, loaded, allow, steps)
 
@@ -275,8 +281,8 @@ class _Loader:
             hint = f"write `{entry['file'].replace(chr(92), '/')}`: it works on every system"
             self._report(Code.BAD_VALUE, "a path in a recipe has no `\\`", (*path, "file"), hint=hint)
             return None
-        file = self.path.parent / entry["file"]
-        repository = None if self.allow_outside else repository_of(self.path)
+        file = self.source.path.parent / entry["file"]
+        repository = None if self.allow_outside else repository_of(self.source.path)
         if repository is not None and not _may_be_inside(file, repository):
             self._report_outside(entry["file"], (*path, "file"))
             return None
@@ -308,7 +314,7 @@ class _Loader:
 
     def _report_outside(self, file: str, path: RecipePath) -> None:
         message, hint = f"`{file}` is outside the recipe's repository", "copy it to the recipe"
-        if _git_folder(self.path) is None:
+        if _git_folder(self.source.path) is None:
             message = f"`{file}` is outside the recipe's folder, and with no git repository around it only that counts"
             hint = "`git init` in the folder that holds both, move the file to the recipe"
         self._report(Code.IMAGE_OUTSIDE, message, path, hint=f"{hint}, or run with --allow-outside")

@@ -52,6 +52,13 @@ class Source:
             return self.place(marks.key)
         return self.place(marks.value)
 
+    def text_at(self, path: RecipePath) -> str:
+        """Return the text of the value at `path` as it is written, quotes and all; empty where there is none."""
+        marks = self.index.get(path)
+        if marks is None or marks.collection:
+            return ""
+        return self.lines[marks.value.line - 1][marks.value.column - 1 : marks.value.end_column - 1]
+
     def attach(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Return the findings with their places filled in from their paths, in the order of the text.
 

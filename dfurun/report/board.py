@@ -28,6 +28,7 @@ def print_board(
     *,
     port: str,
     chip: Chip,
+    chip_is_named: bool,
     description: DeviceDescription,
     identity: BoardIdentity,
     commands: tuple[int, ...],
@@ -37,7 +38,9 @@ def print_board(
     boots: Mapping[int, BootTarget],
     boots_for_empty_flash: frozenset[int],
 ) -> None:
-    """Print all that is known of a board. `boots_for_empty_flash`: the levels of BOOT0 that start so for that alone."""
+    """Print all that is known of a board. `chip_is_named`: --chip says which chip it is.
+
+    `boots_for_empty_flash`: the levels of BOOT0 that start so for that alone."""
 
     def line(label: str, text: str) -> None:
         for index, part in enumerate(wrapped(console, text, beside=LABEL_WIDTH)):
@@ -48,7 +51,7 @@ def print_board(
     line("device", f"{description.product} ({ids})")
     unique = "" if chip.usb.serial_unique else " (the same on every board of this kind)"
     line("serial number", description.serial + unique)
-    line("chip", f"{chip.title}, by its memory layout")
+    line("chip", f"{chip.title}, {_by_what_it_is_known(description, is_named=chip_is_named)}")
     if identity.bootloader_id is not None:
         line("bootloader", f"{identity.bootloader_version(chip)} (id 0x{identity.bootloader_id:02X})")
     if identity.unique_id:
@@ -71,6 +74,14 @@ def print_board(
     for level, target in boots.items():
         why = ": the flash is empty" if level in boots_for_empty_flash else ""
         line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}{why}")
+
+
+def _by_what_it_is_known(description: DeviceDescription, *, is_named: bool) -> str:
+    if not is_named:
+        return "by its memory layout"
+    if description.flash_layout is None:
+        return "as --chip names it; it tells no memory layout that can be read"
+    return "as --chip names it; its memory layout fits"
 
 
 def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:

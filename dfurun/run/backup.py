@@ -18,6 +18,7 @@ from dfurun.steps.files import reserve, save
 from dfurun.steps.read import is_readable, readable_hint, readable_memories
 from dfurun.units import AddressRange, format_address
 from dfurun.usb.connection import Connection
+from dfurun.usb.recognise import require_named_chip
 
 CONNECT_TIMEOUT_S = 1.0
 
@@ -68,6 +69,7 @@ def back_up(
     protected; `on_progress` hears what is done, bytes so far, and of how many. Raises DfurunError.
     """
     session = connection.open(CONNECT_TIMEOUT_S)
+    require_named_chip(chip, session.description)
     port = str(connection.port)
     protection = session.protection()
     protection.require_verdict()

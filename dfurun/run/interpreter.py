@@ -199,7 +199,9 @@ class Unit:
                 return execute(self.context)
             except VerifyMismatch as mismatch:
                 write = self._write_of(step)
-                if write is None or redo == REDO_LIMIT:
+                if write is None:
+                    raise mismatch.of_nothing_written() from None
+                if redo == REDO_LIMIT:
                     raise
                 self.context.pages_redone += len(mismatch.pages)
                 self.context.notice(f"{mismatch.message}: writing again what differs ({redo + 1} of {REDO_LIMIT})")

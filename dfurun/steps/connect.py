@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from dfurun.dfuse.fitting import require_layout
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import Code, Finding, Refused
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.event import BoardFound, Outcome
 from dfurun.steps.step import Result, Step
-from dfurun.units import format_duration, format_size
+from dfurun.units import format_duration
 
 if TYPE_CHECKING:
     from dfurun.dfuse.link import DeviceDescription
@@ -53,25 +54,21 @@ class Connect(Step):
 
 def check_layout(context: Context, description: DeviceDescription) -> None:
     """Refuse a board whose own memory layout is not the chip's; name a DFU program in user flash."""
-    layout, flash = description.flash_layout, context.chip.flash
     if description.is_user_dfu:
         context.notice(
             "this is a DFU program in user flash, not the bootloader in ROM: its option bytes are not touched",
             code=Code.NOT_A_ROM,
             hint="hold BOOT0 high and power-cycle the board to reach the ROM",
         )
-    if layout is None:
+    if description.flash_layout is None:
         context.notice("the board tells no memory layout that can be read; the chip data is used")
-        return
-    first = layout.segments[0]
-    if first.start != flash.extent.start or layout.size_bytes != flash.extent.size_bytes:
-        raise Refused(
-            Code.EXPECTATION,
-            f"the recipe is for {context.chip.title} with {format_size(flash.extent.size_bytes)}, "
-            f"the board tells {format_size(layout.size_bytes)} ({description.flash_layout_text})",
-            consequence="nothing was written",
-            hint="is this the right recipe for this board?",
-        )
+    require_layout(
+        context.chip,
+        description,
+        named="the recipe is for",
+        consequence="nothing was written",
+        hint="is this the right recipe for this board?",
+    )
 
 
 def check_identity(context: Context) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dfurun.chips import Chip
+from dfurun.chips.option_bytes import FieldChange
 from dfurun.errors import Code, Finding, RecipePath
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.step import Scope
@@ -81,11 +83,10 @@ def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding
     raw = layout.with_complements(options.overlay(layout.extent, layout.factory), _offsets(options, layout.address))
     changes = layout.changes(layout.factory, raw)
     spoiled = layout.spoiled(raw)
-    values = ", ".join(f"{change.field.name}: {change.field.show(change.after)}" for change in changes)
+    values = _as_fields(changes)
     held = f"{format_size(options.size_bytes)} of option bytes at {format_address(extent.start)}{_for(image, extent)}"
     if changes:
-        said = f"not the factory's: {values}"
-        hint = f"write and verify leave them out; where they are meant, `set-option-bytes: {{fields: {{{values}}}}}`"
+        said, hint = f"not the factory's: {values}", f"write and verify leave them out{_how_to_set(chip, changes)}"
     else:
         said, hint = "the factory's", "write and verify leave them out; build the image without them"
     if spoiled:
@@ -93,6 +94,24 @@ def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding
         said = f"{said}; {misfit}" if changes else misfit
     message = f"{image.path.name} holds {held}, {said}"
     return Finding(Code.OPTION_BYTES_IN_IMAGE, message, ("images", image.name, "file"), hint=hint)
+
+
+def _how_to_set(chip: Chip, changes: Sequence[FieldChange]) -> str:
+    """Return the end of a hint: a step to paste that sets the changes, but for what is for ever, which it tells."""
+    for_ever = [
+        (change, guard)
+        for change in changes
+        for guard in chip.guards
+        if guard.irreversible and guard.when.get(change.field.name) == change.after
+    ]
+    offered = [change for change in changes if change not in [kept for kept, _ in for_ever]]
+    step = f"; where they are meant, `set-option-bytes: {{fields: {{{_as_fields(offered)}}}}}`" if offered else ""
+    return step + "".join(f"; {_as_fields([change])} is left out here, as {guard.means}" for change, guard in for_ever)
+
+
+def _as_fields(changes: Sequence[FieldChange]) -> str:
+    """Return the changes as the `fields` of a recipe: `RDP: level-1, nBOOT0: 0`."""
+    return ", ".join(f"{change.field.name}: {change.field.show(change.after)}" for change in changes)
 
 
 def _offsets(options: MemoryImage, address: int) -> frozenset[int]:

@@ -20,7 +20,7 @@ def parse_fields(body: Mapping[str, FieldValue], path: RecipePath, scope: Scope)
             del sound[name]
             continue
         try:
-            known[name].number(value)
+            known[name].number(value, written=scope.written((*path, name)))
         except ValueError as error:
             scope.report(Code.BAD_VALUE, str(error), (*path, name), hint=_value_hint(known[name], value))
             del sound[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, assert_never
 
@@ -23,13 +23,15 @@ PROTECTS_WHAT_FOLLOWS = "protects-what-follows"
 class Scope:
     """What a body may refer to while it is parsed, and where its findings go.
 
-    An image that is listed but could not be loaded is None: it has its finding already.
+    An image that is listed but could not be loaded is None: it has its finding already. `written` returns the text of the
+    value at a path, as it stands in the recipe; empty where that is not known.
     """
 
     chip: Chip
     images: Mapping[str, ImageFile | None]
     allow: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
+    written: Callable[[RecipePath], str] = lambda _: ""
 
     def report(self, code: Code, message: str, path: RecipePath, *, hint: str = "", on_key: bool = False) -> None:
         """Add a finding about the value at `path`, or about its key."""

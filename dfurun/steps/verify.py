@@ -17,7 +17,7 @@ from dfurun.units import AddressRange, format_address, format_size
 
 
 class VerifyMismatch(StepFailed):
-    """The flash does not hold the image; `pages` are the ones that differ."""
+    """The flash does not hold an image that the run wrote; `pages` are the ones that differ."""
 
     def __init__(self, message: str, pages: Sequence[int]) -> None:
         super().__init__(
@@ -27,6 +27,15 @@ class VerifyMismatch(StepFailed):
             hint="another USB port or a USB 2.0 hub, then run again",
         )
         self.pages = tuple(pages)
+
+    def of_nothing_written(self) -> StepFailed:
+        """Return the failure where the run wrote nothing of the image, or has erased it since: no link is to blame."""
+        return StepFailed(
+            self.code,
+            self.message,
+            consequence="the flash holds something else than the image",
+            hint="nothing of this image that the run wrote is there: `write` it before its `verify`, or mend the name",
+        )
 
 
 @dataclass(frozen=True, slots=True)

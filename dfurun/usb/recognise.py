@@ -6,6 +6,7 @@ from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
+from dfurun.dfuse.fitting import require_layout
 from dfurun.dfuse.layout import parse_layout
 from dfurun.dfuse.link import DeviceDescription, LinkError
 from dfurun.errors import Code, LinkUnreliable, Refused
@@ -52,6 +53,20 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
         f"which chip this is cannot be told from its memory layout {description.flash_layout_text!r}: {names} fit",
         consequence="nothing was sent but the question",
         hint="name it with --chip",
+    )
+
+
+def require_named_chip(chip: Chip, description: DeviceDescription) -> None:
+    """Refuse a board whose own memory layout is not that of the chip that --chip names, before it is read by that chip."""
+    own = " or ".join(f"`--chip {known.name}`" for known in chips_like(description))
+    require_layout(
+        chip,
+        description,
+        named="--chip names",
+        consequence="nothing was read, and nothing was changed on the board",
+        hint=f"leave --chip out, or name the chip that has this layout: {own}"
+        if own
+        else "the chip data knows no such layout: is this the right board?",
     )
 
 

@@ -91,6 +91,34 @@ def test_a_recipe_of_more_than_256_kib_is_not_read(dfurun: Dfurun, tmp_path: Pat
     (tmp_path / "large.yaml").write_bytes(b"# filler\n" * 30_000)
     done = dfurun("check", "large.yaml")
     assert (done.exit, done.codes) == (3, {"recipe-too-large"})
+    assert "where it is an image: give the recipe" in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ok-firmware.elf", "is an ELF file: that is an image, not a recipe"),
+        ("ok-firmware.hex", "is an Intel HEX file: that is an image, not a recipe"),
+        ("ok-firmware.s37", "is a Motorola S-record file: that is an image, not a recipe"),
+        ("ok-firmware.dfu", "is a DfuSe file: that is an image, not a recipe"),
+    ],
+)
+@pytest.mark.parametrize("command", [("check",), ("run", "--sim")])
+def test_an_image_in_the_place_of_a_recipe_is_called_that(
+    dfurun: Dfurun, command: tuple[str, ...], name: str, said: str
+) -> None:
+    done = dfurun(*command, CASES / "images" / name)
+    assert (done.exit, done.codes) == (3, {"recipe-unreadable"})
+    shown = done.out + done.err
+    assert said in shown
+    assert "hint: give the recipe, the YAML file that names this one under `images`" in shown
+    assert "UTF-8" not in shown
+
+
+def test_a_recipe_may_quote_a_record(dfurun: Dfurun, tmp_path: Path) -> None:
+    text = (CASES / "recipes" / "ok-shortest.yaml").read_text(encoding="utf-8")
+    (tmp_path / "quotes.yaml").write_text("# the image ends in\n# :00000001FF\n" + text, encoding="utf-8")
+    assert dfurun("check", "quotes.yaml").exit == 0
 
 
 def test_a_missing_recipe_is_an_invalid_one(dfurun: Dfurun) -> None:

@@ -61,6 +61,8 @@ def test_a_bootloader_that_reports_too_short_a_time_is_known_trouble(dfurun: Dfu
     [
         ("stm32f72xb", "did you mean 'stm32f072xb'?"),
         ("STM32F072CBT6", "did you mean 'stm32f072xb'?"),
+        ("stm32f072x8", "did you mean 'stm32f072xb'?"),
+        ("STM32F072C8T6", "known: stm32f042x6, stm32f072xb, stm32f405xg"),
         ("f405", "did you mean 'stm32f405xg'?"),
         ("stm32f103c8", "known: stm32f042x6"),  # a chip of another line is not nearly this one
     ],

@@ -17,6 +17,35 @@ steps: [connect, erase: {{image: application}}, write: {{image: application}}, v
 """
 
 
+def hex_line(address: int, kind: int, data: bytes) -> str:
+    record = bytes([len(data), address >> 8, address & 0xFF, kind]) + data
+    return f":{record.hex().upper()}{-sum(record) & 0xFF:02X}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "pasteable"),
+    [
+        ("CC33 FE01", "set-option-bytes: {fields: {WDG_SW: 0}}"),
+        ("CC33 FF00", ""),
+    ],
+)
+def test_what_is_for_ever_is_in_no_hint_to_paste(dfurun: Dfurun, tmp_path: Path, options: str, pasteable: str) -> None:
+    pieces = ((0x0800_0000, FIRMWARE), (0x1FFF_F800, bytes.fromhex(options)))
+    lines = [
+        line
+        for address, data in pieces
+        for line in (hex_line(0, 4, address.to_bytes(4, "big")[:2]), hex_line(address & 0xFFFF, 0, data))
+    ]
+    (tmp_path / "sealed.hex").write_text("".join([*lines, hex_line(0, 1, b"")]))
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(file="sealed.hex", address=""))
+    done = dfurun("check", "recipe.yaml")
+    assert (done.exit, done.codes) == (0, {"option-bytes-in-image", "unpinned-image"}), done.out
+    assert "the factory's: RDP: level-2" in done.out, "that it is in the image is told"
+    (hint,) = [line for line in done.out.splitlines() if "hint: write and verify leave them out" in line]
+    assert "; RDP: level-2 is left out here, as RDP level 2 is for ever: no debugger, no bootloader" in hint
+    assert (f"`{pasteable}`" in hint) if pasteable else ("set-option-bytes" not in hint)
+
+
 @pytest.mark.parametrize(
     ("name", "address"),
     [

@@ -212,7 +212,7 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
         (("-o", "x-${prot}.bin"), "no variable 'prot'"),
         (("-o", "x-${port.bin"), "the `}` of `${port.bin` is missing"),
         (("-o", "~/${port}.bin"), "`~` is not the home folder here"),
-        (("-o", "x", "--address", "flash"), "--address: 'flash' is not a size"),
+        (("-o", "x", "--address", "flash"), "--address: 'flash' is not an address such as 0x08000000"),
         (("-o", "x", "--address", "08000000"), "--address: '08000000' begins with a zero"),
         (("-o", "x", "--address", "08000000"), "what to do: 0x08000000 in hexadecimal, 8000000 in decimal"),
         (("-o", "x", "--length", "0128K"), "what to do: 128K in decimal"),
@@ -231,6 +231,41 @@ def test_what_makes_no_sense_is_wrong_usage(dfurun: Dfurun, tmp_path: Path, word
     assert (done.exit, done.codes) == (2, {"usage"})
     assert said in done.err
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("board", "named", "said"),
+    [
+        ("stm32f405xg", "stm32f072xb", "--chip names STM32F072xB with 128 KiB, the board tells 1 MiB"),
+        ("stm32f072xb", "stm32f405xg", "--chip names STM32F405xG with 1 MiB, the board tells 128 KiB"),
+    ],
+)
+@pytest.mark.parametrize("command", [("read", "-o", "part.bin"), ("info",)])
+def test_a_named_chip_that_the_board_contradicts_is_refused_before_anything_is_read_by_it(
+    dfurun: Dfurun, tmp_path: Path, command: tuple[str, ...], board: str, named: str, said: str
+) -> None:
+    """An eighth of the flash is no backup, and what is not at the wrong chip's addresses is no bad link."""
+    dfurun("sim", "new", "board.json", "--chip", board)
+    done = dfurun(*command, *BOARD, "--chip", named, "-vv")
+    assert (done.exit, done.codes, done.out) == (6, {"expectation"}, "")
+    assert said in done.err
+    assert f"leave --chip out, or name the chip that has this layout: `--chip {board}`" in done.err
+    assert "UPLOAD" not in done.err
+    assert "hub" not in done.err
+    assert left_behind(tmp_path) == []
+    right = dfurun(*command, *BOARD, "--chip", board)
+    assert right.exit == 0, right.err
+
+
+def test_info_says_whether_the_chip_is_named_or_told_by_the_layout(dfurun: Dfurun) -> None:
+    def chip_line(*words: str) -> str:
+        return next(
+            line for line in dfurun("info", "--sim", *VIRTUAL, *words).out.splitlines() if line.startswith("chip ")
+        )
+
+    assert chip_line() == "chip            STM32F072xB, by its memory layout"
+    named = chip_line("--chip", "stm32f072xb")
+    assert named == "chip            STM32F072xB, as --chip names it; its memory layout fits"
 
 
 def test_a_misspelt_variable_is_told_with_the_right_one(dfurun: Dfurun) -> None:

@@ -284,6 +284,30 @@ def test_situation(dfurun: Dfurun, recipes: Path, tmp_path: Path, situation: Sit
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("steps", "faults", "blames_the_link"),
+    [
+        (("verify: {image: application}",), (), False),
+        (("mass-erase", FLASH, "mass-erase", "verify: {image: application}"), (), False),
+        (("mass-erase", FLASH, "verify: {image: application}"), fault("lost-program:count=always"), True),
+    ],
+    ids=["never written", "erased since", "written"],
+)
+def test_a_verify_blames_the_link_only_for_what_the_run_wrote(
+    dfurun: Dfurun,
+    recipes: Path,
+    tmp_path: Path,
+    steps: tuple[str, ...],
+    faults: tuple[str, ...],
+    blames_the_link: bool,
+) -> None:
+    recipe = write_recipe(tmp_path, recipes, Situation("verify", 1, "verify-mismatch", (), steps=steps))
+    done = dfurun(recipe, "--sim", *VIRTUAL, *faults)
+    assert (done.exit, "verify-mismatch" in done.codes) == (1, True), done.err
+    assert ("another USB port or a USB 2.0 hub" in done.err) is blames_the_link
+    assert ("`write` it before its `verify`, or mend the name" in done.err) is not blames_the_link
+
+
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name.replace(" ", "-"))
 def test_situation_in_json(dfurun: Dfurun, recipes: Path, tmp_path: Path, situation: Situation) -> None:
     """`hello` first, one `unit-result`, exactly one `result` last, whose exit is the process's."""
