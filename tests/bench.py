@@ -9,7 +9,7 @@ from unittest.mock import patch
 from dfurun.chips import load_chip
 from dfurun.cli.bench import known_ids
 from dfurun.clock import VirtualClock
-from dfurun.plan import compile_recipe
+from dfurun.plan import Compiled, compile_recipe
 from dfurun.run.interpreter import Unit
 from dfurun.run.journal import UnitJournal
 from dfurun.run.operator import SimulatedOperator
@@ -46,7 +46,12 @@ def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[Unit
     """Run a recipe on this board, with the board's own chip; return how it ended and what was said."""
     with patch("dfurun.recipe.load.load_chip", lambda name: board.chip):
         compiled = compile_recipe(recipe_file)
-    recipe = compiled.runnable()
+    return run_compiled(compiled, [board], folder)
+
+
+def run_compiled(compiled: Compiled, boards: Sequence[SimulatedBoard], folder: Path) -> tuple[UnitFinished, list[str]]:
+    """Run a recipe that was read already, on boards that share a clock; return how it ended and what was said."""
+    recipe, clock = compiled.runnable(), boards[0].clock
     messages: list[str] = []
 
     def listen(event: Event) -> None:
@@ -57,12 +62,12 @@ def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[Unit
 
     folder.mkdir(parents=True, exist_ok=True)
     journal = UnitJournal(folder / "journals")
-    connection = Connection(Bus(SimulatedBackend([board]), known_ids()), recipe.chip, board.clock, Selector())
+    connection = Connection(Bus(SimulatedBackend(boards), known_ids()), recipe.chip, clock, Selector())
     context = Context(
         chip=recipe.chip,
-        clock=board.clock,
+        clock=clock,
         connection=connection,
-        operator=SimulatedOperator([board]),
+        operator=SimulatedOperator(boards),
         journal=journal,
         emit=listen,
         output_folder=folder,

@@ -48,12 +48,16 @@ def regain(context: Context, failure: LinkUnreliable) -> None:
 
 
 def persist(context: Context, action: Callable[[], Done]) -> Done:
-    """Do what may be done from its beginning as often as the board has to be regained meanwhile; return what it returns."""
+    """Do what may be done from its beginning as often as the board has to be regained meanwhile; return what it returns.
+
+    Raises what `regain` does, and Refused where the board is read-protected now: that one cannot be proven to be the same.
+    """
     while True:
         try:
             return action()
         except LinkUnreliable as failure:
             regain(context, failure)
+            context.require_readable(context.step_keyword)
 
 
 def require_same_board(context: Context) -> None:

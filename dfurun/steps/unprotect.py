@@ -40,7 +40,11 @@ class Unprotect(Step):
         """Follow the reset further where Read Unprotect may have been executed."""
         if context.reached is None:
             return self.execute(context)
-        return self._opened(context) if self._is_open(context, is_back=True) else self._send(context)
+        if self._is_open(context, is_back=True):
+            return self._opened(context)
+        if self._sent(context) >= MOST_SENT:
+            raise _still_protected(context)
+        return self._send(context)
 
     def _send(self, context: Context) -> Result:
         """Send Read Unprotect, follow the reset, and prove the result.
@@ -59,19 +63,13 @@ class Unprotect(Step):
                 is_open = self._is_open(context, is_back=context.follow_reset(departure) is None)
             except StepFailed:
                 context.forget()
-                if self._sent(context) == MOST_SENT or not self._proven_twice(context):
+                if self._sent(context) >= MOST_SENT or not self._proven_twice(context):
                     raise
                 is_open = False
             if is_open:
                 return self._opened(context)
-            if self._sent(context) == MOST_SENT:
-                raise StepFailed(
-                    Code.STILL_PROTECTED,
-                    "the chip is still read-protected after Read Unprotect and a power cycle",
-                    consequence="whether its flash was erased cannot be read",
-                    hint="take all power from the board, USB and debugger included, for some seconds, and run again",
-                    evidence=context.protection().evidence,
-                )
+            if self._sent(context) >= MOST_SENT:
+                raise _still_protected(context)
             context.notice("the chip is proven protected again, Read Unprotect was not executed: sending it once more")
 
     @staticmethod
@@ -104,3 +102,13 @@ class Unprotect(Step):
         context.notice("the chip seemed read-protected to `connect`, and is not: the link is unreliable")
         check_identity(context)
         return False
+
+
+def _still_protected(context: Context) -> StepFailed:
+    return StepFailed(
+        Code.STILL_PROTECTED,
+        "the chip is still read-protected after Read Unprotect and a power cycle",
+        consequence="whether its flash was erased cannot be read",
+        hint="take all power from the board, USB and debugger included, for some seconds, and run again",
+        evidence=context.protection().evidence,
+    )

@@ -46,6 +46,7 @@ class Connection:
         self._session: Session | None = None
         self._address: int | None = None
         self._closed_transfers = 0
+        self._missing_since: float | None = None
         self.port: PortPath | None = None
         self.gentle = False
         self.on_wait: Callable[[], None] = _nothing
@@ -100,6 +101,7 @@ class Connection:
     def wait_for_departure(self, timeout_s: float) -> bool:
         """Close the session and wait until the board leaves its port or re-enumerates; say whether it did."""
         self.close()
+        self._missing_since = None
         deadline = self._clock.now() + timeout_s
         while (found := self._present()) is not None and found.address == self._address:
             if self._clock.now() >= deadline:
@@ -124,11 +126,14 @@ class Connection:
         return False
 
     def _await_presence(self, timeout_s: float) -> Candidate | None:
-        deadline = self._clock.now() + timeout_s
+        """Wait for a board at the port, counting what it was already waited for in vain; None where there is none in time."""
         while self._present() is None:
-            if self._clock.now() >= deadline:
+            if self._missing_since is None:
+                self._missing_since = self._clock.now()
+            if self._clock.now() >= self._missing_since + timeout_s:
                 return None
             self._wait()
+        self._missing_since = None
         self._clock.sleep(SETTLE_S)
         return self._present()
 

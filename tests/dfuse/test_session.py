@@ -352,7 +352,13 @@ def test_option_bytes_that_the_rom_refuses_are_a_failed_step(bench: Bench) -> No
 
 
 def test_read_unprotect_is_the_single_byte_0x92_sent_once(bench: Bench) -> None:
-    assert bench.session.read_unprotect(lambda: None) is Departure.LEFT
+    told: list[tuple[list[object], list[object]]] = []
+
+    def note() -> None:
+        told.append((list(bench.link.downloads), list(bench.link.executed)))
+
+    assert bench.session.read_unprotect(note) is Departure.LEFT
+    assert told == [([(0, b"\x92")], [])], "told of once it is stored, and before it is executed"
     assert bench.link.downloads == [(0, b"\x92")]
     assert bench.link.executed == [(0, b"\x92")]
 
