@@ -69,7 +69,7 @@ def _open_closed() -> None:
         os.open(os.devnull, os.O_RDONLY)  # its number only: `sim serve` asks whether there is anybody to type
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # in this order: the lowest number that is free is the stream's own
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the process ends)
 
 
 def settle(status: int) -> int:
