@@ -57,7 +57,7 @@ def gather(options: BoardOptions) -> Facts:
     bus_problem: DfurunError | None = None
     enter_dfu = ENTER_DFU
     try:
-        bench = set_up(options, on_made=output.made)
+        bench = set_up(options)
         enter_dfu = bench.bus.enter_dfu
         boards, strangers = _boards(bench), tuple(bench.bus.strangers())
     except AccessDenied as error:

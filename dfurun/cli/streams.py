@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from pathlib import Path
 from typing import Any, TextIO
 
 from dfurun.errors import ExitStatus
@@ -69,7 +68,7 @@ def _open_closed() -> None:
         os.open(os.devnull, os.O_RDONLY)  # its number only: `sim serve` asks whether there is anybody to type
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # in this order: the lowest number that is free is the stream's own
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the process ends)
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def settle(status: int) -> int:
