@@ -56,7 +56,17 @@ class Code(Enum):
 
     # Reading a recipe -------------------------------------------------------------------------------------------------
     RECIPE_UNREADABLE = ("recipe-unreadable", ExitStatus.INVALID, "the recipe cannot be read as UTF-8 text")
-    RECIPE_TOO_LARGE = ("recipe-too-large", ExitStatus.INVALID, "a recipe is at most 256 KiB")
+    RECIPE_TOO_LARGE = (
+        "recipe-too-large",
+        ExitStatus.INVALID,
+        "a recipe is at most 256 KiB, and 10000 keys and values",
+    )
+    TOO_MANY_FINDINGS = (
+        "too-many-findings",
+        ExitStatus.INVALID,
+        "more is wrong than is shown",
+        Severity.WARNING,
+    )
     YAML_SYNTAX = ("yaml-syntax", ExitStatus.INVALID, "the text is not YAML")
     YAML_TOO_DEEP = ("yaml-too-deep", ExitStatus.INVALID, "a recipe nests at most 32 levels")
     YAML_DUPLICATE_KEY = ("yaml-duplicate-key", ExitStatus.INVALID, "a mapping has the same key twice")

@@ -68,9 +68,12 @@ class Bench:
             hold_port(journal_path(journals_folder(), name), str(port))
 
 
-def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
+def set_up(
+    options: BoardOptions, chip: Chip | None = None, *, on_made: Callable[[Path], None] = lambda _: None
+) -> Bench:
     """Return the bench for the options; `chip` is what a simulated board has where they do not say.
 
+    `on_made` hears of each state file that was not there, and holds a new board now.
     Raises UsageFailure for options that make no sense together, AccessDenied where there is no libusb.
     """
     port = None if options.port is None else port_called("--port", options.port)
@@ -78,7 +81,10 @@ def set_up(options: BoardOptions, chip: Chip | None = None) -> Bench:
     if not options.simulated:
         return _real(options, selector)
     clock = VirtualClock() if options.sim_clock is SimClock.VIRTUAL else RealClock()
+    absent = [path for path in options.sim_states if not path.exists()]
     boards = _boards(options, clock, chip)
+    for path in absent:
+        on_made(path)
     return Bench(
         bus=Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options)),
         clock=clock,
@@ -149,7 +155,9 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
     try:
         faults = [parse_fault(text) for text in options.sim_faults]
     except ValueError as error:
-        raise UsageFailure(str(error)) from None
+        message, _, near = str(error).partition("; did you mean ")
+        known = "`dfurun sim faults` lists all faults and their keys"
+        raise UsageFailure(message, f"did you mean {near} {known}" if near else known) from None
     if not options.sim_states:
         board = new(1)
         board.afflict(faults)

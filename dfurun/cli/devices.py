@@ -40,7 +40,9 @@ def devices_command(
 ) -> int:
     """List the boards in DFU mode, by port."""
     output: Output = context.obj
-    bench = set_up(survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault))
+    output.watch(quiet=quiet)
+    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)
+    bench = set_up(options, on_made=output.made)
     found = listed(bench)
     for board in found:
         output.write({"event": "device", **asdict(board)})

@@ -111,7 +111,7 @@ def info_command(
         port, serial, sim, sim_chip, states, sim_clock, tuple(sim_fault or ()), SimOperator.PRESENT, sim_option_reload
     )
     output.watch(quiet=quiet, verbose=verbose, log=log)
-    report = look(set_up(options), chip_called(chip) if chip else None, output.trace)
+    report = look(set_up(options, on_made=output.made), chip_called(chip) if chip else None, output.trace)
     output.write({"event": "board", **as_object(report)})
     if not output.as_json:
         _print(output, report, quiet=quiet)

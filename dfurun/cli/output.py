@@ -132,6 +132,14 @@ class Output:
         """Say that Ctrl-C was heard, in every form of output; from any thread."""
         self.messages.print(STOPPING, style="bold yellow", soft_wrap=True)
 
+    def made(self, path: Path) -> None:
+        """Say in every form of output that a simulated board's file is new: its name may have been misspelt."""
+        if self._verbosity >= 0:
+            from dfurun.report.words import wrapped
+
+            for line in wrapped(self.messages, f"note: {path} was not there; it is made, and holds a new board"):
+                self.messages.print(line, style="yellow", soft_wrap=True)
+
     def error(self, error: DfurunError) -> None:
         """Show a failure in text; JSON has it in `result`. Of an invalid input all but what it means has been shown."""
         if self.as_json:

@@ -97,7 +97,7 @@ def read_command(
         port, serial, sim, sim_chip, states, sim_clock, faults, SimOperator.PRESENT, sim_option_reload
     )
     output.watch(quiet=quiet, verbose=verbose, log=log)
-    _read(output, set_up(options), chip, wanted, output_file, overwrite=force, quiet=quiet)
+    _read(output, set_up(options, on_made=output.made), chip, wanted, output_file, overwrite=force, quiet=quiet)
     return 0
 
 
@@ -169,7 +169,9 @@ def _length(text: str | None) -> int | None:
     try:
         size_bytes = None if text is None else parse_size(text)
     except ValueError as error:
-        raise UsageFailure(f"--length: {error}", in_both_bases(text or "")) from None
+        raise UsageFailure(
+            f"--length: {error}", in_both_bases(text or "") or "without --length all of the memory is read"
+        ) from None
     if size_bytes == 0:
         raise UsageFailure("--length: nothing is to be read", "without --length all of the memory is")
     return size_bytes

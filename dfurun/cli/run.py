@@ -99,7 +99,7 @@ def run_command(
         sim_operator,
         sim_option_reload,
     )
-    bench = set_up(options, runnable.chip)
+    bench = set_up(options, runnable.chip, on_made=output.made)
     return _run_unit(
         output,
         bench,

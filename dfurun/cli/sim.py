@@ -21,6 +21,7 @@ from dfurun.cli.sim_faults import faults_command
 from dfurun.clock import VirtualClock
 from dfurun.errors import AccessDenied, Code, Refused
 from dfurun.steps.files import replace_file
+from dfurun.steps.step import did_you_mean
 from dfurun.units import in_both_bases
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def set_option_bytes_command(
         else:
             stored = _with_fields(board.chip, board.option_bytes.stored, fields or [])
     except ValueError as error:
-        raise UsageFailure(f"option bytes: {error}") from None
+        hint = f"`dfurun chips {board.chip.name}` shows the fields, what they take and the bytes from the factory"
+        raise UsageFailure(f"option bytes: {error}", hint) from None
     board.replace_option_bytes(stored)
     _show(context.obj, board, file)
     return 0
@@ -246,7 +248,8 @@ def _with_fields(chip: Chip, stored: bytes, words: list[str]) -> bytes:
         elif name in layout.fields:
             fields[name] = value
         else:
-            raise ValueError(f"{name!r} is not a field; known: USER, {', '.join(layout.fields)}")
+            hint = did_you_mean(name, ["USER", *layout.fields])
+            raise UsageFailure(f"option bytes: {chip.title} has no field {name!r}", hint)
     return layout.encode(stored, fields)
 
 

@@ -1,4 +1,4 @@
-"""Standard streams that neither a reader that goes away nor a character that the console lacks can stop.
+"""Standard streams that neither a reader that goes away, one that was never there, nor a character that they lack can stop.
 
 A board that is being flashed does not care who still reads along.
 """
@@ -51,11 +51,24 @@ class Unbreakable:
 
 def harden() -> None:
     """Make standard output and standard error unbreakable, and escape what their encoding lacks."""
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Unbreakable(sys.stdout), Unbreakable(sys.stderr)
+
+
+def _open_closed() -> None:
+    """Give each standard stream that is closed from the start, `dfurun ... >&-`, to /dev/null.
+
+    Python has None for it, and the next file that is opened would take its place: a traceback would go into a state file.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)  # its number only: `sim serve` asks whether there is anybody to type
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # in this order: the lowest number that is free is the stream's own
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def settle(status: int) -> int:

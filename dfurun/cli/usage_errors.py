@@ -18,6 +18,14 @@ TYPES: tuple[type[Exception], ...] = tuple(
 # How much of a word must be right: with typer's own 0.6, `pin` is `explain` and `--pin` is `--sim`.
 CLOSE = 0.75
 _NO_COMMAND = re.compile(r"No such command '(.+)'")
+_NONE_OF = re.compile(r"'([^']*)' is not one of ((?:'[^']*'(?:, )?)+)")
+# A newer typer has pydantic look at values, in words for programmers.
+_OWN_WORDS = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"it is at least \1"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"it is at most \1"),
+    (re.compile(r"Input should be a valid integer.*"), "it is a whole number"),
+)
 
 
 def translate(error: Exception) -> UsageFailure:
@@ -29,7 +37,9 @@ def translate(error: Exception) -> UsageFailure:
         words, near = str(getattr(error, "message", error)), _options_like(getattr(error, "option_name", ""), context)
     else:
         words = getattr(error, "format_message", lambda: str(error))()
-        near = _commands_like(words, context)
+        for theirs, own in _OWN_WORDS:
+            words = theirs.sub(own, words)
+        near = _commands_like(words, context) or _choices_like(words)
     if near:
         hint = f"did you mean {' or '.join(map(repr, near))}? {hint}"
     return UsageFailure(words.rstrip(".") or "no command", hint)
@@ -42,6 +52,13 @@ def _commands_like(words: str, context: Any) -> list[str]:
     if unknown is None or context is None:
         return []
     return nearest(unknown[1], list(context.command.commands), cutoff=CLOSE)
+
+
+def _choices_like(words: str) -> list[str]:
+    from dfurun.steps.step import nearest
+
+    found = _NONE_OF.search(words)
+    return nearest(found[1], re.findall("'([^']*)'", found[2])) if found else []
 
 
 def _options_like(name: str, context: Any) -> list[str]:

@@ -16,7 +16,7 @@ from dfurun.image.error import Mark
 from dfurun.image.memory import MemoryImage, Piece
 from dfurun.image.text import Line, damaged, holds_record, numbered_lines
 
-_RECORD = re.compile(rb":(?:[0-9A-Fa-f]{2})+")
+_RECORD = re.compile(rb":(?:[0-9A-Fa-f]{2}){1,260}")
 _DATA = "00"
 _DATA_HEAD = re.compile(rf":(?P<length>[0-9A-Fa-f]{{2}})(?P<address>[0-9A-Fa-f]{{4}}){_DATA}")
 _END_OF_FILE = "01"

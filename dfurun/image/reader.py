@@ -18,6 +18,7 @@ from dfurun.image.memory import MemoryImage, Piece
 from dfurun.units import format_address, format_size
 
 MAXIMUM_SIZE_BYTES = 64 * 1024 * 1024
+MAXIMUM_PIECES = 10_000  # a linker makes a dozen; each is looked at again and again
 OUTSIDE_HINT = "copy it to the recipe, or run with --allow-outside"
 
 
@@ -69,6 +70,10 @@ def _parse(path: Path, data: bytes, address: int | None) -> Contents:
         raise ImageError(error.code, f"{where}: {error.message}", where=error.where, hint=error.hint) from None
     if not contents.memory.pieces:
         raise ImageError(Code.IMAGE_EMPTY, f"{path.name} is {known.name} and holds no data", hint="build it again")
+    if len(contents.memory.pieces) > MAXIMUM_PIECES:
+        message = f"{path.name} is {known.name} in {len(contents.memory.pieces)} pieces with gaps between them"
+        hint = f"no firmware has more than {MAXIMUM_PIECES}: is it the right file?"
+        raise ImageError(Code.IMAGE_INVALID, message, hint=hint)
     return _at_address(path, known, contents, address)
 
 

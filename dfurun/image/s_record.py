@@ -15,7 +15,7 @@ from dfurun.image.error import Mark
 from dfurun.image.memory import MemoryImage, Piece
 from dfurun.image.text import Line, damaged, holds_record, numbered_lines
 
-_RECORD = re.compile(rb"[Ss][0-9](?:[0-9A-Fa-f]{2}){3,}")
+_RECORD = re.compile(rb"[Ss][0-9](?:[0-9A-Fa-f]{2}){3,256}")
 _LINE = re.compile(r"[Ss]([0-9])((?:[0-9A-Fa-f]{2})+)")
 _ADDRESS_BYTES = {"0": 2, "1": 2, "2": 3, "3": 4, "5": 2, "6": 3, "7": 4, "8": 3, "9": 2}
 _ENDS = {"7": "3", "8": "2", "9": "1"}  # the kind of data record that each kind of last record goes with

@@ -11,6 +11,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF16_SEEN_IN_BYTES = 32
 _LINE = re.compile(rb"[^\n]*(?:\n|\Z)")
 SHORTEST_RECORD = 10  # S-record: kind, length, 16 bits of address, checksum; Intel HEX has one more
+LONGEST_RECORD = 521  # Intel HEX: colon, length, 16 bits of address, type, 255 bytes, checksum; an S-record has 7 less
+MAXIMUM_RECORDS = 400_000  # 3 MiB in records of eight bytes, where the largest flash with a DfuSe bootloader has 2 MiB
 _UTF8 = b"\xef\xbb\xbf"
 
 Line = tuple[int, str]
@@ -41,9 +43,10 @@ def _is_utf16(data: bytes) -> bool:
 
 
 def numbered_lines(data: bytes) -> list[Line]:
-    """Return the lines that hold anything, with their numbers, up to one that is too short for a record of either format.
+    """Return the lines that hold anything, with their numbers, up to one that is too short or too long for either format.
 
-    Raises ImageError where one is not ASCII.
+    Of one that is too long the beginning is returned, which is too long as well. Raises ImageError where a line is not ASCII,
+    and for more lines than any firmware has.
     """
     if _is_utf16(data):
         raise damaged(
@@ -61,9 +64,12 @@ def numbered_lines(data: bytes) -> list[Line]:
         if not line.isascii():
             raise damaged(number, "a byte that is not ASCII")
         if line:
-            lines.append((number, line.decode("ascii")))
-            if len(line) < SHORTEST_RECORD:
+            lines.append((number, line[: LONGEST_RECORD + 2].decode("ascii")))
+            if not SHORTEST_RECORD <= len(line) <= LONGEST_RECORD:
                 break  # whatever it is, it is damaged; a file of such lines would take a hundred times its size
+            if len(lines) > MAXIMUM_RECORDS:
+                message = f"more than {MAXIMUM_RECORDS} records, no firmware for a microcontroller"
+                raise damaged(number, message, hint="is it the right file?")
     return lines
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from dfurun.errors import Finding, InvalidInput, Severity
 from dfurun.plan.interpret import Interpretation, interpret
 from dfurun.recipe import Recipe, load_recipe
+from dfurun.recipe.many import shortened
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A recipe that may be run where `recipe` is not None, and everything that was found, in the order of the text."""
+    """A recipe that may be run where `recipe` is not None, and what was found, in the order of the text."""
 
     recipe: Recipe | None
     interpretation: Interpretation | None
@@ -29,7 +30,7 @@ def compile_recipe(path: Path, *, allow_outside: bool = False) -> Compiled:
     """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong."""
     loaded = load_recipe(path, allow_outside=allow_outside)
     if loaded.draft is None:
-        return Compiled(None, None, loaded.findings)
+        return Compiled(None, None, shortened(loaded.findings))
     interpretation = interpret(loaded.draft)
     findings = loaded.source.attach((*loaded.findings, *interpretation.findings))
-    return Compiled(loaded.recipe, interpretation, findings)
+    return Compiled(loaded.recipe, interpretation, shortened(findings))

@@ -14,6 +14,7 @@ from typing import Any, cast
 import yaml
 
 from dfurun.errors import Code, Finding, Place, RecipePath, Related
+from dfurun.recipe.many import MAXIMUM_VALUES, is_enough
 from dfurun.recipe.positions import Marks, Span
 from dfurun.recipe.scalars import AmbiguousScalar, resolve_plain
 
@@ -83,11 +84,13 @@ class _Reader:
         self.frames: list[_Frame] = []
         self.end: yaml.Mark | None = None
         self.documents = 0
+        self.values = 0
 
     def read(self) -> Document:
         try:
             self._check_characters()
             for event in self._events():
+                self._count(event)
                 self._take(event)
         except _Stop:
             self.document.whole = False
@@ -118,6 +121,16 @@ class _Reader:
             raise _Stop from None
         finally:
             loader.dispose()
+
+    def _count(self, event: yaml.Event) -> None:
+        """Stop where more is there, or is wrong, than anybody means."""
+        self.values += isinstance(event, yaml.NodeEvent)
+        if self.values > MAXIMUM_VALUES:
+            message, hint = f"more than {MAXIMUM_VALUES} keys and values", "no recipe is so long: is it the right file?"
+            self._report(Code.RECIPE_TOO_LARGE, message, self._span(event), hint=hint)
+            raise _Stop
+        if is_enough(self.document.findings):
+            raise _Stop
 
     def _take(self, event: yaml.Event) -> None:
         match event:

@@ -15,6 +15,7 @@ from dfurun.files import Outside, TooLarge, read_file
 from dfurun.image import ImageError, ImageFile, UsbIds, read_image
 from dfurun.image.formats import image_format
 from dfurun.recipe.document import Document, read_document, split_lines
+from dfurun.recipe.many import is_enough
 from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
 from dfurun.recipe.salvage import keyword_of, readable_step, without
@@ -156,7 +157,7 @@ class _Loader:
     def load(self) -> _Parts | None:
         self._check_shape()
         values = self.document.value
-        if not isinstance(values, dict) or is_newer(values):
+        if not isinstance(values, dict) or is_newer(values) or is_enough(self.findings):
             return None
         self._check_version(values)
         chip = self._load_chip(values)

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Code, Finding, RecipePath, Related
+from dfurun.recipe.many import MAXIMUM_FINDINGS
 from dfurun.resources import schema_text
 from dfurun.steps.step import did_you_mean, nearest
 from dfurun.units import DURATION_PATTERN, in_both_bases
@@ -30,6 +32,7 @@ _FREE_TEXT = ("Title", "Name")
 # `>` begins a block of text, brackets a collection, and a long row of digits may be a number: of 12E6... a float.
 _TO_BE_QUOTED = re.compile(r"^>|[{}\[\],]|^[0-9a-fA-F]{24,}$")
 _RULES_OF_KEYS = ("required", "additionalProperties")
+_MOST_MISTAKES = 100 * MAXIMUM_FINDINGS  # one thing that is wrong breaks far fewer rules
 _NOUN_OF_TYPE = {
     "string": "text",
     "integer": "a whole number",
@@ -64,12 +67,16 @@ class _Mistake:
 
 
 def shape_findings(recipe: Any) -> list[Finding]:
-    """Return what the schema has against plain values; nothing that only follows from another finding."""
-    mistakes = _drop_consequences(list(_mistakes(recipe)))
+    """Return what the schema has against plain values; nothing that only follows from another finding.
+
+    They end a little after MAXIMUM_FINDINGS: whoever goes on with the recipe has to count them.
+    """
+    mistakes = _drop_consequences(list(islice(_mistakes(recipe), _MOST_MISTAKES)))
     if is_newer(recipe):
         mistakes = [mistake for mistake in mistakes if mistake.path == ("dfurun",)]
     meant = _meant_keys(mistakes)
-    return [finding for mistake in mistakes for finding in _explain(mistake, meant)]
+    found = (finding for mistake in mistakes for finding in _explain(mistake, meant))
+    return list(islice(found, 10 * MAXIMUM_FINDINGS))
 
 
 def is_newer(recipe: Any) -> bool:
@@ -132,7 +139,7 @@ def _meant_keys(mistakes: list[_Mistake]) -> set[RecipePath]:
         (*mistake.path, name)
         for mistake in mistakes
         if mistake.rule == "additionalProperties"
-        for key in _keys_too_many(mistake)
+        for key in islice(_keys_too_many(mistake), MAXIMUM_FINDINGS)
         for name in nearest(key, mistake.schema.get("properties", {}))
     }
 

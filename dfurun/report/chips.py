@@ -9,12 +9,15 @@ from dfurun.chips import Chip, Duration
 from dfurun.chips.errata import known_errata
 from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
+from dfurun.report.words import print_folded, wrapped
+from dfurun.report.wrapping import LEAST_WIDTH
 from dfurun.units import format_address, format_duration, format_hex, format_size
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 NAME_WIDTH = 21
+FURTHER_IN = 4
 Facts = Mapping[str, Any]
 Row = tuple[str, str]
 
@@ -47,7 +50,7 @@ def print_chips(console: Console, chips: Sequence[Chip], facts: Mapping[str, Fac
         )
         _print(console, _trouble(chip))
         console.print()
-    console.print("`dfurun chips NAME` shows all that is known of one, and from which document.", soft_wrap=True)
+    print_folded(console, "`dfurun chips NAME` shows all that is known of one, and from which document.")
 
 
 def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
@@ -170,9 +173,14 @@ def _print_fields(console: Console, chip: Chip) -> None:
     rows = [("field", "factory", "takes", "what it does")]
     rows += [(name, field.show(factory[name]), field.allowed(), field.means) for name, field in layout.fields.items()]
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+    beside = not console.is_terminal or console.width - sum(widths) >= LEAST_WIDTH
     for row in rows:
         name = "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        print_row(console, name, row[3], width=sum(widths))
+        if beside:
+            print_row(console, name, row[3], width=sum(widths))
+            continue
+        print_row(console, name.rstrip(), "", width=0)
+        print_row(console, "", row[3], width=widths[0])
 
 
 def _boot(chip: Chip) -> Iterator[Row]:
@@ -188,7 +196,10 @@ def _boot(chip: Chip) -> Iterator[Row]:
 def _heading(console: Console, title: str, facts: Facts) -> None:
     from rich.text import Text
 
-    console.print(Text.assemble("\n", (title, "bold"), f" {_origin(facts)}"), soft_wrap=True)
+    first, *rest = wrapped(console, f"{title} {_origin(facts)}", beside=FURTHER_IN)
+    console.print(Text.assemble("\n", (title, "bold"), first[len(title) :]), soft_wrap=True)
+    for line in rest:
+        console.print(" " * FURTHER_IN + line, soft_wrap=True)
 
 
 def _origin(facts: Facts) -> str:

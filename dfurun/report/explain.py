@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Code, ExitStatus, Severity
 from dfurun.report.sheet import print_row
+from dfurun.report.words import print_folded, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 NAME_WIDTH = 15
+FURTHER_IN = 4
 EXIT_MEANINGS = {
     ExitStatus.DONE: "done, or nothing to do",
     ExitStatus.FAILED: "the unit failed (a step, a verification, a check), or a file or standard output cannot be written",
@@ -91,8 +93,12 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
 
     from dfurun.usb.hints import permission_hint
 
-    console.print(Text.assemble((explanation.code.label, "bold"), f": {explanation.code.summary}"), soft_wrap=True)
-    console.print(explanation.weight, style="dim", soft_wrap=True)
+    label = explanation.code.label
+    first, *rest = wrapped(console, f"{label}: {explanation.code.summary}", beside=FURTHER_IN)
+    console.print(Text.assemble((label, "bold"), first[len(label) :]), soft_wrap=True)
+    for line in rest:
+        console.print(" " * FURTHER_IN + line, soft_wrap=True)
+    print_folded(console, explanation.weight, style="dim", further_in=FURTHER_IN)
     console.print()
     print_row(console, "what happened", explanation.cause, width=NAME_WIDTH)
     print_row(console, "the board", explanation.board, width=NAME_WIDTH)
@@ -102,7 +108,17 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
     for name, example, style in (("wrong", explanation.wrong, "red"), ("right", explanation.right, "green")):
         if example:
             console.print()
-            print_row(console, name, example, width=NAME_WIDTH, style=style, whole=True)
+            _print_example(console, name, example, style=style)
+
+
+def _print_example(console: Console, name: str, example: str, *, style: str) -> None:
+    """Print YAML that may be copied, its lines whole: at the margin where a terminal has no room beside the name."""
+    fits = all(len(line) <= console.width - NAME_WIDTH for line in example.split("\n"))
+    if fits or not console.is_terminal:
+        print_row(console, name, example, width=NAME_WIDTH, style=style, whole=True)
+        return
+    print_row(console, name, "", width=0)
+    print_row(console, "", example, width=0, style=style, whole=True)
 
 
 def print_codes(console: Console) -> None:
@@ -118,4 +134,5 @@ def print_codes(console: Console) -> None:
         weight = "warning: " if explanation.code.severity is Severity.WARNING else ""
         print_row(console, label, weight + explanation.code.summary, width=width)
     words = "`dfurun explain CODE` tells what happened, what it means for the board, what to do."
-    console.print(f"\n{words}", soft_wrap=True)
+    console.print()
+    print_folded(console, words)

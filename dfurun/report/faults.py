@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dfurun.report.sheet import print_row
+from dfurun.report.words import print_folded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,12 +47,11 @@ def print_faults(console: Console, faults: Sequence[FaultEntry]) -> None:
     for fault in faults:
         print_row(console, fault.name, fault.means, width=NAME_WIDTH)
         if fault.keys:
-            print_row(console, "", _keys(fault.keys), width=NAME_WIDTH, style="cyan")
+            print_row(console, "", _breakable(console, _keys(fault.keys)), width=NAME_WIDTH, style="cyan")
         print_row(console, "", sourced(fault), width=NAME_WIDTH, style="dim")
     console.print()
-    console.print(
-        "Every fault takes skip=, count=, p= and seed= as well. `dfurun sim faults NAME` shows all of one.",
-        soft_wrap=True,
+    print_folded(
+        console, "Every fault takes skip=, count=, p= and seed= as well. `dfurun sim faults NAME` shows all of one."
     )
 
 
@@ -62,7 +62,7 @@ def print_fault(console: Console, fault: FaultEntry) -> None:
         print_row(console, "", paragraph, width=NAME_WIDTH)
     print_row(console, "as in", f"--sim-fault {fault.example}", width=NAME_WIDTH)
     for key in (*fault.keys, *fault.usual):
-        print_row(console, f"  {key.name}=", f"{key.takes}{_standing(key)}", width=NAME_WIDTH)
+        print_row(console, f"  {key.name}=", _breakable(console, f"{key.takes}{_standing(key)}"), width=NAME_WIDTH)
     print_row(console, "counts", OCCASIONS[fault.acts_on], width=NAME_WIDTH)
     print_row(console, "source", sourced(fault), width=NAME_WIDTH)
 
@@ -84,6 +84,14 @@ def fault_rows(faults: Iterable[FaultEntry]) -> list[Sequence[str]]:
 def sourced(fault: FaultEntry) -> str:
     """Return a fault's source and how sure it is."""
     return f"{SOURCES[fault.confidence]}: {fault.source}"
+
+
+def _breakable(console: Console, text: str) -> str:
+    """Return a text in which a long row of choices may go on in the next line of a terminal."""
+    room = console.width - NAME_WIDTH
+    if not console.is_terminal:
+        return text
+    return " ".join(word.replace("|", " | ") if len(word) > room else word for word in text.split(" "))
 
 
 def _keys(keys: Sequence[FaultKey]) -> str:

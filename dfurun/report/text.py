@@ -85,7 +85,9 @@ class TextReporter:
 
     def detail(self, text: str) -> None:
         """Render a line about the link; a bar that is drawn moves below it."""
-        self._line(text, style="yellow" if text.lstrip().startswith("!") else "dim")
+        words = text.lstrip()
+        indent = len(text) - len(words)
+        self._hanging(words, indent=indent, style="yellow" if words.startswith("!") else "dim")
 
     def error(self, error: DfurunError) -> None:
         """Render a failure outside of a unit's run."""

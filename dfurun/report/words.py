@@ -35,6 +35,12 @@ def print_hint(console: Console, text: str) -> None:
         console.print(f"  {line}", soft_wrap=True)
 
 
+def print_folded(console: Console, text: str, *, style: str = "", further_in: int = 0) -> None:
+    """Print a text, on a terminal in lines that fit; what does not begin it stands a little further in."""
+    for number, line in enumerate(wrapped(console, text, beside=further_in)):
+        console.print((" " * further_in if number else "") + line, style=style, soft_wrap=True)
+
+
 def count(number: int, one: str, many: str) -> str:
     """Return `1 page` or `3 pages`."""
     return f"{number} {one if number == 1 else many}"

@@ -26,7 +26,7 @@ FOR_TOOLS = (
 )
 BY_LABEL = {str(code): code for code in Code}
 # What no recipe alone can be: a quarter of a mebibyte is made below.
-NOT_IN_THE_CORPUS = {Code.RECIPE_TOO_LARGE}
+NOT_IN_THE_CORPUS = {Code.RECIPE_TOO_LARGE, Code.TOO_MANY_FINDINGS}
 CODES_OF_CHECK = set(list(Code)[: list(Code).index(Code.NO_DEVICE)]) - NOT_IN_THE_CORPUS
 
 

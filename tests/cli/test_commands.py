@@ -107,7 +107,7 @@ def test_only_what_is_really_close_is_offered(dfurun: Dfurun, arguments: list[st
         (["info", "--sim", "--sim-fault", "stal"], "stall"),
         (["info", "--sim", "--sim-chip", "stm32f072"], "did you mean 'stm32f072xb'?"),
         (["info", "--sim", "--chip", "f411"], "no chip is called 'f411'"),
-        (["sim", "set-option-bytes", "board.json", "BOOT=1"], "'BOOT' is not a field"),
+        (["sim", "set-option-bytes", "board.json", "BOOT=1"], "has no field 'BOOT'"),
         (["sim", "set-option-bytes", "board.json", "--raw", "AA55"], "2 bytes, the chip has 16"),
         (["sim", "set-option-bytes", "board.json", "DATA0=010"], "'010' begins with a zero: 0x010 in hexadecimal, 10"),
         (["sim", "set-option-bytes", "board.json", "DATA0=1two"], "'1two' is no number such as 119 or 0x77"),
@@ -118,6 +118,16 @@ def test_only_what_is_really_close_is_offered(dfurun: Dfurun, arguments: list[st
         (["info", "--sim-option-reload", "power-on"], "--sim-option-reload without a simulated board"),
         (["sim", "load", "board.json", "absent.hex"], "absent.hex"),
         (["sim", "dump", "board.json", "absent/flash.bin"], "No such file or directory"),
+        (["info", "--sim", "--sim-clock", "vrtual"], "what to do: did you mean 'virtual'?"),
+        (["info", "--sim", "--sim-fault", "vanihs"], "what to do: did you mean 'vanish'?"),
+        (["info", "--sim", "--sim-fault", "vanish:x=1"], "what to do: `dfurun sim faults` lists"),
+        (["read", "--sim", "--length", "-5", "-o", "flash.bin"], "what to do: without --length"),
+        (["sim", "set-option-bytes", "board.json", "RPD=1"], "what to do: did you mean 'RDP'?"),
+        (["sim", "set-option-bytes", "board.json", "FOO=1"], "what to do: known: "),
+        (["sim", "set-option-bytes", "board.json"], "what to do: `dfurun chips stm32f072xb` shows"),
+        (["sim", "protect", "board.json", "3"], "what to do: "),
+        (["sim", "power-cycle", "board.json", "--boot0", "high"], "what to do: "),
+        (["check", "--fault-budget", "-1", "r.yaml"], "what to do: "),
     ],
 )
 def test_wrong_usage_exits_2_and_says_why(dfurun: Dfurun, arguments: list[str], words: str) -> None:
@@ -125,6 +135,8 @@ def test_wrong_usage_exits_2_and_says_why(dfurun: Dfurun, arguments: list[str], 
     done = dfurun(*arguments)
     assert (done.exit, done.codes, done.out) == (2, {"usage"}, "")
     assert words in done.err
+    assert "Value error" not in done.err
+    assert "Input should" not in done.err
     as_json = dfurun(*arguments, "--json")
     assert [line["event"] for line in as_json.lines] == ["hello", "result"]
     assert as_json.lines[-1]["exit"] == 2
@@ -473,3 +485,15 @@ def test_sim_load_takes_an_image_that_fills_the_flash(dfurun: Dfurun, tmp_path: 
     (tmp_path / "whole.bin").write_bytes(bytes(128 * 1024))
     assert dfurun("sim", "load", "board.json", "whole.bin").exit == 0
     assert not any(StateFile(tmp_path / "board.json").load(VirtualClock()).flash.contents)
+
+
+@pytest.mark.parametrize("words", [["info"], ["devices"], ["read", "-o", "flash.bin"], ["info", "--json"]])
+def test_a_state_file_that_a_command_has_to_make_is_told_of_once(dfurun: Dfurun, words: list[str]) -> None:
+    note = "note: baord.json was not there; it is made, and holds a new board\n"
+    assert note in dfurun(*words, "--sim-state", "baord.json").err
+    assert "was not there" not in dfurun(*words, "--sim-state", "baord.json", *FORCED.get(words[0], ())).err
+    dfurun("sim", "new", "board.json")
+    assert "was not there" not in dfurun(*words, "--sim-state", "board.json", *FORCED.get(words[0], ())).err
+
+
+FORCED = {"read": ("--force",)}

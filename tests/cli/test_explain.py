@@ -33,7 +33,7 @@ WITH_EXAMPLES = [explanation for explanation in ALL if explanation.right]
 OF_RECIPES = ("Reading a recipe", "Images", "Rules of the steps")
 SHOWN_BY_CHECK = [e for e in WITH_EXAMPLES if e.group in OF_RECIPES]
 # What is wrong with a file as a whole: no line of a recipe shows it.
-NOT_SHOWN = {Code.RECIPE_UNREADABLE, Code.RECIPE_TOO_LARGE, Code.IMAGE_EMPTY}
+NOT_SHOWN = {Code.RECIPE_UNREADABLE, Code.RECIPE_TOO_LARGE, Code.TOO_MANY_FINDINGS, Code.IMAGE_EMPTY}
 
 
 def recipe(snippet: str) -> str:

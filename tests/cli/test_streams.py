@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,58 @@ def test_a_product_that_cannot_be_written_fails_in_one_line(words: list[str]) ->
 @full
 def test_a_failure_keeps_its_status_on_a_full_disk() -> None:
     assert onto_a_full_disk("check", "absent.yaml")[0] == 3
+
+
+CLOSE = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-"}
+
+
+def with_closed(*streams: str, words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a shell does that closes these streams first."""
+    command = f'exec "$0" -m dfurun "$@" {" ".join(CLOSE[stream] for stream in streams)}'
+    return subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DFURUN_STATE_DIR": str(folder / "state")},
+    )
+
+
+shell = pytest.mark.skipif(os.name == "nt", reason="no /bin/sh on this system")
+
+
+@shell
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr"), ("stdin", "stdout", "stderr")])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["chips"], 0),
+        (["info", "--sim"], 0),
+        (["info", "--sim", "--json"], 0),
+        (["check", str(ROOT / "recipes/f072-release.yaml")], 0),
+        (["check", "absent.yaml"], 3),
+        (["chips", "stm32"], 2),
+    ],
+    ids=lambda value: " ".join(value).replace(str(ROOT), "") if isinstance(value, list) else str(value),
+)
+def test_a_stream_closed_from_the_start_is_as_dev_null(
+    streams: tuple[str, ...], words: list[str], status: int, tmp_path: Path
+) -> None:
+    done = with_closed(*streams, words=words, folder=tmp_path)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+@shell
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdin", "stdout", "stderr")])
+def test_a_board_is_flashed_and_its_file_is_whole_with_streams_closed(streams: tuple[str, ...], tmp_path: Path) -> None:
+    recipe = str(ROOT / "recipes/f072-release.yaml")
+    words = [recipe, "--sim-state", "board.json", "--sim-clock", "virtual", "--log", "run.log"]
+    done = with_closed(*streams, words=words, folder=tmp_path)
+    assert done.returncode == 0
+    assert ("PASS" in done.stderr) == ("stderr" not in streams)
+    assert "Traceback" not in done.stderr
+    assert in_a_process("sim", "show", "board.json", folder=tmp_path).exit == 0
