@@ -31,7 +31,7 @@ from tests.system.vm.machine import Done, why_not
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "comparison.md"
 TIMEOUT_S = 600.0
-PLACES = 8
+PLACES = 6
 
 
 class Outcome(Enum):
