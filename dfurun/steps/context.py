@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dfurun.chips import Chip, Duration, InForce
 from dfurun.clock import Clock
-from dfurun.dfuse.identity import BoardIdentity
+from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.image import Piece
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress, Waiting
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
-from dfurun.steps.regain import REGAINS_A_STEP, require_same_board
 from dfurun.units import AddressRange, format_duration
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from dfurun.usb.connection import Connection
 
 POWER_CYCLE_TIMEOUT_S = 120.0
+REGAINS_A_STEP = 3  # the last of them in gentle mode
 STAYED_GRACE_S = 1.0  # for a board that still answered, and may leave all the same
 APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs something else
 
@@ -320,7 +320,7 @@ class Context:
             return f"back and cannot be opened: {error.message}"
         if not back:
             return f"not back at port {self.port} after {format_duration(timeout_s)}"
-        require_same_board(self)
+        self.require_same_board()
         return None
 
     def power_cycle(self, *, boot0: int, timeout_s: float) -> None:
@@ -357,7 +357,7 @@ class Context:
                 consequence="nothing was sent to it since its power was cycled",
                 hint=f"{request}, and run again",
             )
-        require_same_board(self)
+        self.require_same_board()
         self.device = self.session.description
 
     def _why_still_in_dfu(self) -> str:
@@ -365,3 +365,33 @@ class Context:
         if self.chip.checks_for_empty_flash:
             hint += "; an empty flash starts the bootloader as well, whatever BOOT0 says"
         return hint
+
+    def require_same_board(self) -> None:
+        """Refuse another board than the one that was known at this port. A protected one tells nothing, and passes.
+
+        What does not fit is read once more before it is refused. Raises LinkUnreliable where it cannot be read any more.
+        """
+        known = self.identity.unique_id
+        if known is None or self.is_protected():
+            return
+        for _ in range(2):
+            found = read_identity(self.session, self.chip).unique_id
+            if found == known:
+                return
+        if found is None:
+            raise LinkUnreliable(
+                Code.LINK_UNRELIABLE,
+                "the USB link is unreliable: the unique id, read before, cannot be read any more",
+                consequence="nothing was sent to the board that is at the port now",
+                evidence=self.connection.anomalies.evidence,
+            )
+        raise self.another_board(f"its unique id is {found}, before it was {known}")
+
+    def another_board(self, why: str) -> Refused:
+        """Return the refusal of a board that has taken the other's place."""
+        return Refused(
+            Code.EXPECTATION,
+            f"another board is at port {self.port} now: {why}",
+            consequence="nothing was sent to it",
+            hint="run the recipe again with the board that is meant",
+        )

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from dfurun.dfuse.identity import read_identity
-from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused
+from dfurun.errors import AccessDenied, Code, LinkUnreliable
 from dfurun.units import format_duration
 
 if TYPE_CHECKING:
     from dfurun.steps.context import Context
 
-REGAINS_A_STEP = 3  # the last of them in gentle mode
 REGAINED = "board regained"  # as anomalies count it
 REGAINABLE = (Code.DEVICE_LOST, Code.LINK_UNRELIABLE)
 
@@ -37,7 +35,7 @@ def regain(context: Context, failure: LinkUnreliable) -> None:
         context.forget_protection()
         try:
             _require_same_device(context)
-            require_same_board(context)
+            context.require_same_board()
         except LinkUnreliable as again:
             if again.code not in REGAINABLE:
                 raise
@@ -58,38 +56,6 @@ def persist(context: Context, action: Callable[[], Done]) -> Done:
         except LinkUnreliable as failure:
             regain(context, failure)
             context.require_readable(context.step_keyword)
-
-
-def require_same_board(context: Context) -> None:
-    """Refuse another board than the one that was known at this port. A protected one tells nothing, and passes.
-
-    What does not fit is read once more before it is refused. Raises LinkUnreliable where it cannot be read any more.
-    """
-    known = context.identity.unique_id
-    if known is None or context.is_protected():
-        return
-    for _ in range(2):
-        found = read_identity(context.session, context.chip).unique_id
-        if found == known:
-            return
-    if found is None:
-        raise LinkUnreliable(
-            Code.LINK_UNRELIABLE,
-            "the USB link is unreliable: the unique id, read before, cannot be read any more",
-            consequence="nothing was sent to the board that is at the port now",
-            evidence=context.connection.anomalies.evidence,
-        )
-    raise another_board(context, f"its unique id is {found}, before it was {known}")
-
-
-def another_board(context: Context, why: str) -> Refused:
-    """Return the refusal of a board that has taken the other's place."""
-    return Refused(
-        Code.EXPECTATION,
-        f"another board is at port {context.port} now: {why}",
-        consequence="nothing was sent to it",
-        hint="run the recipe again with the board that is meant",
-    )
 
 
 def _reopen(context: Context, failure: LinkUnreliable) -> None:
@@ -119,13 +85,13 @@ def _require_same_device(context: Context) -> None:
     if before is None:
         return
     if (before.release, before.is_user_dfu) != (now.release, now.is_user_dfu):
-        raise another_board(context, f"its version is {now.release:04X}, before it was {before.release:04X}")
+        raise context.another_board(f"its version is {now.release:04X}, before it was {before.release:04X}")
     if before.alternates != now.alternates:
-        raise another_board(
-            context, f"its memory layout is {now.flash_layout_text}, before it was {before.flash_layout_text}"
+        raise context.another_board(
+            f"its memory layout is {now.flash_layout_text}, before it was {before.flash_layout_text}"
         )
     if before.serial and now.serial and before.serial != now.serial:
-        raise another_board(context, f"its serial number is {now.serial}, before it was {before.serial}")
+        raise context.another_board(f"its serial number is {now.serial}, before it was {before.serial}")
 
 
 def _tell(context: Context, failure: LinkUnreliable) -> None:

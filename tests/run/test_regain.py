@@ -27,8 +27,8 @@ from dfurun.simulator import Fault, Running, SimulatedBoard, parse_fault
 from dfurun.simulator.fault import Moment
 from dfurun.simulator.operation import Action, Operation
 from dfurun.simulator.transfer import NoAnswer
+from dfurun.steps.context import REGAINS_A_STEP
 from dfurun.steps.event import UnitFinished
-from dfurun.steps.regain import REGAINS_A_STEP
 
 OTHER_UNIQUE_ID = bytes.fromhex("AA0030000D50534237343120")
 BOOT_BITS_CLEARED = {"BOOT_SEL": 0, "nBOOT0": 0}
