@@ -245,8 +245,8 @@ Of these {count} situations
 ## One fault, at {places} places
 
 Each of these faults strikes once, at {places} places spread evenly over the program's own control transfers of the flash job.
-(dfurun is
-tried at every transfer, and with every fault of the catalogue, in [fault-matrix.md](fault-matrix.md), without a kernel.)
+(dfurun is tried at every transfer, and with every fault of the catalogue, in [fault-matrix.md](fault-matrix.md), without a
+kernel.)
 
 | fault | dfurun | dfu-util |
 |---|---|---|

@@ -89,7 +89,7 @@ class CleanRunFailed(Exception):
     """The recipe does not pass on a simulated board without any fault: there is nothing to compare with."""
 
     def __init__(self, start: Start, run: Run, found: Sequence[Breach]) -> None:
-        why = "; ".join(breach.words for breach in found) or _told(run)
+        why = "; ".join(breach.words for breach in found) if run.passed else _told(run)
         super().__init__(f"on a board with {start.name} the recipe does not pass without any fault: {why}")
         self.breaches = tuple(found)
 
