@@ -126,16 +126,21 @@ class Connection:
         return False
 
     def _await_presence(self, timeout_s: float) -> Candidate | None:
-        """Wait for a board at the port, counting what it was already waited for in vain; None where there is none in time."""
-        while self._present() is None:
+        """Wait for a board at the port, counting what it was already waited for in vain; None where there is none in time.
+
+        A system may list a board for a moment after it has left: one that is gone again after SETTLE_S was not back.
+        """
+        while True:
+            if self._present() is not None:
+                self._clock.sleep(SETTLE_S)
+                if (found := self._present()) is not None:
+                    self._missing_since = None
+                    return found
             if self._missing_since is None:
                 self._missing_since = self._clock.now()
             if self._clock.now() >= self._missing_since + timeout_s:
                 return None
             self._wait()
-        self._missing_since = None
-        self._clock.sleep(SETTLE_S)
-        return self._present()
 
     def _wait(self) -> None:
         self.on_wait()

@@ -43,6 +43,19 @@ def test_the_board_at_the_port_is_opened_and_the_other_left_alone(bench: Bench) 
     assert not {"GETSTATE", "GETSTATUS", "DNLOAD"} & set(bench.other.transfers)
 
 
+def test_a_board_that_the_system_still_lists_for_a_moment_is_waited_for_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux takes a lost device from the bus a little after its transfers have failed."""
+    bench.connection.open(1.0)
+    stale = bench.bus.at(PortPath(1, (2,)))
+    bench.board.unplug(back_after_s=2.0)
+    look, answers = bench.bus.at, [stale]
+    monkeypatch.setattr(bench.bus, "at", lambda port: answers.pop() if answers else look(port))
+    assert bench.connection.wait_for_return(10.0) is not None
+    assert bench.clock.now() >= 2.0
+
+
 def test_without_an_open_session_there_is_a_clear_error(bench: Bench) -> None:
     with pytest.raises(LinkUnreliable, match="no board is connected") as caught:
         _ = bench.connection.session
