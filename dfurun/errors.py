@@ -153,6 +153,11 @@ class Code(Enum):
     PROTECTED = ("protected", ExitStatus.REFUSED, "the chip is read-protected, and the step needs it open")
     WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, "pages to be written are write-protected")
     NOT_A_ROM = ("not-a-rom", ExitStatus.REFUSED, "the device is a DFU program in user flash, not the ROM")
+    KEPT_PAGE = (
+        "kept-page",
+        ExitStatus.REFUSED,
+        "a page that an earlier run has kept a copy of holds something else now",
+    )
     FILE_OUTSIDE = (
         "file-outside",
         ExitStatus.REFUSED,

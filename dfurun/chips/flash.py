@@ -62,6 +62,12 @@ class Flash:
         """Return the numbers of the pages that share a byte with `covered`, which lies inside the flash."""
         return range(self.page_index(covered.start), self.page_index(covered.end - 1) + 1)
 
+    def is_page(self, extent: AddressRange) -> bool:
+        """Say whether `extent` is exactly one page."""
+        return (
+            self.extent.start <= extent.start < self.extent.end and self.page(self.page_index(extent.start)) == extent
+        )
+
     def blank(self, index: int) -> bytes:
         """Return what a page reads as when it is erased."""
         return bytes([self.erased]) * self.page(index).size_bytes

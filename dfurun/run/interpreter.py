@@ -12,7 +12,7 @@ from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
-from dfurun.run.journal import UnitJournal, reported
+from dfurun.run.journal import KeptFile, UnitJournal, reported
 from dfurun.run.port_lock import lock_port
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
@@ -26,11 +26,13 @@ from dfurun.steps.event import (
     UnitStarted,
 )
 from dfurun.steps.flashing import REDO_LIMIT
+from dfurun.steps.kept import KeptPage
 from dfurun.steps.regain import regain
 from dfurun.steps.set_option_bytes import irreversible_refusal
 from dfurun.steps.step import Result, Step
 from dfurun.steps.verify import Verify, VerifyMismatch
 from dfurun.steps.write import Write
+from dfurun.units import AddressRange
 from dfurun.usb.port import PortPath
 
 PASSED = "passed"
@@ -251,6 +253,7 @@ class Unit:
             self.listen(Notice(known.damage, Code.JOURNAL_DAMAGED, known.damage_hint))
         if known.unfinished is not None:
             self.listen(Notice(str(known.unfinished), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
+        self._inherit(known.kept)
         if known.waits and not self.context.is_protected():
             self.listen(
                 Notice(
@@ -263,6 +266,23 @@ class Unit:
             words = known.cause or "protected, cause unknown"
             self.context.cause_of_protection = f"{words}; "
             self.listen(Notice(words))
+
+    def _inherit(self, files: Sequence[KeptFile]) -> None:
+        """Take up what earlier runs have kept of this board and not put back; what may be of another board is left alone."""
+        context, flash, pages = self.context, self.context.chip.flash, self.context.inherited
+        for kept in files:
+            if kept.unique_id is None or kept.unique_id != context.identity.unique_id:
+                continue
+            with reported(kept.file, "read"):
+                data = kept.file.read_bytes()
+            if flash.is_page(AddressRange(kept.address, len(data))):
+                older = pages[kept.address].files if kept.address in pages else ()
+                pages[kept.address] = KeptPage(kept.address, data, (*older, kept.file))
+        for page in pages.values():
+            words = (
+                f"an earlier run took {page.extent} out of the flash and did not put it back: the next write there does"
+            )
+            self.listen(Notice(words, hint=f"it is kept in {page.files[-1]}"))
 
     def _finish(self, failure: DfurunError | None, duration_s: float) -> UnitFinished:
         context, anomalies = self.context, self.context.connection.anomalies

@@ -63,16 +63,26 @@ class UnfinishedRun:
 class Recollection:
     """What a port's journal knows when a run takes it.
 
-    `unfinished` is the run before, where it did not end; `cause` how the board may have come to be protected; `waits` whether
-    option bytes wait for a power-on; `damage` says in words what of the journal could not be read, empty where all could,
-    `damage_hint` what to do.
+    `unfinished` is the run before, where it did not end; `kept` what runs have taken out of the flash and not put back, the
+    oldest first; `cause` how the board may have come to be protected; `waits` whether option bytes wait for a power-on;
+    `damage` says in words what of the journal could not be read, empty where all could, `damage_hint` what to do.
     """
 
     unfinished: UnfinishedRun | None = None
+    kept: tuple[KeptFile, ...] = ()
     cause: str | None = None
     waits: bool = False
     damage: str = ""
     damage_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file in which a run has kept what it took out of the flash at `address` and has not put back; of which board."""
+
+    file: Path
+    address: int
+    unique_id: str | None
 
 
 class UnitJournal:
@@ -143,7 +153,7 @@ class UnitJournal:
             words, hint = self._mend(path, reading)
         with reported(path, "read"):
             cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
-            recollection = Recollection(unfinished_run(path), cause, waits, words, hint)
+            recollection = Recollection(unfinished_run(path), kept_files(path), cause, waits, words, hint)
         with reported(path):
             if path.exists() and path.stat().st_size > KEPT_BYTES:
                 path.replace(_put_aside(path))
@@ -198,6 +208,23 @@ def unfinished_run(path: Path) -> UnfinishedRun | None:
     let_go = {entry.get("file") for entry in run if entry["entry"] == "let-go"}
     kept = tuple(str(e.get("file")) for e in run if e["entry"] == "kept" and e.get("file") not in let_go)
     return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step, kept)
+
+
+def kept_files(path: Path) -> tuple[KeptFile, ...]:
+    """Return what the runs in a journal have kept, not put back and left where it was, the oldest first. Raise OSError."""
+    entries = known(read_journal(_put_aside(path)) + read_journal(path))
+    boards = {entry.get("run"): entry.get("unique_id") for entry in entries if entry["entry"] == "board"}
+    let_go = {entry.get("file") for entry in entries if entry["entry"] == "let-go"}
+    found = []
+    for entry in entries:
+        if entry["entry"] != "kept" or entry.get("file") in let_go:
+            continue
+        file, unique_id = Path(str(entry.get("file"))), boards.get(entry.get("run"))
+        if file.is_file():
+            found.append(
+                KeptFile(file, int(str(entry.get("address")), 16), unique_id if isinstance(unique_id, str) else None)
+            )
+    return tuple(found)
 
 
 def cause_of_protection(path: Path) -> str | None:

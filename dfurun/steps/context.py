@@ -20,6 +20,7 @@ from dfurun.image import Piece
 from dfurun.steps.event import Event, Notice, OperatorAsked, Progress, Waiting
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.kept import KeptPage
 from dfurun.units import AddressRange, format_duration
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Context:
     """One unit's run. Steps are frozen: all that changes is here and on the board.
 
     Of the step that runs: `reached` is how far it has come, in its own terms, for its `resume`; `power_cycled` says whether it
-    has seen a power cycle; `regains_left` how often its board may still be regained.
+    has seen a power cycle; `regains_left` how often its board may still be regained. `inherited` are pages of this board, by
+    their addresses, that earlier runs have kept and not put back.
     """
 
     chip: Chip
@@ -89,6 +91,7 @@ class Context:
     device: DeviceDescription | None = None
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
+    inherited: dict[int, KeptPage] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     cause_of_protection: str = ""
@@ -144,7 +147,7 @@ class Context:
             return
         file = self.journal.keep(piece.address, piece.data)
         if file:
-            self.kept.append(f"what was in {piece.extent} is kept in {file}")
+            self.kept.append(f"what was in {piece.extent} is kept in {file}, and the next write there puts it back")
         before, self._stoppable = self._stoppable, False
         try:
             yield
@@ -153,6 +156,12 @@ class Context:
         if file:
             self.kept.pop()
             self.journal.let_go(file)
+
+    def let_go_inherited(self, extent: AddressRange) -> None:
+        """Let go what earlier runs have kept of the pages in `extent`: they are whole again, or erased as the recipe says."""
+        for address in [address for address, page in self.inherited.items() if extent.contains(page.extent)]:
+            for file in self.inherited.pop(address).files:
+                self.journal.let_go(file)
 
     def notice(self, message: str, *, code: Code | None = None, hint: str = "") -> None:
         """Tell people something that is not a failure."""

@@ -55,7 +55,10 @@ def erase_pages(context: Context, pages: Iterable[int]) -> None:
         for count, page in enumerate(todo, start=1):
             context.session.erase_page(flash.page(page).start)
             tell(count)
-        todo = [page for page, blank in blank_pages(context, todo).items() if not blank]
+        blank = blank_pages(context, todo)
+        for page in [page for page, is_blank in blank.items() if is_blank]:
+            context.let_go_inherited(flash.page(page))
+        todo = [page for page, is_blank in blank.items() if not is_blank]
         if not todo:
             return
         if attempt + 1 < ERASES:
@@ -159,6 +162,7 @@ def _place(
             context.pages_redone += 1
         placing = _Placing(context, page, content, erased and not attempt)
         if persist(context, placing.attempt):
+            context.let_go_inherited(extent)
             return
     raise StepFailed(
         failure,
@@ -199,7 +203,22 @@ def _wanted(context: Context, memory: MemoryImage, page: int) -> bytes:
     extent = context.chip.flash.page(page)
     if sum(len(piece.data) for piece in memory.within(extent)) == extent.size_bytes:
         return memory.overlay(extent, bytes(extent.size_bytes))
-    return memory.overlay(extent, context.session.read_stable(extent))
+    found, kept = context.session.read_stable(extent), context.inherited.get(extent.start)
+    if kept is not None:
+        found = kept.over(found, memory, erased=context.chip.flash.erased)
+    return memory.overlay(extent, found)
+
+
+def _is_inherited(context: Context, memory: MemoryImage, page: int) -> bool:
+    """Say whether an earlier run has taken something out of a page that is not back there; let go what is."""
+    extent = context.chip.flash.page(page)
+    kept = context.inherited.get(extent.start)
+    if kept is None:
+        return False
+    if context.session.read_stable(extent) != memory.overlay(extent, kept.data):
+        return True
+    context.let_go_inherited(extent)
+    return False
 
 
 def _beside(flash: Flash, memory: MemoryImage, page: int, content: bytes) -> Piece | None:
@@ -229,13 +248,13 @@ def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
 
 
 def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
-    """Return the pages of the image that do not hold it yet."""
+    """Return the pages of the image that do not hold it yet, or not what an earlier run has kept of them."""
     flash = context.chip.flash
     pages = pages_of(flash, memory)
     tell = context.progress("compare", len(pages))
     changed = []
     for count, page in enumerate(pages, start=1):
-        if not holds(context, memory, flash.page(page)):
+        if not holds(context, memory, flash.page(page)) or _is_inherited(context, memory, page):
             changed.append(page)
         tell(count)
     return changed

@@ -53,6 +53,7 @@ class MassErase(Step):
             context.session.mass_erase()
             left = [page for page in spread_pages(context.chip.flash) if not first_block_is_blank(context, page)]
             if not left:
+                context.let_go_inherited(context.chip.flash.extent)
                 return
             context.connection.anomalies.note("mass erase not done", f"attempt {attempt + 1}")
         raise not_erased(context, left[0])

@@ -90,6 +90,7 @@ class Unprotect(Step):
         return not context.is_protected_again()
 
     def _opened(self, context: Context) -> Result:
+        context.let_go_inherited(context.chip.flash.extent)
         check_identity(context)
         return Result(Outcome.CHANGED, "protection removed, all flash erased")
 
