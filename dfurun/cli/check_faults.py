@@ -10,6 +10,11 @@ from dfurun.cli.output import Output
 from dfurun.errors import Code, StepFailed
 from dfurun.matrix import CleanRunFailed, Matrix, fault_matrix
 
+_HINTS = {
+    Code.IRREVERSIBLE: "what nothing undoes is not tried: try the recipe without that step",
+    Code.EXPECTATION: "the simulated boards are what the chip's data says: try the recipe without what only another board has",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FaultOptions:
@@ -42,7 +47,7 @@ def try_faults(output: Output, path: Path, options: FaultOptions) -> Matrix:
             Code.NO_CLEAN_RUN,
             f"{path}: {failed}",
             consequence="no fault was tried, and no board was touched",
-            hint=f"`dfurun {path} --sim` shows the run",
+            hint=_HINTS.get(failed.code or Code.NO_CLEAN_RUN, f"`dfurun {path} --sim` shows the run"),
         ) from None
     finally:
         output.end_progress()

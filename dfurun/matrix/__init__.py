@@ -11,7 +11,7 @@ matrix.py    all cases, on every core
 
 from dfurun.matrix.judge import Breach, Invariant
 from dfurun.matrix.kinds import KINDS, Kind, Survived
-from dfurun.matrix.matrix import Case, CleanRunFailed, Matrix, Trial, fault_matrix, try_case
+from dfurun.matrix.matrix import Case, CleanRunFailed, Matrix, Trial, fault_matrix
 
 __all__ = [
     "KINDS",
@@ -24,5 +24,4 @@ __all__ = [
     "Survived",
     "Trial",
     "fault_matrix",
-    "try_case",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from dfurun.chips import Chip, Flash
+from dfurun.chips import BootTarget, Chip, Flash
 from dfurun.recipe.recipe import Recipe
 from dfurun.steps.erase import Erase
 from dfurun.steps.mass_erase import MassErase
@@ -27,6 +27,19 @@ class Contents:
         """Say whether two boards hold the same, option bytes by their fields: an erased RDP byte is level 1 as well."""
         layout = chip.option_bytes
         return self.flash == other.flash and layout.decode(self.option_bytes) == layout.decode(other.option_bytes)
+
+
+_WORD_BYTES = 4
+_BOOT0_LEVELS = (0, 1)
+
+
+def starts_rom(chip: Chip, contents: Contents) -> bool:
+    """Say whether the bootloader in ROM starts after a power cycle, at one level of BOOT0 at least."""
+    empty = contents.flash[:_WORD_BYTES] == bytes([chip.flash.erased]) * _WORD_BYTES
+    fields = chip.option_bytes.decode(contents.option_bytes)
+    return any(
+        chip.starts(fields, boot0=level, flash_empty=empty) is BootTarget.SYSTEM_MEMORY for level in _BOOT0_LEVELS
+    )
 
 
 def stages(recipe: Recipe, contents: Contents) -> Iterator[Contents]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from dfurun.chips import Flash
 from dfurun.errors import Code, ExitStatus
-from dfurun.matrix.intended import intended, stages
+from dfurun.matrix.intended import Contents, intended, stages, starts_rom
 from dfurun.matrix.kinds import Kind
 from dfurun.matrix.trial import Run
 from dfurun.matrix.witness import Executed
@@ -18,11 +18,13 @@ from dfurun.steps.erase import Erase
 from dfurun.steps.flashing import pages_of
 from dfurun.steps.leave_dfu import LeaveDfu
 from dfurun.steps.mass_erase import MassErase
-from dfurun.steps.set_option_bytes import PERMANENT_LEVEL
+from dfurun.steps.read import Read
+from dfurun.steps.set_option_bytes import OPEN_LEVEL, PERMANENT_LEVEL, SetOptionBytes
 from dfurun.steps.unprotect import Unprotect
 from dfurun.steps.verify import Verify
+from dfurun.steps.wait_for_power_cycle import WaitForPowerCycle
 from dfurun.steps.write import Write
-from dfurun.units import format_address
+from dfurun.units import AddressRange, format_address
 
 _OF_PROTECTION = (Code.PROTECTED, Code.STILL_PROTECTED)
 
@@ -33,8 +35,9 @@ class Invariant(StrEnum):
     ENDS = "every run ends"
     NO_TRACEBACK = "no run ends in a traceback"
     TRUE_SUCCESS = "success is reported only of a board that is right"
-    JUSTIFIED = "nothing is erased or unprotected but what the recipe says and the board justifies"
+    JUSTIFIED = "nothing is erased, written or unprotected but what the recipe says and the board justifies"
     NEVER_LOCKED = "no board is locked, and no option byte holds what nobody meant"
+    NEVER_HALF = "a backup is whole, or not there"
     HONEST = "exit status and message fit what happened"
     CONVERGES = "after a power cycle a second run puts the board right"
     ONE_RUN = "what a client can survive is survived in one run"
@@ -48,38 +51,84 @@ class Breach:
     words: str
 
 
-def breaches(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
-    """Yield what does not hold of one run. What comes of a second one is for the caller to judge."""
+def breaches(run: Run, recipe: Recipe, kind: Kind, *, whole: Contents | None = None) -> Iterator[Breach]:
+    """Yield what does not hold of one run. What comes of a second one is for the caller to judge.
+
+    `whole` is what else the board may hold in the end: a second run puts back what the first one took out of a page and lost.
+    """
     if run.overrun:
         yield Breach(Invariant.ENDS, run.overrun)
     if run.crash:
         yield Breach(Invariant.NO_TRACEBACK, run.crash.strip().splitlines()[-1])
-    if run.passed and (wrong := what_is_wrong(run, recipe)):
+    if (
+        run.passed
+        and (wrong := what_is_wrong(run, recipe, whole))
+        and not (kind.tears and _cannot_be_read(run, recipe))
+    ):
         yield Breach(Invariant.TRUE_SUCCESS, f"exit 0, and {wrong}")
     for done in run.seen.operations:
         if why := _not_justified(done, recipe):
             yield Breach(Invariant.JUSTIFIED, why)
     yield from _locks(run, recipe, kind)
+    if not run.passed and (torn := _torn_backup(run, recipe)):
+        yield Breach(Invariant.NEVER_HALF, torn)
     if why := _dishonest(run, kind):
         yield Breach(Invariant.HONEST, why)
 
 
-def what_is_wrong(run: Run, recipe: Recipe) -> str:
-    """Say what of the board is not as the recipe means it; empty where all is."""
+def what_is_wrong(run: Run, recipe: Recipe, whole: Contents | None) -> str:
+    """Say what of the board, or of the files, is not as the recipe means it; empty where all is."""
     meant, layout = intended(recipe, run.before), recipe.chip.option_bytes
-    if run.after.flash != meant.flash:
+    if run.after.flash != meant.flash and not (whole and run.after.flash == whole.flash):
         differs = next(i for i, (a, b) in enumerate(zip(run.after.flash, meant.flash, strict=True)) if a != b)
         return f"the flash is wrong from {format_address(recipe.chip.flash.extent.start + differs)} on"
     if layout.decode(run.after.option_bytes) != layout.decode(meant.option_bytes):
         return f"the option bytes are {run.after.option_bytes.hex()}, not {meant.option_bytes.hex()}"
     if isinstance(recipe.steps[-1], LeaveDfu) and run.in_dfu:
         return "the board is on the bus in DFU mode, not in its application"
+    for step in recipe.steps:
+        if isinstance(step, WaitForPowerCycle) and (step.head.index, step.boot0) not in run.cycled:
+            return f"nobody power-cycled the board in {step.keyword}"
+        if isinstance(step, Read) and not any(_is_backup(data, step, recipe, run) for data in run.saved):
+            return f"no file holds what {step.extent} held"
     return ""
+
+
+def _cannot_be_read(run: Run, recipe: Recipe) -> bool:
+    """Say whether a power cut has left option bytes erased where level 1 was to be set, and all else is right.
+
+    Both protect, both refuse to be read, and in either case the board leaves the bus and comes back.
+    """
+    meant, layout = intended(recipe, run.before), recipe.chip.option_bytes
+    locked = layout.decode(meant.option_bytes)["RDP"] != OPEN_LEVEL and run.after.protected
+    return locked and run.after.option_bytes == b"\xff" * layout.size_bytes and run.after.flash == meant.flash
+
+
+def _is_backup(data: bytes, step: Read, recipe: Recipe, run: Run) -> bool:
+    """Say whether a file's bytes are what a `read` step is to save; of a memory that is not modelled, only how many."""
+    chip, extent = recipe.chip, step.extent
+    then = list(stages(recipe, run.before))[step.head.index]
+    if extent == chip.option_bytes.extent:
+        return len(data) == extent.size_bytes and chip.option_bytes.decode(data) == chip.option_bytes.decode(
+            then.option_bytes
+        )
+    if chip.flash.extent.contains(extent):
+        start = extent.start - chip.flash.extent.start
+        return data == then.flash[start : start + extent.size_bytes]
+    return len(data) == extent.size_bytes
+
+
+def _torn_backup(run: Run, recipe: Recipe) -> str:
+    """Say which file of a run that did not pass is no backup; empty where each is one."""
+    reads = [step for step in recipe.steps if isinstance(step, Read)]
+    wrong = [data for data in run.saved if not any(_is_backup(data, step, recipe, run) for step in reads)]
+    return f"a file of {len(wrong[0])} bytes holds what no `read` was to save" if wrong else ""
 
 
 def _not_justified(done: Executed, recipe: Recipe) -> str:
     """Say why this may not have been executed; empty where it may."""
     step, flash = recipe.steps[done.step], recipe.chip.flash
+    where = format_address(done.address)
     match done.action:
         case Action.READ_UNPROTECT if not isinstance(step, Unprotect):
             return f"Read Unprotect was executed in {step.keyword}"
@@ -88,17 +137,31 @@ def _not_justified(done: Executed, recipe: Recipe) -> str:
         case Action.ERASE_ALL if not isinstance(step, MassErase):
             return f"a mass erase was executed in {step.keyword}"
         case Action.ERASE_PAGE if flash.page_index(done.address) not in _may_erase(done.step, recipe, flash):
-            return f"the {flash.unit} at {format_address(done.address)} was erased in {step.keyword}"
+            return f"the {flash.unit} at {where} was erased in {step.keyword}"
+        case Action.PROGRAM if not _may_write(done.step, recipe, flash).issuperset(
+            flash.pages_of(AddressRange(done.address, done.size_bytes))
+        ):
+            return f"{where} was programmed in {step.keyword}"
+        case Action.WRITE_OPTION_BYTES if not isinstance(step, SetOptionBytes):
+            return f"option bytes were written in {step.keyword}"
+        case Action.WRITE_RAM | Action.WRITE_OTP | Action.WRITE_DEVICE_FEATURE:
+            return f"{where} was written in {step.keyword}"
     return ""
 
 
 def _may_erase(index: int, recipe: Recipe, flash: Flash) -> frozenset[int]:
-    """Return the pages that the step at `index` may erase; a verify has those of its image's write redone."""
+    """Return the pages that the step at `index` may erase."""
     match recipe.steps[index]:
         case MassErase():
             return frozenset(range(flash.page_count))
         case Erase(pages=pages):
             return frozenset(pages)
+    return _may_write(index, recipe, flash)
+
+
+def _may_write(index: int, recipe: Recipe, flash: Flash) -> frozenset[int]:
+    """Return the pages that the step at `index` may program; a verify has those of its image's write redone."""
+    match recipe.steps[index]:
         case Write(image=image):
             return frozenset(pages_of(flash, image.memory))
         case Verify(image=image) if any(
@@ -109,14 +172,14 @@ def _may_erase(index: int, recipe: Recipe, flash: Flash) -> frozenset[int]:
 
 
 def _locks(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
-    layout = recipe.chip.option_bytes
-    stored = run.after.option_bytes
-    if not run.reachable:
+    """Yield how the board is locked, or its option bytes other than a step means that was begun."""
+    chip, layout = recipe.chip, recipe.chip.option_bytes
+    stored, so_far = run.after.option_bytes, list(stages(recipe, run.before))[: run.reached + 2]
+    if not starts_rom(chip, run.after):
         yield Breach(Invariant.NEVER_LOCKED, f"no level of BOOT0 starts the bootloader, option bytes {stored.hex()}")
     if layout.decode(stored).get("RDP") == PERMANENT_LEVEL:
         yield Breach(Invariant.NEVER_LOCKED, "read protection is at level 2, for ever")
-    meant = [layout.decode(stage.option_bytes) for stage in stages(recipe, run.before)]
-    if not kind.tears and layout.decode(stored) not in meant:
+    if not kind.tears and layout.decode(stored) not in [layout.decode(stage.option_bytes) for stage in so_far]:
         yield Breach(Invariant.NEVER_LOCKED, f"the option bytes are {stored.hex()}, which no step of the recipe means")
 
 
@@ -130,6 +193,8 @@ def _dishonest(run: Run, kind: Kind) -> str:
     protected = run.before.protected or run.after.protected
     if finished.code in _OF_PROTECTION:
         return "" if protected else f"{told} of a board that is not protected"
+    if finished.code is Code.KEPT_PAGE and kind.tears:
+        return ""
     if status not in kind.fits:
         return f"{told} does not fit {kind.name}"
     if status is not ExitStatus.DONE and not (finished.code and finished.message and finished.consequence):

@@ -11,28 +11,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from dfurun.errors import Code
-from dfurun.matrix.intended import intended
+from dfurun.errors import Code, ExitStatus
+from dfurun.matrix.hands import by_hand
 from dfurun.matrix.judge import Breach, Invariant, breaches
-from dfurun.matrix.kinds import KINDS, Kind, Survived
+from dfurun.matrix.kinds import KINDS, Kind, Occasion, Survived
 from dfurun.matrix.starts import Start, starts
 from dfurun.matrix.trial import Run, TrialBench
-from dfurun.plan import Compiled, compile_recipe, interpret
+from dfurun.plan import Compiled, compile_recipe
 from dfurun.recipe.recipe import Recipe
 from dfurun.simulator import parse_fault
-from dfurun.steps.connect import Connect
 from dfurun.steps.event import UnitFinished
 from dfurun.steps.regain import REGAINED
-from dfurun.steps.step import Head
-from dfurun.steps.unprotect import Unprotect
 
 DEFAULT_BUDGET = 2000  # runs for what is sampled
-_OPEN_IT = "the board reads as protected: run a recipe with `unprotect`, which erases all flash, then this one"
-_AND_FLASH_IT = f"{_OPEN_IT}, which finds no application: flash the board anew"
 RUNS_A_CASE = 2
+RUNS_BY_HAND = 2
 _CHUNK = 16
-_CLEAN = Kind("no fault", "", KINDS[0].occasion)
+_PROGRESS_STEPS = 100
+_CLEAN = Kind("no fault", "", Occasion.RUN, fits=frozenset({ExitStatus.DONE}))
 """What a run without any fault is held against."""
+_SHUTS_OUT_ITS_REPEAT = (Code.PROTECTED, Code.WRITE_PROTECTED, Code.OPTION_BYTES_DIFFER)
+"""What a second run may end with where no fault ever was: the first one has changed what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Matrix:
     @property
     def runs(self) -> int:
         """How many runs were made, the clean ones among them."""
-        return len(self.starts) + sum(trial.runs for trial in self.trials)
+        return RUNS_A_CASE * len(self.starts) + sum(trial.runs for trial in self.trials)
 
     @property
     def broken(self) -> tuple[Trial, ...]:
@@ -86,11 +85,16 @@ class Matrix:
 
 
 class CleanRunFailed(Exception):
-    """The recipe does not pass on a simulated board without any fault: there is nothing to compare with."""
+    """The recipe does not pass on a simulated board without any fault, or not when it is run again: nothing can be judged.
 
-    def __init__(self, start: Start, run: Run, found: Sequence[Breach]) -> None:
+    `code` is what a run ended with; None where it passed, and broke `breaches`.
+    """
+
+    def __init__(self, start: Start, run: Run, found: Sequence[Breach], *, repeated: bool) -> None:
         why = "; ".join(breach.words for breach in found) if run.passed else _told(run)
-        super().__init__(f"on a board with {start.name} the recipe does not pass without any fault: {why}")
+        again = "a second time " if repeated else ""
+        super().__init__(f"on a board with {start.name} the recipe does not pass {again}without any fault: {why}")
+        self.code = run.finished.code if run.finished else None
         self.breaches = tuple(found)
 
 
@@ -112,61 +116,74 @@ def fault_matrix(
     """
     compiled = compile_recipe(path, allow_outside=allow_outside)
     boards = starts(compiled.runnable())
-    cases, left_out = _plan(compiled, boards, kinds=kinds, budget=budget, most=most, seed=seed)
-    trials = []
-    tried = _try_all(compiled, cases, jobs or os.cpu_count() or 1, allow_outside=allow_outside)
+    trying = Trying(compiled)
+    cases, left_out = _plan(trying, boards, kinds=kinds, budget=budget, most=most, seed=seed)
+    trials, step = [], max(1, len(cases) // _PROGRESS_STEPS)
+    tried = _try_all(trying, cases, jobs or os.cpu_count() or 1, allow_outside=allow_outside)
     for trial in tried:
         trials.append(trial)
-        if on_progress:
+        if on_progress and (len(trials) == len(cases) or len(trials) % step == 0):
             on_progress(len(trials), len(cases))
     return Matrix(compiled.runnable(), boards, tuple(trials), left_out)
 
 
-def try_case(compiled: Compiled, case: Case) -> Trial:
-    """Run the recipe with the fault, cycle the power with BOOT0 high, run it again, and judge."""
-    recipe, kind = compiled.runnable(), case.kind
-    bench = TrialBench(compiled, case.start)
-    first = bench.run(compiled, [parse_fault(text) for text in case.fault.split()])
-    found = list(breaches(first, recipe, kind))
-    bench.power_cycle()
-    second = bench.run(compiled)
-    found += breaches(second, recipe, _CLEAN)
-    survived, hand, runs = Survived.NOT, "", RUNS_A_CASE
-    if first.passed:
-        survived = Survived.IN_ONE_RUN
-    elif second.passed or _is_as_meant(second, compiled, case.start):
-        survived = Survived.BY_SECOND_RUN
-    elif second.finished and second.finished.code is Code.PROTECTED and second.after.protected:
-        runs += 2
-        hand = _unprotected_by_hand(bench, compiled)
-        survived = Survived.BY_HAND if hand else survived
-    if survived is Survived.NOT:
-        found.append(Breach(Invariant.CONVERGES, f"the second run: {_told(second)}"))
-    elif survived > kind.bar:
-        found.append(Breach(Invariant.ONE_RUN, f"the first run: {_told(first)}"))
-    elif kind.in_session and first.finished and REGAINED in first.finished.anomalies:
-        found.append(Breach(Invariant.ONE_RUN, "the board had to be opened anew"))
-    return Trial(case, survived if not found else Survived.NOT, tuple(found), first.finished, hand, runs)
+class Trying:
+    """Tries cases of one recipe; the runs without a fault, which they are held against, are made once for each board."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self._clean: dict[str, tuple[Run, Run]] = {}
+
+    def clean(self, start: Start) -> tuple[Run, Run]:
+        """Return what comes of two runs without any fault on this board, a power cycle with BOOT0 high between them."""
+        if start.name not in self._clean:
+            with TrialBench(self.compiled, start) as bench:
+                first = bench.run(self.compiled)
+                bench.power_cycle()
+                self._clean[start.name] = first, bench.run(self.compiled)
+        return self._clean[start.name]
+
+    def trial(self, case: Case) -> Trial:
+        """Run the recipe with the fault, cycle the power with BOOT0 high, run it again, and judge.
+
+        The second run has to leave the board, and to end, as it does where no fault ever was.
+        """
+        compiled, kind, wanted = self.compiled, case.kind, self.clean(case.start)[1]
+        recipe = compiled.runnable()
+        with TrialBench(compiled, case.start) as bench:
+            first = bench.run(compiled, [parse_fault(text) for text in case.fault.split()])
+            found = list(breaches(first, recipe, kind))
+            bench.power_cycle()
+            second = bench.run(compiled)
+            found += breaches(second, recipe, replace(_again(wanted), tears=kind.tears), whole=wanted.after)
+            survived, hand, runs = Survived.NOT, "", RUNS_A_CASE
+            if _converges(second, wanted, recipe):
+                survived = Survived.IN_ONE_RUN if first.passed else Survived.BY_SECOND_RUN
+            elif hand := by_hand(bench, compiled, second, wanted):
+                survived, runs = Survived.BY_HAND, runs + RUNS_BY_HAND
+        if survived is Survived.NOT:
+            found.append(Breach(Invariant.CONVERGES, f"the second run: {_ending(second, wanted, recipe)}"))
+        elif survived > kind.bar:
+            found.append(Breach(Invariant.ONE_RUN, f"the first run: {_told(first)}{f'; {hand}' if hand else ''}"))
+        elif kind.in_session and first.finished and REGAINED in first.finished.anomalies:
+            found.append(Breach(Invariant.ONE_RUN, "the board had to be opened anew"))
+        return Trial(case, survived if not found else Survived.NOT, tuple(found), first.finished, hand, runs)
 
 
-def _is_as_meant(run: Run, compiled: Compiled, start: Start) -> bool:
-    """Say whether the board is what the recipe makes of `start`, though the second run did not pass: it is protected, say."""
-    clean = _clean_run(compiled, start)
-    return run.after.same_as(clean.after, compiled.runnable().chip)
+def _again(wanted: Run) -> Kind:
+    """Return what a second run is held against: it passes, or ends as it does where no fault ever was."""
+    code = wanted.finished.code if wanted.finished else None
+    return replace(_CLEAN, fits=_CLEAN.fits | {code.exit_status}) if code in _SHUTS_OUT_ITS_REPEAT else _CLEAN
 
 
-def _unprotected_by_hand(bench: TrialBench, compiled: Compiled) -> str:
-    """Open the board with a recipe that unprotects and run the recipe again; say what a person did, where all is right then."""
-    recipe = compiled.runnable()
-    steps = (Connect(Head(0, ("steps", 0))), Unprotect(Head(1, ("steps", 1))))
-    opening = replace(recipe, steps=steps)
-    opened = bench.run(Compiled(opening, interpret(opening), ()))
-    again = bench.run(compiled)
-    right = opened.passed and again.after.same_as(intended(recipe, again.before), recipe.chip)
-    if right and again.passed:
-        return _OPEN_IT
-    lacks_firmware = again.finished is not None and again.finished.code is Code.NO_APPLICATION
-    return _AND_FLASH_IT if right and lacks_firmware else ""
+def _converges(second: Run, wanted: Run, recipe: Recipe) -> bool:
+    """Say whether the second run leaves the board as meant and says so."""
+    return (second.passed or second.ends_like(wanted)) and second.after.same_as(wanted.after, recipe.chip)
+
+
+def _ending(second: Run, wanted: Run, recipe: Recipe) -> str:
+    told = _told(second)
+    return told if second.after.same_as(wanted.after, recipe.chip) else f"{told}, and the board is not as meant"
 
 
 def _told(run: Run) -> str:
@@ -176,22 +193,19 @@ def _told(run: Run) -> str:
     return f"exit {finished.exit_status}, {finished.message}" if finished.exit_status else "exit 0"
 
 
-def _clean_run(compiled: Compiled, start: Start) -> Run:
-    return TrialBench(compiled, start).run(compiled)
-
-
 def _plan(
-    compiled: Compiled, boards: Sequence[Start], *, kinds: Sequence[Kind], budget: int, most: int | None, seed: int
+    trying: Trying, boards: Sequence[Start], *, kinds: Sequence[Kind], budget: int, most: int | None, seed: int
 ) -> tuple[list[Case], int]:
     """Return the cases to try, and how many occasions are left out."""
-    recipe, choose = compiled.runnable(), random.Random(seed)
+    recipe, choose = trying.compiled.runnable(), random.Random(seed)
     whole: list[Case] = []
     samples: list[list[Case]] = []
     for start in boards:
-        clean = _clean_run(compiled, start)
-        found = tuple(breaches(clean, recipe, _CLEAN))
-        if found or not clean.passed:
-            raise CleanRunFailed(start, clean, found)
+        clean, again = trying.clean(start)
+        for run, kind in ((clean, _CLEAN), (again, _again(again))):
+            found = tuple(breaches(run, recipe, kind))
+            if found or not (run.passed or run is again):
+                raise CleanRunFailed(start, run, found, repeated=run is again)
         for kind in kinds:
             cases = [Case(kind, fault, step, start) for fault, step in kind.occasions(clean.seen)]
             if kind.exhaustive:
@@ -212,17 +226,17 @@ def _in_turn(samples: Sequence[Sequence[Case]]) -> Iterator[Case]:
         yield from (sample[n] for sample in samples if n < len(sample))
 
 
-_worker: Compiled | None = None
+_worker: Trying | None = None
 
 
-def _try_all(compiled: Compiled, cases: Sequence[Case], jobs: int, *, allow_outside: bool) -> Iterator[Trial]:
+def _try_all(trying: Trying, cases: Sequence[Case], jobs: int, *, allow_outside: bool) -> Iterator[Trial]:
     if jobs == 1 or len(cases) < _CHUNK:
-        yield from (try_case(compiled, case) for case in cases)
+        yield from map(trying.trial, cases)
         return
     with ProcessPoolExecutor(
         jobs,
         initializer=_begin_work,
-        initargs=(partial(compile_recipe, compiled.runnable().path, allow_outside=allow_outside),),
+        initargs=(partial(compile_recipe, trying.compiled.runnable().path, allow_outside=allow_outside),),
     ) as pool:
         yield from pool.map(_work, cases, chunksize=_CHUNK)
 
@@ -232,9 +246,9 @@ def _begin_work(compiled: Callable[[], Compiled]) -> None:
     global _worker
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    _worker = compiled()
+    _worker = Trying(compiled())
 
 
 def _work(case: Case) -> Trial:
     assert _worker is not None
-    return try_case(_worker, case)
+    return _worker.trial(case)

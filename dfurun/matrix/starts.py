@@ -1,17 +1,19 @@
 """The boards that a recipe is tried on: one with other firmware, one that is protected, one whose option bytes differ.
 
+Each has option bytes of its own in all fields that the recipe leaves alone, so that it is seen where they are not.
 Which of them a recipe meets follows from its steps: an `unprotect` must cope with a protected board and with an open one.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dfurun.chips import BootTarget, Chip, FieldValue, InForce, OptionField
 from dfurun.recipe.recipe import Recipe
 from dfurun.simulator import OptionReload
+from dfurun.steps.check_option_bytes import CheckOptionBytes
 from dfurun.steps.set_option_bytes import SetOptionBytes
 from dfurun.steps.unprotect import Unprotect
 
@@ -38,12 +40,15 @@ def starts(recipe: Recipe) -> tuple[Start, ...]:
 
 def _starts(recipe: Recipe) -> Iterator[Start]:
     chip, layout = recipe.chip, recipe.chip.option_bytes
-    firmware = other_firmware(chip)
-    yield Start("other firmware", firmware, layout.factory)
+    firmware, named = other_firmware(chip), _fields_set(recipe)
+    own = _with_others(
+        recipe, layout.factory, {n: v for n, v in layout.decode(layout.factory).items() if n not in named}
+    )
+    yield Start("other firmware", firmware, own)
     if any(isinstance(step, Unprotect) for step in recipe.steps):
-        yield Start("read-protected", firmware, layout.encode(layout.factory, {"RDP": "level-1"}))
-    different = _option_bytes_that_differ(recipe)
-    if different != layout.factory:
+        yield Start("read-protected", firmware, layout.encode(own, {"RDP": "level-1"}))
+    different = _with_others(recipe, own, named)
+    if different != own:
         yield Start("other option bytes", firmware, different)
         if layout.in_force_at is InForce.POWER_ON:  # whether the ROM's own reset loads them is not established
             yield Start("other option bytes, loaded at reset", firmware, different, OptionReload.RESET)
@@ -58,25 +63,41 @@ def other_firmware(chip: Chip) -> bytes:
     return table + noise[len(table) :]
 
 
-def _option_bytes_that_differ(recipe: Recipe) -> bytes:
-    """Return option bytes in which every field that the recipe sets has another value, as far as the ROM still starts."""
-    chip, layout = recipe.chip, recipe.chip.option_bytes
+def _fields_set(recipe: Recipe) -> dict[str, FieldValue]:
+    """Return the fields that the recipe sets, by name or by going back to the factory's, and their values."""
+    layout = recipe.chip.option_bytes
     wanted: dict[str, FieldValue] = {}
     for step in recipe.steps:
         if isinstance(step, SetOptionBytes):
-            known = layout.decode(layout.factory) if step.from_factory else {}
-            wanted |= known | dict(step.fields)
-    protecting = layout.write_protection.fields if layout.write_protection else ()
-    raw = layout.factory
+            wanted |= (layout.decode(layout.factory) if step.from_factory else {}) | dict(step.fields)
+    return wanted
+
+
+def _with_others(recipe: Recipe, raw: bytes, values: Mapping[str, FieldValue]) -> bytes:
+    """Return `raw` with another value than these in each of the fields, as far as the ROM still starts.
+
+    Read protection has a board of its own. Write protection covers what no step erases or writes. A reserved bit has another
+    value only where the recipe sets it right.
+    """
+    chip, layout, named = recipe.chip, recipe.chip.option_bytes, _fields_set(recipe)
+    checked = {name for step in recipe.steps if isinstance(step, CheckOptionBytes) for name in step.fields}
     for _ in range(2):  # some values keep the ROM reachable only together with others
-        for name, value in wanted.items():
+        for name, value in values.items():
             field = layout.fields[name]
-            if name == "RDP" or name in protecting:
+            if name == "RDP" or (name not in named and (field.keep is not None or name in checked)):
                 continue
             changed = layout.encode(raw, {name: _another(field, value)})
-            if _starts_rom(chip, changed):
+            if _starts_rom(chip, changed) and not _protects_what_is_written(recipe, changed):
                 raw = changed
     return raw
+
+
+def _protects_what_is_written(recipe: Recipe, raw: bytes) -> bool:
+    """Say whether these option bytes write-protect something that the recipe erases or writes."""
+    layout, flash = recipe.chip.option_bytes, recipe.chip.flash
+    if not layout.write_protected(raw, flash):
+        return False
+    return any(step.destructive and not isinstance(step, SetOptionBytes | Unprotect) for step in recipe.steps)
 
 
 def _another(field: OptionField, value: FieldValue) -> FieldValue:

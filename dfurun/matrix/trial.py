@@ -1,15 +1,15 @@
-"""Runs of a recipe on a simulated board of their own, on the virtual clock, ended where they go on as no run should."""
+"""Runs of recipes on a simulated board of their own, on the virtual clock, ended where they go on as no run should."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
-from dfurun.chips import BootTarget
 from dfurun.clock import VirtualClock
 from dfurun.matrix.intended import Contents
 from dfurun.matrix.starts import Start
@@ -27,23 +27,25 @@ from dfurun.usb.discovery import Bus, Selector
 
 LONGEST_RUN_S = 1800.0
 MOST_TRANSFERS = 50_000
-_WORD_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, as the board and the person at the bench saw it. `in_dfu`: the board is on the bus in DFU mode at its end.
+    """One run, as the board and the person at the bench saw it.
 
-    `reachable`: the bootloader in ROM starts after a power cycle, at one level of BOOT0 at least. `crash` is a traceback,
-    `overrun` the cap that the run went over.
+    `in_dfu`: the board is on the bus in DFU mode at its end. `reached`: the last step that was begun. `saved`: what is in
+    each file that the run has made. `cycled`: each power cycle that hands did, by its step and the level of BOOT0. `crash`
+    is a traceback, `overrun` the cap that the run went over.
     """
 
     finished: UnitFinished | None
     before: Contents
     after: Contents
     in_dfu: bool
-    reachable: bool
+    reached: int
     seen: Seen
+    saved: tuple[bytes, ...] = ()
+    cycled: tuple[tuple[int, int], ...] = ()
     crash: str = ""
     overrun: str = ""
 
@@ -51,6 +53,11 @@ class Run:
     def passed(self) -> bool:
         """Whether the run said that all is done."""
         return self.finished is not None and self.finished.exit_status == 0
+
+    def ends_like(self, other: Run) -> bool:
+        """Say whether both runs ended, in the same way."""
+        mine, its = self.finished, other.finished
+        return mine is not None and its is not None and (mine.exit_status, mine.code) == (its.exit_status, its.code)
 
 
 class _CappedClock(VirtualClock):
@@ -65,13 +72,29 @@ class _CappedClock(VirtualClock):
         super().sleep(seconds)
 
 
+class _Hands:
+    """The simulated hands at the bench, which remember what they did and in which step."""
+
+    def __init__(self, board: SimulatedBoard, step: Callable[[], int]) -> None:
+        self._operator = SimulatedOperator([board])
+        self._step = step
+        self.cycled: list[tuple[int, int]] = []
+
+    def ask(self, *, port: str, boot0: int, timeout_s: float) -> None:
+        """Power-cycle the board."""
+        self._operator.ask(port=port, boot0=boot0, timeout_s=timeout_s)
+        self.cycled.append((self._step(), boot0))
+
+
 class TrialBench:
-    """One simulated board, and runs of recipes for its chip on it, one after the other."""
+    """One simulated board with a journal of its own, and runs of recipes for its chip on it, one after the other."""
 
     def __init__(self, compiled: Compiled, start: Start) -> None:
         recipe = compiled.runnable()
         self._chip = recipe.chip
         self._clock = _CappedClock()
+        self._folder = TemporaryDirectory(prefix="dfurun-")
+        self._numbers = count(1)
         unique_ids = recipe.expect.unique_ids
         unique_id = bytes.fromhex(unique_ids[0]) if unique_ids else DEFAULT_UNIQUE_ID
         self.board = SimulatedBoard(
@@ -83,6 +106,17 @@ class TrialBench:
             option_reload=start.option_reload,
             trace_length=0,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    @property
+    def journals(self) -> Path:
+        """The folder of the port's journal, and of what runs have kept."""
+        return Path(self._folder.name) / "journals"
 
     def power_cycle(self) -> None:
         """Take away the faults and the power, and give power back with BOOT0 high."""
@@ -99,41 +133,45 @@ class TrialBench:
             if isinstance(event, StepStarted):
                 at = event.index
 
+        folder = Path(self._folder.name) / f"run-{next(self._numbers)}"
+        folder.mkdir()
+        hands = _Hands(board, lambda: at)
         witness = Witness(lambda: at, lambda: bool(options.protection_level), most_transfers=MOST_TRANSFERS)
         before = self._contents()
         board.faults.append(witness)
         board.afflict(faults)
         self._clock.limit_s = self._clock.now() + LONGEST_RUN_S
         finished, crash, overrun = None, "", ""
-        with _output_folder() as folder:
-            try:
-                finished = self._unit(compiled, listen, folder).run()
-            except Overrun as error:
-                overrun = str(error)
-            except Exception:
-                crash = traceback.format_exc()
+        try:
+            finished = self._unit(compiled, listen, hands, folder).run()
+        except Overrun as error:
+            overrun = str(error)
+        except Exception:
+            crash = traceback.format_exc()
         self._clock.limit_s = float("inf")
         return Run(
             finished,
             before,
             self._contents(),
             in_dfu=board.present,
-            reachable=self._is_reachable(),
+            reached=at,
             seen=witness.seen,
+            saved=tuple(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()),
+            cycled=tuple(hands.cycled),
             crash=crash,
             overrun=overrun,
         )
 
-    def _unit(self, compiled: Compiled, listen: Callable[[Event], None], folder: Path) -> Unit:
+    def _unit(self, compiled: Compiled, listen: Callable[[Event], None], hands: _Hands, folder: Path) -> Unit:
         recipe, chip, clock = compiled.runnable(), self._chip, self._clock
         assert compiled.interpretation is not None
         bus = Bus(SimulatedBackend([self.board]), frozenset({(chip.usb.vendor_id, chip.usb.product_id)}))
-        journal = UnitJournal(folder)
+        journal = UnitJournal(self.journals, durable=False)
         context = Context(
             chip=chip,
             clock=clock,
             connection=Connection(bus, chip, clock, Selector(None, None)),
-            operator=SimulatedOperator([self.board]),
+            operator=hands,
             journal=journal,
             emit=listen,
             output_folder=folder,
@@ -145,7 +183,7 @@ class TrialBench:
             journal=journal,
             listen=listen,
             interpretation=compiled.interpretation,
-            journal_name=lambda _: None,
+            journal_name=lambda port: port,
             simulated=True,
             on_interrupt=_nothing,
         )
@@ -155,19 +193,6 @@ class TrialBench:
         options = self.board.memory.option_bytes
         return Contents(self.board.memory.flash.contents, options.stored, protected=bool(options.protection_level))
 
-    def _is_reachable(self) -> bool:
-        chip, flash = self._chip, self.board.memory.flash
-        empty = flash.read(chip.flash.extent.start, _WORD_BYTES) == bytes([chip.flash.erased]) * _WORD_BYTES
-        fields = chip.option_bytes.decode(self.board.memory.option_bytes.stored)
-        return any(chip.starts(fields, boot0=level, flash_empty=empty) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
-
 
 def _nothing() -> None:
     """Answer no Ctrl-C: it is for the process that has started this one."""
-
-
-@contextmanager
-def _output_folder() -> Iterator[Path]:
-    """Have a folder for what `read` steps save, and remove it."""
-    with TemporaryDirectory(prefix="dfurun-") as folder:
-        yield Path(folder)

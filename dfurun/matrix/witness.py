@@ -13,10 +13,11 @@ from dfurun.simulator.transfer import Kind
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """An operation that the ROM took up: what, where, in which step of the run, and whether read protection was in force."""
+    """An operation that the ROM took up: what, where, on how many bytes, in which step, and whether protection was in force."""
 
     action: Action
     address: int
+    size_bytes: int
     step: int
     protected: bool
 
@@ -65,6 +66,7 @@ class Witness(Fault):
 
     def executing(self, operation: Operation) -> DfuStatus | None:
         """Note the operation, and let it be."""
-        seen = Executed(operation.action, operation.address, self._step(), self._protected())
+        size = len(operation.data)
+        seen = Executed(operation.action, operation.address, size, self._step(), self._protected())
         self.seen.operations.append(seen)
         return None

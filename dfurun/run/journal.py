@@ -88,11 +88,15 @@ class KeptFile:
 class UnitJournal:
     """One run's entries. They wait in memory until the port is known, and go to the port's file from then on.
 
-    `on_entry` hears all entries so far after every new one: the record is made from them.
+    `on_entry` hears all entries so far after every new one: the record is made from them. Where it is not `durable`, nothing
+    waits for the disk: for a simulated board whose computer does not lose its power.
     """
 
-    def __init__(self, folder: Path, on_entry: Callable[[list[Entry]], None] | None = None) -> None:
+    def __init__(
+        self, folder: Path, on_entry: Callable[[list[Entry]], None] | None = None, *, durable: bool = True
+    ) -> None:
         self._folder = folder
+        self._durable = durable
         self._on_entry = on_entry
         self._path: Path | None = None
         self._run_id = uuid.uuid4().hex[:12]
@@ -139,7 +143,7 @@ class UnitJournal:
         self.entries.append(line)
         if self._path is not None:
             with reported(self._path):
-                _append(self._path, [line], durable=durable)
+                _append(self._path, [line], durable=durable and self._durable)
         if self._on_entry:
             self._on_entry(self.entries)
 
@@ -158,7 +162,7 @@ class UnitJournal:
             if path.exists() and path.stat().st_size > KEPT_BYTES:
                 path.replace(_put_aside(path))
             self._path = path
-            _append(path, self.entries, durable=True)
+            _append(path, self.entries, durable=self._durable)
         return recollection
 
     def _mend(self, path: Path, reading: Reading) -> tuple[str, str]:

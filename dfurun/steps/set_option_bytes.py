@@ -177,7 +177,8 @@ class SetOptionBytes(Step):
         layout, after, done = self.chip.option_bytes, writing.after, writing.done
         level = layout.decode(after)["RDP"]
         if context.is_protected() and level != OPEN_LEVEL:
-            return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back")
+            alone = "" if self._means_the_same_erased(after) else " of RDP; the other fields cannot be read back"
+            return Result(Outcome.CHANGED, f"{done}; reading is refused now, which is its read-back{alone}")
         if context.is_protected_again():
             raise StepFailed(
                 Code.OPTION_BYTES_DIFFER,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,20 @@ import pytest
 from dfurun.dfuse.channel import Channel
 from dfurun.dfuse.link import Garbled, Stalled, TimedOut
 from dfurun.dfuse.protocol import DfuState
+from dfurun.errors import Code, DfurunError, StepFailed
+from dfurun.image import Piece
 from dfurun.matrix import KINDS, CleanRunFailed, Invariant, fault_matrix
+from dfurun.run.interpreter import Unit
+from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
 from dfurun.steps.set_option_bytes import SetOptionBytes
 from dfurun.steps.step import Result
 from dfurun.steps.verify import Verify
+from dfurun.steps.wait_for_power_cycle import WaitForPowerCycle
+from dfurun.steps.write import Write
 
 SAMPLE = 60
+RecipeWith = Callable[..., Path]
 
 
 def broken_by(recipe: Path, *kinds: str, most: int = SAMPLE) -> set[Invariant]:
@@ -36,6 +44,20 @@ def release(recipes: Path) -> Path:
 @pytest.fixture
 def protect(recipes: Path) -> Path:
     return recipes / "f072-protect.yaml"
+
+
+@pytest.fixture
+def recipe_with(tmp_path: Path) -> RecipeWith:
+    """Return what makes a recipe with these steps, and an image that begins and ends within a page."""
+
+    def make(*steps: str) -> Path:
+        (tmp_path / "a.bin").write_bytes(bytes(range(256)))
+        head = "dfurun: 1\nname: a\nchip: stm32f072xb\nimages: {a: {file: a.bin, address: 0x08000800}}\nsteps:\n"
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(head + "".join(f"  - {step}\n" for step in ("connect", *steps)), encoding="utf-8")
+        return recipe
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -121,3 +143,125 @@ def test_one_that_waits_for_ever(release: Path, monkeypatch: pytest.MonkeyPatch)
     """A client that honours 4.6 hours of a bogus bwPollTimeout is ended by the matrix's own clock."""
     monkeypatch.setattr("dfurun.dfuse.waiting.min", lambda *values: max(values), raising=False)
     assert Invariant.ENDS in broken_by(release, "wrong poll time")
+
+
+def test_one_that_keeps_no_copy_of_what_it_takes_out_of_a_page(
+    recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the board held beside the image is in no flash and in no file; the second run finds nothing missing."""
+    recipe = recipe_with("write: {image: a, mode: changed}", "verify: {image: a}")
+    assert broken_by(recipe, "disconnect") == set()
+    monkeypatch.setattr(Context, "holding", hold_nothing)
+    assert broken_by(recipe, "disconnect") == {Invariant.CONVERGES}
+
+
+@contextmanager
+def hold_nothing(context: Context, piece: Piece | None) -> Iterator[None]:
+    yield
+
+
+def test_one_that_wipes_option_bytes_nobody_named(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_factory(step: SetOptionBytes, before: bytes) -> bytes:
+        layout = step.chip.option_bytes
+        return layout.encode(layout.factory, step.fields)
+
+    monkeypatch.setattr(SetOptionBytes, "_target", from_factory)
+    with pytest.raises(CleanRunFailed, match=r"the option bytes are .*, not"):
+        fault_matrix(release, most=1, jobs=1)
+
+
+def test_one_that_fails_after_a_run_that_failed(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would do so on a board that is right as well."""
+    bind = Unit._bind
+
+    def resentful(unit: Unit, name: str) -> None:
+        path = unit.journal.path_of(name)
+        failed = path.exists() and '"failed"' in path.read_text(encoding="utf-8")
+        bind(unit, name)
+        if failed:
+            raise StepFailed(Code.STEP_FAILED, "the last run failed", consequence="nothing was written")
+
+    monkeypatch.setattr(Unit, "_bind", resentful)
+    assert broken_by(release, "disconnect") >= {Invariant.CONVERGES}
+
+
+def test_one_whose_second_run_always_fails(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind = Unit._bind
+
+    def once(unit: Unit, name: str) -> None:
+        is_first = not unit.journal.path_of(name).exists()
+        bind(unit, name)
+        if not is_first:
+            raise StepFailed(Code.STEP_FAILED, "this port was used", consequence="nothing was written")
+
+    monkeypatch.setattr(Unit, "_bind", once)
+    with pytest.raises(CleanRunFailed, match="does not pass a second time"):
+        fault_matrix(release, most=1, jobs=1)
+
+
+@pytest.mark.parametrize("saved", [b"", bytes(0x800)], ids=["nothing", "zeros"])
+def test_one_that_saves_something_else(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch, saved: bytes) -> None:
+    recipe = recipe_with("read: {range: 0x08000000+2K, file: backup.bin}")
+
+    def wrong(path: Path, data: bytes, *, overwrite: bool) -> bool:
+        path.write_bytes(saved)
+        return True
+
+    assert broken_by(recipe, "stall") == set()
+    monkeypatch.setattr("dfurun.steps.read.save", wrong)
+    with pytest.raises(CleanRunFailed, match=r"no file holds what 0x08000000..0x080007FF held"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_saves_before_it_has_read_all(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that fails leaves a file that looks like a backup."""
+    recipe = recipe_with("read: {range: 0x08000000+16K, file: backup.bin}")
+
+    def early(path: Path, size_bytes: int, *, overwrite: bool) -> None:
+        path.write_bytes(bytes(size_bytes))
+
+    assert broken_by(recipe, "disconnect") == set()
+    monkeypatch.setattr("dfurun.steps.read.reserve", early)
+    monkeypatch.setattr("dfurun.steps.read.save", lambda path, data, *, overwrite: bool(path.write_bytes(data)))
+    assert broken_by(recipe, "disconnect") == {Invariant.NEVER_HALF}
+
+
+def test_one_that_does_not_wait_for_a_power_cycle(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_with("wait-for-power-cycle: {boot0: 1}", "check-option-bytes: {fields: {RDP: level-0}}")
+
+    def at_once(step: WaitForPowerCycle, context: Context) -> Result:
+        return step._seen()
+
+    assert broken_by(recipe, "stall") == set()
+    monkeypatch.setattr(WaitForPowerCycle, "execute", at_once)
+    with pytest.raises(CleanRunFailed, match="nobody power-cycled the board in wait-for-power-cycle"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_programs_beside_the_image_in_a_run_that_fails(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run mends it, so that only what was executed shows it."""
+    resume = Write.resume
+
+    def beyond(step: Write, context: Context) -> Result:
+        last = context.chip.flash.page(context.chip.flash.page_count - 1)
+        context.session.write(last.start, bytes(8))
+        resume(step, context)
+        raise StepFailed(Code.STEP_FAILED, "after all", consequence="the flash is written in part")
+
+    monkeypatch.setattr(Write, "resume", beyond)
+    assert Invariant.JUSTIFIED in broken_by(release, "disconnect, back in 1 s", most=400)
+
+
+def test_one_that_writes_option_bytes_in_another_step(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there is written once more: the board is the same, and could be lost in between."""
+    execute = Verify.execute
+
+    def refreshed(step: Verify, context: Context) -> Result:
+        raw = context.option_bytes()
+        with suppress(DfurunError):
+            context.follow_reset(context.session.write_option_bytes(raw))
+        return execute(step, context)
+
+    monkeypatch.setattr(Verify, "execute", refreshed)
+    with pytest.raises(CleanRunFailed, match="option bytes were written in verify"):
+        fault_matrix(release, most=1, jobs=1)
