@@ -82,7 +82,7 @@ benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine:
 startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.md
 	$(BIN)/python -m benchmarks.startup
 
-docs: venv-dev ## make docs/codes.md and docs/recipe.md of the data that they show
+docs: venv-dev ## make the pages and the index that are made of data
 	$(BIN)/python -m dfurun.report.reference docs
 
 lint: venv-dev ## ruff: rules and format

@@ -1,8 +1,7 @@
 """Facts about chips as data: memories, ROM, timing, option bytes, guards. Nothing here talks to a board."""
 
+from dfurun.chips.boot import BootRule, BootTarget
 from dfurun.chips.chip import (
-    BootRule,
-    BootTarget,
     Chip,
     Duration,
     EarlyPoll,
@@ -19,7 +18,8 @@ from dfurun.chips.chip import (
 )
 from dfurun.chips.database import chip_names, load_chip
 from dfurun.chips.flash import Flash, PageRun
-from dfurun.chips.option_bytes import FieldChange, FieldValue, InForce, OptionField, OptionLayout, Storage
+from dfurun.chips.option_bytes import FieldChange, FieldValue, InForce, OptionField, OptionLayout
+from dfurun.chips.storage import Storage
 
 __all__ = [
     "BootRule",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.flash import Flash
 from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
 from dfurun.units import AddressRange
@@ -51,14 +52,6 @@ class FirstState(StrEnum):
     ERROR = "dfuERROR"
 
 
-class BootTarget(StrEnum):
-    """What a chip can start at power-on."""
-
-    MAIN_FLASH = "main-flash"
-    SYSTEM_MEMORY = "system-memory"
-    SRAM = "sram"
-
-
 class Quirk(StrEnum):
     """What the client has to do otherwise with one ROM, because the ROM is not as its documents say.
 
@@ -72,7 +65,11 @@ class Quirk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsbIdentity:
-    """How the chip's bootloader presents itself on the bus. `serial` is None where the ROM makes it of the unique id."""
+    """How the chip's bootloader presents itself on the bus.
+
+    `serial` is None where the ROM makes it of the unique id: of the sum of its first and last word, and the upper half of the
+    word `serial_word`. `predicted`: no log of such a board is known; the names of the alternate settings follow from others.
+    """
 
     vendor_id: int
     product_id: int
@@ -85,6 +82,8 @@ class UsbIdentity:
     detach_timeout_s: float
     dfu_version: int
     alternates: tuple[str, ...]
+    predicted: bool
+    serial_word: int
     connect_minimum_s: float
     reconnect_timeout_s: float
 
@@ -104,13 +103,13 @@ class Otp:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the ROM's version byte, the unique id and the flash size can be read, and by which reads."""
+    """Where the ROM's version byte, the unique id and the flash size are, and the reads that reach them; None where nowhere."""
 
     reads: tuple[AddressRange, ...]
-    bootloader_id_address: int
+    bootloader_id_address: int | None
     bootloader_versions: Mapping[int, str]
     unique_id: AddressRange
-    flash_size_address: int
+    flash_size_address: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +177,6 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class BootRule:
-    """One line of the boot table: these field values at this level of BOOT0 (None: either) start this.
-
-    `flash_empty`: only where the chip's empty check found the first word of main flash erased, or only where not.
-    """
-
-    when: Mapping[str, FieldValue]
-    boot0: int | None
-    flash_empty: bool | None
-    starts: BootTarget
-
-
-@dataclass(frozen=True, slots=True)
 class Guard:
     """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists."""
 
@@ -225,13 +211,13 @@ class Chip:
     protection_probes: tuple[int, ...]
     supply: Supply
     option_bytes: OptionLayout
-    boot_rules: tuple[BootRule, ...]
+    boot: BootTable
     guards: tuple[Guard, ...]
 
     @property
     def checks_for_empty_flash(self) -> bool:
         """Whether what starts depends on the first word of main flash, read when the option bytes are loaded."""
-        return any(rule.flash_empty is not None for rule in self.boot_rules)
+        return any(rule.flash_empty is not None for rule in self.boot.rules)
 
     def takes_stack(self, pointer: int) -> bool:
         """Say whether an initial stack pointer lies in RAM; at its very end the first push is inside."""
@@ -243,7 +229,7 @@ class Chip:
 
         Raises LookupError where the boot table has no line for it.
         """
-        for rule in self.boot_rules:
-            if rule.boot0 in (None, boot0) and rule.flash_empty in (None, flash_empty) and matches(rule.when, fields):
-                return rule.starts
-        raise LookupError(f"{self.name}: no boot rule for {dict(fields)} with BOOT0={boot0}")
+        try:
+            return self.boot.starts(fields, boot0=boot0, flash_empty=flash_empty)
+        except LookupError as error:
+            raise LookupError(f"{self.name}: {error}") from None

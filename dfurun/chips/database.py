@@ -1,4 +1,4 @@
-"""The chip data on disk, one YAML file a chip, read one at a time."""
+"""The chip data on disk: one YAML file a family, of which a run reads one, and one index of all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from dfurun.chips.boot import BootAddress, BootRule, BootTable, BootTarget
 from dfurun.chips.chip import (
-    BootRule,
-    BootTarget,
     Chip,
     Duration,
     EarlyPoll,
@@ -24,29 +23,42 @@ from dfurun.chips.chip import (
     Timing,
     UsbIdentity,
 )
+from dfurun.chips.family import Facts, facts_of
 from dfurun.chips.flash import Flash, PageRun
-from dfurun.chips.option_bytes import InForce, OptionField, OptionLayout, Storage, WriteProtection
+from dfurun.chips.index import by_name
+from dfurun.chips.option_bytes import Copy, InForce, OptionField, OptionLayout, data_offsets
+from dfurun.chips.storage import Storage
+from dfurun.chips.write_protection import Area, ProtectionBits, ProtectionRanges, WriteProtection
 from dfurun.units import AddressRange, parse_duration, parse_size, parse_voltage
 
-Facts = Mapping[str, Any]
 
-
-@cache
 def chip_names() -> tuple[str, ...]:
     """Return the names of all chips in the data, sorted."""
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in _data().iterdir() if f.name.endswith(".yaml")))
+    return tuple(sorted(by_name()))
 
 
 @cache
 def load_chip(name: str) -> Chip:
     """Return the chip of this name; raise KeyError where the data has none."""
-    if name not in chip_names():
-        raise KeyError(name)
     return chip_from_facts(read_facts(name))
 
 
 def read_facts(name: str) -> Facts:
-    """Return the chip's file as plain values, for tools that show sources and confidence."""
+    """Return all that the data says of one chip as plain values; raise KeyError where it has none of that name.
+
+    The shape is the definition `chip` of schemas/chip.schema.json.
+    """
+    return facts_of(read_family(by_name()[name].file), name)
+
+
+def family_names() -> tuple[str, ...]:
+    """Return the names of all families' files, sorted."""
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in _data().iterdir() if f.name.endswith(".yaml")))
+
+
+@cache
+def read_family(name: str) -> Facts:
+    """Return a family's file as plain values; its shape is schemas/chip.schema.json."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -55,7 +67,7 @@ def read_facts(name: str) -> Facts:
 
 
 def chip_from_facts(facts: Facts) -> Chip:
-    """Return the typed chip for one file's plain values; the file's shape is schemas/chip.schema.json."""
+    """Return the typed chip for its facts as plain values."""
     usb, memory, flash = facts["usb"], facts["memory"], facts["memory"]["flash"]
     identity, rom = facts["identity"], facts["rom"]
     return Chip(
@@ -74,6 +86,8 @@ def chip_from_facts(facts: Facts) -> Chip:
             detach_timeout_s=parse_duration(usb["detach-timeout"]),
             dfu_version=usb["dfu-version"],
             alternates=tuple(usb["alternates"]),
+            predicted="seen" not in usb,
+            serial_word=usb.get("serial-word", 1),
             connect_minimum_s=parse_duration(usb["connect-minimum"]),
             reconnect_timeout_s=parse_duration(usb["reconnect-timeout"]),
         ),
@@ -93,10 +107,10 @@ def chip_from_facts(facts: Facts) -> Chip:
         device_feature=_optional_range(memory, "device-feature"),
         identity=Identity(
             reads=tuple(_range(read) for read in identity["reads"]),
-            bootloader_id_address=identity["bootloader-id"]["address"],
-            bootloader_versions=dict(identity["bootloader-id"]["versions"]),
+            bootloader_id_address=identity.get("bootloader-id", {}).get("address"),
+            bootloader_versions=dict(identity.get("bootloader-id", {}).get("versions", {})),
             unique_id=_range(identity["unique-id"]),
-            flash_size_address=identity["flash-size"]["address"],
+            flash_size_address=identity.get("flash-size", {}).get("address"),
         ),
         rom=Rom(
             commands=tuple(rom["commands"]),
@@ -111,7 +125,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         protection_probes=tuple(facts["protection"]["probes"]),
         supply=Supply(*(parse_voltage(facts["supply"][end]) for end in ("minimum", "maximum"))),
         option_bytes=_option_layout(facts["option-bytes"]),
-        boot_rules=tuple(_boot_rule(rule) for rule in facts["boot"]["rules"]),
+        boot=_boot_table(facts["boot"], memory),
         guards=tuple(Guard(g["name"], dict(g["when"]), g["irreversible"], g["means"]) for g in facts["guards"]),
     )
 
@@ -155,29 +169,29 @@ def _duration(facts: Facts) -> Duration:
 
 
 def _option_layout(facts: Facts) -> OptionLayout:
-    protection = facts.get("write-protection")
+    storage, blocks = Storage(facts["storage"]), tuple(_range(block) for block in facts["blocks"])
+    offsets = data_offsets(storage, sum(block.size_bytes for block in blocks))
+    fields = {name: _field(name, field, offsets) for name, field in facts["fields"].items()}
     return OptionLayout(
-        address=facts["address"],
-        size_bytes=facts["size"],
+        blocks=blocks,
         alternate=facts["alternate"],
-        storage=Storage(facts["storage"]),
+        storage=storage,
         factory=bytes.fromhex(facts["factory"]),
         in_force_at=InForce(facts["in-force"]),
-        fields={name: _field(name, field) for name, field in facts["fields"].items()},
-        write_protection=WriteProtection(
-            tuple(protection["fields"]), protection["pages-a-bit"], protection["protected"]
-        )
-        if protection
-        else None,
+        fields=fields,
+        copies=tuple(Copy(copy["from"], copy["to"], copy["size"]) for copy in facts.get("copies", ())),
+        write_protection=_write_protection(facts.get("write-protection"), fields),
     )
 
 
-def _field(name: str, facts: Facts) -> OptionField:
+def _field(name: str, facts: Facts, offsets: tuple[int, ...]) -> OptionField:
+    bit = facts.get("bit", 0)
     return OptionField(
         name=name,
         byte=facts["byte"],
-        bit=facts.get("bit", 0),
+        bit=bit,
         width=facts.get("width", 1 if "bit" in facts else 8),
+        position=8 * offsets.index(facts["byte"]) + bit,
         means=facts["means"],
         values=dict(facts.get("values", {})),
         otherwise=facts.get("otherwise"),
@@ -185,6 +199,39 @@ def _field(name: str, facts: Facts) -> OptionField:
     )
 
 
+def _write_protection(facts: Facts | None, fields: Mapping[str, OptionField]) -> WriteProtection | None:
+    if facts is None:
+        return None
+    if "areas" in facts:
+        areas = (
+            Area(area["start"], area["end"], area.get("bank", 1), (1 << fields[area["start"]].width) - 1)
+            for area in facts["areas"]
+        )
+        return ProtectionRanges(tuple(areas), facts.get("banks", 1))
+    names = tuple(facts["fields"])
+    widths = tuple(fields[name].width for name in names)
+    return ProtectionBits(names, facts["pages-a-bit"], facts["protected"], widths)
+
+
+def _boot_table(facts: Facts, memory: Facts) -> BootTable:
+    own = ((memory[key], target) for key, target in _BOOTABLE.items())
+    also = ((mirror, BootTarget(mirror["is"])) for mirror in facts.get("mirrors", ()))
+    return BootTable(
+        tuple(_boot_rule(rule) for rule in facts["rules"]),
+        tuple((_range(place), target) for place, target in (*own, *also)),
+    )
+
+
+_BOOTABLE = {
+    "flash": BootTarget.MAIN_FLASH,
+    "system-memory": BootTarget.SYSTEM_MEMORY,
+    "ram": BootTarget.SRAM,
+}
+
+
 def _boot_rule(facts: Facts) -> BootRule:
-    fields = {name: value for name, value in facts.items() if name not in ("pin", "flash-empty", "starts")}
-    return BootRule(fields, facts.get("pin"), facts.get("flash-empty"), BootTarget(facts["starts"]))
+    fields = {
+        name: value for name, value in facts.items() if name not in ("pin", "flash-empty", "starts", "at", "shift")
+    }
+    starts = BootTarget(facts["starts"]) if "starts" in facts else BootAddress(facts["at"], facts["shift"])
+    return BootRule(fields, facts.get("pin"), facts.get("flash-empty"), starts)

@@ -1,6 +1,6 @@
 """The option-byte codec: raw bytes to named fields and back, by a layout that is data.
 
-# Ref: RM0091 section 4 (byte and complement byte); RM0090 section 3.6 (halfwords); ST's own field names.
+# Ref: the storage rules and their documents are in storage.py; the fields have ST's own names.
 """
 
 from __future__ import annotations
@@ -10,23 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dfurun.chips.flash import Flash
+from dfurun.chips.storage import ERASED, Storage
+from dfurun.chips.write_protection import WriteProtection
 from dfurun.units import AddressRange
 
 FieldValue = int | str
-
-_HALFWORD_GROUP_BYTES = 8
-
-
-class Storage(StrEnum):
-    """How option bytes are stored; the names are those of the chip data.
-
-    BYTE_COMPLEMENT: each byte is followed by its complement, by which the chip judges it. HALFWORD: every eight bytes hold two
-    bytes of data, which go to FLASH_OPTCR. The rest is the hardware's: the half-word after them is seen to be their
-    complement (not documented), so it is neither judged nor changed.
-    """
-
-    BYTE_COMPLEMENT = "byte-complement"
-    HALFWORD = "halfword"
 
 
 class InForce(StrEnum):
@@ -38,40 +26,35 @@ class InForce(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OptionField:
-    """One field by the reference manual's name: `width` bits from bit `bit` of the byte at offset `byte` on, low bits first.
+    """One field by the reference manual's name: `width` bits, low bits first, of the data that begins at the offset `byte`.
 
-    `values` names values; `otherwise` names all that `values` does not list. `keep` is what a reserved bit must stay at.
+    Its lowest bit is bit `bit` there; where it goes on, it does so in the next byte of data, whatever complement lies between.
+    `position` is the same place in all data of the block in a row. `values` names values; `otherwise` names all that `values`
+    does not list. `keep` is what a reserved bit must stay at.
     """
 
     name: str
     byte: int
     bit: int
     width: int
+    position: int
     means: str
     values: Mapping[str, int]
     otherwise: str | None
     keep: int | None
 
     @property
-    def offsets(self) -> range:
-        """The offsets of the bytes that hold a part of the field."""
-        return range(self.byte, self.byte + (self.bit + self.width + 7) // 8)
+    def mask(self) -> int:
+        """The field's bits in all data of the block in a row, low byte first."""
+        return self._ones << self.position
 
-    @property
-    def is_whole_byte(self) -> bool:
-        """Whether the field is all of its byte."""
-        return self.width == 8
+    def take(self, data: int) -> int:
+        """Return the field's number in the data of a block."""
+        return data >> self.position & self._ones
 
-    def take(self, raw: bytes | bytearray) -> int:
-        """Return the field's number in raw option bytes."""
-        whole = int.from_bytes(raw[self.offsets.start : self.offsets.stop], "little")
-        return whole >> self.bit & self._ones
-
-    def put(self, raw: bytearray, number: int) -> None:
-        """Set the field's bits in raw option bytes."""
-        part = slice(self.offsets.start, self.offsets.stop)
-        whole = int.from_bytes(raw[part], "little") & ~(self._ones << self.bit) | number << self.bit
-        raw[part] = whole.to_bytes(len(self.offsets), "little")
+    def put(self, data: int, number: int) -> int:
+        """Return the data of a block with the field's bits set."""
+        return data & ~self.mask | number << self.position
 
     @property
     def _ones(self) -> int:
@@ -125,116 +108,145 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteProtection:
-    """Which field bits protect which pages: bit n of `fields`, in order, covers `pages_a_bit` pages from n * that on."""
+class Copy:
+    """Data that is written a second time: `size_bytes` from the offset `source` on, also from `target` on.
 
-    fields: tuple[str, ...]
-    pages_a_bit: int
-    protected: int
+    Of a register pair it is the second that takes what is written (H7: the _CUR and the _PRG register).
+    """
+
+    source: int
+    target: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class OptionLayout:
-    """A chip's option bytes: where they are, how they are stored, what they are called."""
+    """A chip's option bytes: where they are, how they are stored, what they are called.
 
-    address: int
-    size_bytes: int
+    `blocks` are the blocks that the ROM reads and writes, each by its own address; raw option bytes are all of them in a row.
+    """
+
+    blocks: tuple[AddressRange, ...]
     alternate: int
     storage: Storage
     factory: bytes
     in_force_at: InForce
     fields: Mapping[str, OptionField]
+    copies: tuple[Copy, ...]
     write_protection: WriteProtection | None
 
     @property
-    def extent(self) -> AddressRange:
-        """Where the raw bytes are."""
-        return AddressRange(self.address, self.size_bytes)
+    def address(self) -> int:
+        """Where the first block begins."""
+        return self.blocks[0].start
 
-    def data_offsets(self) -> range | tuple[int, ...]:
+    @property
+    def size_bytes(self) -> int:
+        """The length of all blocks together."""
+        return sum(block.size_bytes for block in self.blocks)
+
+    def offset_of(self, address: int) -> int:
+        """Return where in raw option bytes the byte at `address` is; raise ValueError where it is in no block."""
+        offset = 0
+        for block in self.blocks:
+            if block.contains(AddressRange(address, 1)):
+                return offset + address - block.start
+            offset += block.size_bytes
+        raise ValueError(f"0x{address:08X} is in no block of option bytes")
+
+    def part(self, raw: bytes, block: AddressRange) -> bytes:
+        """Return what of `raw` lies in one of the blocks."""
+        start = sum(other.size_bytes for other in self.blocks[: self.blocks.index(block)])
+        return raw[start : start + block.size_bytes]
+
+    def fields_at(self, offset: int) -> tuple[str, ...]:
+        """Return the fields that hold a part of the datum at `offset`."""
+        datum_bits = 8 * self.storage.shape.datum_bytes
+        bits = (1 << datum_bits) - 1 << offset // self.storage.shape.step_bytes * datum_bits
+        return tuple(name for name, field in self.fields.items() if field.mask & bits)
+
+    def data_offsets(self) -> tuple[int, ...]:
         """Return the offsets of the bytes that carry data."""
-        match self.storage:
-            case Storage.BYTE_COMPLEMENT:
-                return range(0, self.size_bytes, 2)
-            case Storage.HALFWORD:
-                return tuple(o for o in range(self.size_bytes) if o % _HALFWORD_GROUP_BYTES < 2)
+        return data_offsets(self.storage, self.size_bytes)
 
     def spoiled(self, raw: bytes) -> tuple[int, ...]:
-        """Return the offsets of data bytes whose complement does not fit; the chip reads those as 0xFF.
+        """Return the offsets of data whose complement does not fit; the chip reads those as erased.
 
-        An erased pair (FF FF) is not spoiled: RM0091 raises no OPTERR for it, and it reads as 0xFF too. Half-words are not
-        judged.
+        What is erased as a whole is not spoiled: RM0091 raises no OPTERR for an erased pair, and it reads as 0xFF too. Where
+        no complement is judged, nothing is.
         """
-        if self.storage is Storage.HALFWORD:
+        shape = self.storage.shape
+        if not shape.judged:
             return ()
-        return tuple(o for o in self.data_offsets() if raw[o] ^ raw[o + 1] != 0xFF and raw[o : o + 2] != b"\xff\xff")
+        return tuple(at for at in self._steps() if not self._fits(raw[at : at + shape.step_bytes]))
 
     def is_torn(self, raw: bytes, wanted: bytes) -> bool:
         """Say whether `raw` is what a write of `wanted` leaves that was cut short: each datum is there, erased, or half there.
 
-        Half there is a complement that does not fit. Half-words have none to tell by: of those a datum is there or erased.
+        Half there is a complement that does not fit. Where none is judged, a datum is there or erased.
         """
-        spoiled = self.spoiled(raw)
-        pairs = {offset: (raw[offset : offset + 2], wanted[offset : offset + 2]) for offset in self._pair_offsets()}
-        return all(is_ in (to_be, b"\xff\xff") or offset in spoiled for offset, (is_, to_be) in pairs.items())
-
-    def _pair_offsets(self) -> range:
-        step = 2 if self.storage is Storage.BYTE_COMPLEMENT else _HALFWORD_GROUP_BYTES
-        return range(0, self.size_bytes, step)
+        step, spoiled = self.storage.shape.step_bytes, self.spoiled(raw)
+        erased = bytes([ERASED]) * step
+        pairs = {at: (raw[at : at + step], wanted[at : at + step]) for at in self._steps()}
+        return all(is_ in (to_be, erased[: len(to_be)]) or at in spoiled for at, (is_, to_be) in pairs.items())
 
     def with_complements(self, raw: bytes, given: Collection[int]) -> bytes:
         """Return raw bytes in which a datum at a given offset has its complement, unless that one is given as well.
 
         So the hardware makes it: RM0091 section 3.2.3 programs the low byte and computes the other.
         """
-        if self.storage is Storage.HALFWORD:
+        shape = self.storage.shape
+        if not shape.judged:
             return raw
         whole = bytearray(raw)
-        for offset in self.data_offsets():
-            if offset in given and offset + 1 not in given:
-                whole[offset + 1] = whole[offset] ^ 0xFF
+        for at in self._steps():
+            for offset in range(at, at + shape.datum_bytes):
+                if offset in given and offset + shape.datum_bytes not in given:
+                    whole[offset + shape.datum_bytes] = whole[offset] ^ 0xFF
         return bytes(whole)
 
     def effective(self, raw: bytes) -> bytes:
         """Return the bytes as the chip takes them, so that two that mean the same are the same.
 
-        Every spoiled byte is 0xFF and every complement right; of half-words all that is no field is as the factory left it.
+        Every spoiled datum is erased and every complement right. Where no complement is judged, all that is no field is as
+        the factory left it.
         """
         self._check_length(raw)
-        if self.storage is Storage.HALFWORD:
-            taken = bytearray(self.factory)
+        if not self.storage.shape.judged:
+            data, taken = self._data(raw), self._data(self.factory)
             for field in self.fields.values():
-                field.put(taken, field.take(raw))
-            return bytes(taken)
-        spoiled = self.spoiled(raw)
-        data = {offset: 0xFF if offset in spoiled else raw[offset] for offset in self.data_offsets()}
-        taken = bytearray(self.size_bytes)
-        for offset, value in data.items():
-            taken[offset], taken[offset + 1] = value, value ^ 0xFF
-        return bytes(taken)
+                taken = field.put(taken, field.take(data))
+            return self._dressed(taken, self.factory, self._steps())
+        return self._dressed(self._taken(raw), raw, self._steps())
 
     def decode(self, raw: bytes) -> dict[str, FieldValue]:
         """Return every field's value, as the chip takes `raw`."""
-        effective = self.effective(raw)
-        return {name: field.name_of(field.take(effective)) for name, field in self.fields.items()}
+        self._check_length(raw)
+        data = self._taken(raw)
+        return {name: field.name_of(field.take(data)) for name, field in self.fields.items()}
 
     def encode(self, raw: bytes, fields: Mapping[str, FieldValue]) -> bytes:
         """Return `raw` with the named fields changed; bits not named stay as the chip takes them.
 
-        Every complement is right, where it is the host that writes it. A named field that already has the value's meaning
-        keeps its bits: RDP stored as 0xFF stays when level-1 is asked.
+        Every complement is right, where it is the host that writes it, and every copy made. Data that holds no field stays as
+        it is. A named field that already has the value's meaning keeps its bits: RDP stored as 0xFF stays when level-1 is
+        asked.
         Raises KeyError for an unknown field, ValueError for a value that it does not take.
         """
-        changed = bytearray(raw if self.storage is Storage.HALFWORD else self.effective(raw))
+        self._check_length(raw)
+        data, named = self._taken(raw), 0
         for name, value in fields.items():
             field = self.fields[name]
             number = field.number(value)
-            if field.name_of(field.take(changed)) != value:
-                field.put(changed, number)
-        if self.storage is Storage.BYTE_COMPLEMENT:
-            for offset in self.data_offsets():
-                changed[offset + 1] = changed[offset] ^ 0xFF
-        return bytes(changed)
+            if field.name_of(field.take(data)) != value:
+                data = field.put(data, number)
+                named |= field.mask
+        written = bytearray(self._dressed(data, raw, self._steps_with(self._all_bits)))
+        for copy in self.copies:
+            touched = AddressRange(copy.source, copy.size_bytes)
+            if any(touched.contains(AddressRange(at, 1)) for at in self._steps_with(named)):
+                written[copy.target : copy.target + copy.size_bytes] = written[touched.start : touched.end]
+        return bytes(written)
 
     def changes(self, before: bytes, after: bytes) -> tuple[FieldChange, ...]:
         """Return the fields that differ between two raw images, in the layout's order."""
@@ -247,25 +259,66 @@ class OptionLayout:
         return tuple(f for n, f in self.fields.items() if f.keep is not None and values[n] != f.keep)
 
     def write_protected(self, raw: bytes, flash: Flash) -> tuple[AddressRange, ...]:
-        """Return the parts of `flash` that `raw` write-protects, in rising order, one a bit."""
+        """Return the parts of `flash` that `raw` write-protects, in rising order, what is protected together as one."""
         rule = self.write_protection
         if rule is None:
             return ()
-        values = self.decode(raw)
-        parts: list[AddressRange] = []
-        first = 0
-        for name in rule.fields:
-            number = self.fields[name].number(values[name])
-            for bit in range(self.fields[name].width):
-                last = min(first + rule.pages_a_bit, flash.page_count) - 1
-                if number >> bit & 1 == rule.protected and first <= last:
-                    parts.append(AddressRange.between(flash.page(first).start, flash.page(last).end))
-                first += rule.pages_a_bit
-        return tuple(parts)
+        data = self._taken(raw)
+        groups = rule.pages({name: self.fields[name].take(data) for name in rule.fields}, flash)
+        return tuple(AddressRange.between(flash.page(group[0]).start, flash.page(group[-1]).end) for group in groups)
+
+    @property
+    def _all_bits(self) -> int:
+        bits = 0
+        for field in self.fields.values():
+            bits |= field.mask
+        return bits
+
+    def _steps(self) -> range:
+        return range(0, self.size_bytes, self.storage.shape.step_bytes)
+
+    def _steps_with(self, bits: int) -> list[int]:
+        """Return the offsets of the data that hold any of these bits."""
+        datum_bits = 8 * self.storage.shape.datum_bytes
+        ones = (1 << datum_bits) - 1
+        return [at for index, at in enumerate(self._steps()) if bits >> index * datum_bits & ones]
+
+    def _fits(self, step: bytes) -> bool:
+        datum, complement = step[: len(step) // 2], step[len(step) // 2 :]
+        erased = bytes([ERASED]) * len(step)
+        return step == erased or all(a ^ b == 0xFF for a, b in zip(datum, complement, strict=True))
+
+    def _data(self, raw: bytes) -> int:
+        return int.from_bytes(bytes(raw[offset] for offset in self.data_offsets()), "little")
+
+    def _taken(self, raw: bytes) -> int:
+        """Return the data as the chip takes it: what is spoiled is erased."""
+        shape, taken = self.storage.shape, bytearray(raw)
+        for at in self.spoiled(raw):
+            taken[at : at + shape.datum_bytes] = bytes([ERASED]) * shape.datum_bytes
+        return self._data(bytes(taken))
+
+    def _dressed(self, data: int, raw: bytes, steps: Collection[int]) -> bytes:
+        """Return `raw` with this data at these offsets, and with their complements where those are judged."""
+        shape, offsets = self.storage.shape, self.data_offsets()
+        whole, dressed = data.to_bytes(len(offsets), "little"), bytearray(raw)
+        for index, at in enumerate(self._steps()):
+            if at in steps:
+                datum = whole[index * shape.datum_bytes : (index + 1) * shape.datum_bytes]
+                dressed[at : at + shape.datum_bytes] = datum
+                if shape.judged:
+                    dressed[at + shape.datum_bytes : at + shape.step_bytes] = bytes(value ^ 0xFF for value in datum)
+        return bytes(dressed)
 
     def _check_length(self, raw: bytes) -> None:
         if len(raw) != self.size_bytes:
             raise ValueError(f"{len(raw)} option bytes where the chip has {self.size_bytes}")
+
+
+def data_offsets(storage: Storage, size_bytes: int) -> tuple[int, ...]:
+    """Return the offsets of the bytes that carry data, in a block of this size."""
+    shape = storage.shape
+    return tuple(offset for offset in range(size_bytes) if offset % shape.step_bytes < shape.datum_bytes)
 
 
 def matches(condition: Mapping[str, FieldValue], values: Mapping[str, FieldValue]) -> bool:

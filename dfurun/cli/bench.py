@@ -11,7 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfurun.chips import Chip, chip_names, load_chip
+from dfurun.chips import Chip, load_chip
+from dfurun.chips.index import entries
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.clock import Clock, RealClock, VirtualClock
@@ -97,8 +98,7 @@ def set_up(
 
 def known_ids() -> frozenset[tuple[int, int]]:
     """Return the vendor and product ids that the chip data knows."""
-    chips = (load_chip(name) for name in chip_names())
-    return frozenset((chip.usb.vendor_id, chip.usb.product_id) for chip in chips)
+    return frozenset((entry.vendor_id, entry.product_id) for entry in entries())
 
 
 def chip_called(name: str) -> Chip:

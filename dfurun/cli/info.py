@@ -138,7 +138,7 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
         identity, option_bytes, flash_empty = BoardIdentity(), None, False
         if protection.verdict is Verdict.UNPROTECTED and not session.description.is_user_dfu:
             identity = read_identity(session, chip)
-            option_bytes = session.read_stable(chip.option_bytes.extent)
+            option_bytes = session.read_option_bytes()
             flash_empty = chip.checks_for_empty_flash and _is_empty(session, chip)
         return Report(
             port=str(connection.port),

@@ -219,7 +219,7 @@ def _require_inside(memory: MemoryImage, chip: Chip, image: Path) -> None:
     outside = memory.without(chip.flash.extent)
     if not outside.pieces:
         return
-    in_option_bytes = any(outside.within(chip.option_bytes.extent))
+    in_option_bytes = any(any(outside.within(block)) for block in chip.option_bytes.blocks)
     first, more = outside.pieces[0].extent, len(outside.pieces) - 1
     others = f" and {more} more piece{'' if more == 1 else 's'}" if more else ""
     raise Refused(
@@ -267,14 +267,14 @@ def _user_fields(layout: OptionLayout, value: FieldValue) -> dict[str, FieldValu
     if not isinstance(value, int) or not 0 <= value <= 0xFF:
         shown = f"0x{value:X}" if isinstance(value, int) else repr(value)
         raise ValueError(f"USER is 0x00 to 0xFF, not {shown}")
-    first_bytes = [field.byte for field in layout.fields.values()]
-    offsets = {offset for offset in first_bytes if first_bytes.count(offset) > 1}
-    if len(offsets) != 1:
+    shared = [field.byte for field in layout.fields.values() if field.width < 8]
+    if len(set(shared)) != 1:
         raise ValueError("this chip has no single byte USER: name the fields")
-    raw = bytearray(layout.size_bytes)
-    for offset in offsets:
-        raw[offset] = value
-    return {field.name: field.take(raw) for field in layout.fields.values() if field.byte in offsets}
+    return {
+        field.name: value >> field.bit & (1 << field.width) - 1
+        for field in layout.fields.values()
+        if field.byte == shared[0]
+    }
 
 
 def _show(output: Output, board: SimulatedBoard, file: Path) -> None:

@@ -40,7 +40,9 @@ def read_identity(session: Session, chip: Chip) -> BoardIdentity:
     where = chip.identity
     memory = MemoryImage.of(piece for extent in where.reads if (piece := _read(session, extent)))
 
-    def take(address: int, size_bytes: int) -> bytes | None:
+    def take(address: int | None, size_bytes: int) -> bytes | None:
+        if address is None:
+            return None
         extent = AddressRange(address, size_bytes)
         return next((piece.data for piece in memory.within(extent) if piece.extent == extent), None)
 

@@ -144,6 +144,10 @@ class Session:
                     on_progress(len(data))
             return bytes(data)
 
+    def read_option_bytes(self) -> bytes:
+        """Read all blocks of option bytes, each until two reads agree. Raise DfurunError."""
+        return b"".join(self.read_stable(block) for block in self._chip.option_bytes.blocks)
+
     def read_stable(self, extent: AddressRange, on_progress: OnProgress | None = None) -> bytes:
         """Read twice, and the blocks that differ until two reads in a row agree: no upload's error is acted upon or kept.
 
@@ -219,12 +223,11 @@ class Session:
 
     # Commands that end in a departure ---------------------------------------------------------------------------------
 
-    def write_option_bytes(self, raw: bytes) -> Departure:
-        """Write the whole option-byte block once; the ROM resets afterwards. Raise DfurunError."""
-        layout = self._chip.option_bytes
+    def write_option_bytes(self, block: AddressRange, raw: bytes) -> Departure:
+        """Write one whole block of option bytes once; the ROM resets afterwards. Raise DfurunError."""
         with self._explained():
-            self._channel.select_memory(layout.address)
-            self._store(FIRST_DATA_BLOCK, raw, self._operations.write_option_bytes, layout.address)
+            self._channel.select_memory(block.start)
+            self._store(FIRST_DATA_BLOCK, raw, self._operations.write_option_bytes, block.start)
             return self._depart(self._operations.write_option_bytes)
 
     def read_unprotect(self, on_execution: Callable[[], None]) -> Departure:

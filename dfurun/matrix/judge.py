@@ -108,10 +108,8 @@ def _is_backup(data: bytes, step: Read, recipe: Recipe, run: Run) -> bool:
     """Say whether a file's bytes are what a `read` step is to save; of a memory that is not modelled, only how many."""
     chip, extent = recipe.chip, step.extent
     then = list(stages(recipe, run.before))[step.head.index]
-    if extent == chip.option_bytes.extent:
-        return len(data) == extent.size_bytes and chip.option_bytes.decode(data) == chip.option_bytes.decode(
-            then.option_bytes
-        )
+    if extent in chip.option_bytes.blocks:
+        return data == chip.option_bytes.part(then.option_bytes, extent)
     if chip.flash.extent.contains(extent):
         start = extent.start - chip.flash.extent.start
         return data == then.flash[start : start + extent.size_bytes]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dfurun.chips import Chip, Duration
+from dfurun.chips import BootTarget, Chip, Duration
+from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
 from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
@@ -127,10 +128,12 @@ def _memory(chip: Chip) -> Iterator[Row]:
 
 def _identity(chip: Chip) -> Iterator[Row]:
     identity = chip.identity
-    versions = ", ".join(f"0x{number:02X} is {name}" for number, name in identity.bootloader_versions.items())
-    yield "bootloader id", f"at {format_address(identity.bootloader_id_address)}: {versions}"
+    if identity.bootloader_id_address is not None:
+        versions = ", ".join(f"0x{number:02X} is {name}" for number, name in identity.bootloader_versions.items())
+        yield "bootloader id", f"at {format_address(identity.bootloader_id_address)}: {versions}"
     yield "unique id", str(identity.unique_id)
-    yield "flash size", f"at {format_address(identity.flash_size_address)}, in KiB"
+    if identity.flash_size_address is not None:
+        yield "flash size", f"at {format_address(identity.flash_size_address)}, in KiB"
 
 
 def _rom(chip: Chip) -> Iterator[Row]:
@@ -162,7 +165,8 @@ def _duration(duration: Duration) -> str:
 
 def _option_bytes(chip: Chip) -> Iterator[Row]:
     layout = chip.option_bytes
-    yield "where", f"{layout.extent}, {format_size(layout.size_bytes)}, alternate {layout.alternate}"
+    blocks = " and ".join(str(block) for block in layout.blocks)
+    yield "where", f"{blocks}, {format_size(layout.size_bytes)}, alternate {layout.alternate}"
     yield "from the factory", format_hex(layout.factory, group=2)
     yield "in force at", layout.in_force_at.value
 
@@ -184,13 +188,19 @@ def _print_fields(console: Console, chip: Chip) -> None:
 
 
 def _boot(chip: Chip) -> Iterator[Row]:
-    for rule in chip.boot_rules:
+    for rule in chip.boot.rules:
         when = [f"{name} {value}" for name, value in rule.when.items()]
         if rule.boot0 is not None:
             when.append(f"BOOT0 {'high' if rule.boot0 else 'low'}")
         if rule.flash_empty is not None:
             when.append("flash empty" if rule.flash_empty else "flash not empty")
-        yield "", f"{', '.join(when)}: {TARGETS[rule.starts]}"
+        yield "", f"{', '.join(when)}: {_started(rule.starts)}"
+
+
+def _started(starts: BootTarget | BootAddress) -> str:
+    if isinstance(starts, BootTarget):
+        return TARGETS[starts]
+    return f"what is at {starts.field} << {starts.shift}"
 
 
 def _heading(console: Console, title: str, facts: Facts) -> None:

@@ -1,4 +1,4 @@
-"""The pages of docs/ that are made of data: all codes, the recipe language from its schema, and the table of faults.
+"""What is made of data: the pages of all codes and of the recipe language, the table of faults, the index of the chips.
 
 `python -m dfurun.report.reference FOLDER` writes them; in a checkout, `make docs`.
 """
@@ -12,6 +12,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import dfurun.chips
+from dfurun.chips.index import INDEX_FILE
+from dfurun.chips.make_index import index_text
 from dfurun.errors import Severity
 from dfurun.recipe import recipe_schema
 from dfurun.recipe.schema import example_texts, flow_text
@@ -179,3 +182,5 @@ if __name__ == "__main__":
         Path(sys.argv[1], page).write_text(content, encoding="utf-8", newline="\n")
     simulator = Path(sys.argv[1], FAULTS_PAGE)
     simulator.write_text(with_faults(simulator.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    index = Path(dfurun.chips.__file__).parent / "data" / INDEX_FILE
+    index.write_text(index_text(), encoding="utf-8", newline="\n")

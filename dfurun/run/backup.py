@@ -77,7 +77,7 @@ def back_up(
         raise _protected(protection, explain_protection(port))
     identity = _identity(session, chip)
     extent = extent_of(wanted, chip, identity)
-    if extent == chip.option_bytes.extent and session.description.is_user_dfu:
+    if extent in chip.option_bytes.blocks and session.description.is_user_dfu:
         raise Refused(
             Code.NOT_A_ROM,
             "this is a DFU program in user flash (bcdDevice 0x0200): it reads no option bytes",
@@ -95,10 +95,10 @@ def back_up(
 def extent_of(wanted: Wanted, chip: Chip, identity: BoardIdentity) -> AddressRange:
     """Return what is to be read of this board; raise Refused where its ROM does not read that."""
     if wanted.option_bytes:
-        return chip.option_bytes.extent
+        return chip.option_bytes.blocks[0]
     flash = _flash(chip, identity)
     start = flash.start if wanted.address is None else wanted.address
-    memories = [flash, *readable_memories(chip), chip.option_bytes.extent]
+    memories = [flash, *readable_memories(chip), *chip.option_bytes.blocks]
     memory = next((memory for memory in memories if memory.start <= start < memory.end), None)
     if memory is None:
         raise _unreadable(f"{format_address(start)} lies in no memory that can be read", chip)

@@ -45,7 +45,7 @@ def what_starts(memory: Memory, address: int) -> Running:
 
 def rom_identity(chip: Chip, unique_id: bytes) -> UsbIdentity:
     """Return how the chip's bootloader presents itself."""
-    return replace(chip.usb, serial=chip.usb.serial or serial_number(unique_id))
+    return replace(chip.usb, serial=chip.usb.serial or serial_number(unique_id, chip.usb.serial_word))
 
 
 def user_dfu(chip: Chip, unique_id: bytes, model: RomModel) -> tuple[UsbIdentity, RomModel]:

@@ -118,7 +118,7 @@ def _erase_page(address: int, *, memory: Memory) -> Operation:
 def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Operation:
     timing, alignment = memory.chip.timing, model.write_alignment_bytes
     region = memory.region_of(address)
-    extent = memory.extent(region) if region in model.regions and region else None
+    extent = memory.extent_at(address) if region in model.regions else None
     fits = extent is not None and extent.contains(AddressRange(address, len(data)))
     aligned = address % alignment == 0 and len(data) % alignment == 0
     at_start = region is not Region.OPTION_BYTES or (extent is not None and address == extent.start)

@@ -87,14 +87,14 @@ def functional_descriptor(usb: UsbIdentity) -> bytes:
     ).pack()
 
 
-def serial_number(unique_id: bytes) -> str:
+def serial_number(unique_id: bytes, second: int = 1) -> str:
     """Return the serial number that a ROM, or ST's DFU example, makes of a unique id.
 
     # Ref: libopencm3#760, the F2/F4 ROM's code and two pairs of unique id and serial number: word 0 + word 2, then the upper
-    # half of word 1.
+    # half of word 1; of word 2 on an F3.
     """
     words = [int.from_bytes(unique_id[i : i + 4], "little") for i in (0, 4, 8)]
-    return f"{words[0] + words[2] & 0xFFFF_FFFF:08X}{words[1] >> 16:04X}"
+    return f"{words[0] + words[2] & 0xFFFF_FFFF:08X}{words[second] >> 16:04X}"
 
 
 def string_descriptor(usb: UsbIdentity, index: int) -> bytes | None:

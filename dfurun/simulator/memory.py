@@ -51,15 +51,25 @@ class Memory:
             case Region.SYSTEM_MEMORY:
                 return self.chip.system_memory
             case Region.OPTION_BYTES:
-                return self.chip.option_bytes.extent
+                return self.chip.option_bytes.blocks[0]
             case Region.OTP:
                 return self.chip.otp.extent if self.chip.otp else None
             case Region.DEVICE_FEATURE:
                 return self.chip.device_feature
 
+    def extent_at(self, address: int) -> AddressRange | None:
+        """Return the memory that the bootloader finds at `address`, or None."""
+        region = self.region_of(address)
+        if region is Region.OPTION_BYTES:
+            byte = AddressRange(address, 1)
+            return next(block for block in self.chip.option_bytes.blocks if block.contains(byte))
+        return self.extent(region) if region else None
+
     def region_of(self, address: int) -> Region | None:
         """Return which memory the bootloader finds at `address`, or None."""
         byte = AddressRange(address, 1)
+        if any(block.contains(byte) for block in self.chip.option_bytes.blocks):
+            return Region.OPTION_BYTES
         for region in Region:
             extent = self.extent(region)
             if extent is not None and extent.contains(byte):
@@ -73,7 +83,7 @@ class Memory:
         (stm32loader reads the id so; that no block may begin behind it is an inference).
         """
         region = self.region_of(address)
-        extent = self.extent(region) if region else None
+        extent = self.extent_at(address)
         if region is None or extent is None:
             return b""
         if region is not Region.OTP:
@@ -88,8 +98,7 @@ class Memory:
                 offset = address - extent.start
                 return self._system_memory[offset : offset + length]
             case Region.OPTION_BYTES:
-                offset = address - extent.start
-                return self.option_bytes.stored[offset : offset + length]
+                return self.option_bytes.read(address, length)
             case Region.OTP:
                 offset = address - extent.start
                 return (bytes(self.otp) + self._behind_otp)[offset : offset + length]
@@ -119,7 +128,8 @@ def _system_memory(chip: Chip, unique_id: bytes) -> bytes:
     contents = bytearray(random.Random(chip.name).randbytes(extent.size_bytes))
 
     _put(contents, extent, extent.start, chip.ram.end.to_bytes(4, "little") + (extent.start | 1).to_bytes(4, "little"))
-    _put(contents, extent, identity.bootloader_id_address, bytes([max(identity.bootloader_versions)]))
+    if identity.bootloader_id_address is not None:
+        _put(contents, extent, identity.bootloader_id_address, bytes([max(identity.bootloader_versions)]))
     _put_identity(contents, extent, chip, unique_id)
     return bytes(contents)
 
@@ -137,7 +147,8 @@ def _behind_otp(chip: Chip, unique_id: bytes) -> bytes:
 def _put_identity(contents: bytearray, extent: AddressRange, chip: Chip, unique_id: bytes) -> None:
     size_kib = chip.flash.extent.size_bytes // KIBI
     _put(contents, extent, chip.identity.unique_id.start, unique_id)
-    _put(contents, extent, chip.identity.flash_size_address, size_kib.to_bytes(2, "little"))
+    if chip.identity.flash_size_address is not None:
+        _put(contents, extent, chip.identity.flash_size_address, size_kib.to_bytes(2, "little"))
 
 
 def _put(contents: bytearray, extent: AddressRange, address: int, data: bytes) -> None:

@@ -72,8 +72,8 @@ def finish(operation: Operation, memory: Memory, *, protected: Sequence[AddressR
         case Action.ERASE_ALL:
             memory.flash.erase_all(protected=protected)
         case Action.WRITE_OPTION_BYTES:
-            memory.option_bytes.erase()
-            memory.option_bytes.program(operation.data)
+            memory.option_bytes.erase_block(operation.address)
+            memory.option_bytes.program(operation.data, operation.address)
         case Action.READ_UNPROTECT:
             _read_unprotect(memory)
         case Action.SET_ADDRESS | Action.REFUSE:
@@ -92,7 +92,7 @@ def _read_unprotect(memory: Memory) -> None:
         memory.flash.erase_all()
     memory.clear_ram()
     memory.option_bytes.erase()
-    memory.option_bytes.program(memory.option_bytes.layout.factory)
+    memory.option_bytes.replace(memory.option_bytes.layout.factory)
 
 
 def cut(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Sequence[AddressRange] = ()) -> None:
@@ -115,11 +115,13 @@ def cut(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Se
             if not protected:
                 _interrupt_erase_of_all(memory)
         case Action.WRITE_OPTION_BYTES:
-            pairs, under_way = _units(memory, elapsed_s - chip.timing.shortest_erase.typical_s)
-            memory.option_bytes.erase()
-            memory.option_bytes.program(operation.data[: 2 * pairs])
+            options = memory.option_bytes
+            units, under_way = _units(memory, elapsed_s - chip.timing.shortest_erase.typical_s)
+            done = options.interrupted_bytes * units
+            options.erase_block(operation.address)
+            options.program(operation.data[:done], operation.address)
             if under_way:
-                memory.option_bytes.interrupt_program(operation.data, offset=2 * pairs)
+                options.interrupt_program(operation.data, offset=done, address=operation.address)
         case Action.READ_UNPROTECT:
             # The order (option bytes erased, flash erased, option bytes programmed) is an inference: to confirm.
             if memory.option_bytes.protection_level != 0 and elapsed_s >= chip.timing.shortest_erase.typical_s:

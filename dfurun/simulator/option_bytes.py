@@ -3,21 +3,30 @@
 # Ref: RM0091 section 4: each option byte is stored with its complement; when they are loaded, a byte whose complement does
 # not fit sets OPTERR and counts as 0xFF, an erased pair counts as 0xFF without one. Loaded at power-on and by OBL_LAUNCH.
 # Section 3.2.3: they are erased together; programming a half-word takes the low byte and computes the complement.
+# RM0367 section 3 (L0, half-words) and RM0351 section 3.4 (L4, words) store complements as well; that what does not fit
+# counts as erased there too is an inference.
 # RM0090 section 3.6 (F4): FLASH_OPTCR's half-words lie in the first two bytes of every eight; the hardware erases and
 # programs all of them at once. That it stores the complement behind each is what programs that read them expect (inference),
 # and so is that it does not judge it.
+# RM0433 section 4 (H7): what is written to a _PRG register is in its _CUR register after the option bytes were changed.
 """
 
 from __future__ import annotations
 
 from dfurun.chips import FieldValue, Flash, OptionField, OptionLayout, Storage
+from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
 from dfurun.simulator.flash import interrupted
 from dfurun.units import AddressRange
 
 _ERASED = 0xFF
-_RDP_LEVEL_0 = 0xAA
-_RDP_LEVEL_2 = 0xCC
-_HALFWORD_STEP = 8
+# Bytes of data, and all bytes that they take with their complement; whether the chip goes by that complement.
+_LAYERS = {
+    Storage.BYTE_COMPLEMENT: (1, 2, True),
+    Storage.HALFWORD: (2, 8, False),
+    Storage.HALFWORD_COMPLEMENT: (2, 4, True),
+    Storage.WORD_COMPLEMENT: (4, 8, True),
+    Storage.REGISTER: (4, 4, False),
+}
 
 
 class OptionBytes:
@@ -25,6 +34,7 @@ class OptionBytes:
 
     def __init__(self, layout: OptionLayout, stored: bytes | None = None) -> None:
         self.layout = layout
+        self._datum, self._step, self._judged = _LAYERS[layout.storage]
         self._stored = bytearray(layout.factory)
         self._in_force = bytearray(layout.size_bytes)
         self.option_error = False
@@ -38,9 +48,13 @@ class OptionBytes:
         return bytes(self._stored)
 
     def with_rdp(self, code: int) -> bytes:
-        """Return the stored bytes with this RDP byte, its complement fitting."""
-        raw = bytearray(self._stored)
-        raw[self.layout.fields["RDP"].byte] = code
+        """Return the stored bytes with this RDP code, its complement fitting."""
+        raw, field = bytearray(self._stored), self.layout.fields["RDP"]
+        at = self._places(field)[0]
+        raw[at] = code
+        for copy in self.layout.copies:
+            if copy.source <= at < copy.source + copy.size_bytes:
+                raw[copy.target + at - copy.source] = code
         self._complement(raw)
         return bytes(raw)
 
@@ -51,8 +65,12 @@ class OptionBytes:
 
     @property
     def protection_level(self) -> int:
-        """The read protection in force: 0, 1 or 2. Every RDP byte but 0xAA and 0xCC is level 1."""
-        return {_RDP_LEVEL_0: 0, _RDP_LEVEL_2: 2}.get(self._in_force[self.layout.fields["RDP"].byte], 1)
+        """The read protection in force: 0, 1 or 2. Every code that is no other level's is level 1."""
+        field = self.layout.fields.get("RDP")
+        if field is None:
+            return 0
+        levels = {code: int(float(name.removeprefix("level-"))) for name, code in field.values.items()}
+        return levels.get(self._number(field), 1)
 
     @property
     def fields(self) -> dict[str, FieldValue]:
@@ -61,58 +79,76 @@ class OptionBytes:
 
     def write_protected(self, flash: Flash) -> tuple[AddressRange, ...]:
         """Return the pages of `flash` that the bytes in force write-protect."""
-        rule = self.layout.write_protection
-        if rule is None:
-            return ()
-        bits = [
-            self._number(self.layout.fields[name]) >> bit & 1
-            for name in rule.fields
-            for bit in range(self.layout.fields[name].width)
-        ]
-        groups = [
-            range(first, min(first + rule.pages_a_bit, flash.page_count))
-            for first, bit in zip(range(0, flash.page_count, rule.pages_a_bit), bits, strict=False)
-            if bit == rule.protected
-        ]
-        return tuple(AddressRange.between(flash.page(group[0]).start, flash.page(group[-1]).end) for group in groups)
+        match self.layout.write_protection:
+            case ProtectionBits() as rule:
+                return tuple(_pages(flash, group) for group in self._protected_by_bits(rule, flash))
+            case ProtectionRanges() as rule:
+                return tuple(_pages(flash, group) for group in self._protected_ranges(rule, flash))
+        return ()
 
     def load(self) -> None:
         """Make the stored bytes those in force, judging each by its complement where the chip does."""
         self.option_error = False
+        for copy in self.layout.copies:
+            self._stored[copy.source : copy.source + copy.size_bytes] = self._stored[
+                copy.target : copy.target + copy.size_bytes
+            ]
         self._in_force[:] = self._stored
-        if self.layout.storage is Storage.BYTE_COMPLEMENT:
-            for offset in range(0, len(self._stored), 2):
-                value, complement = self._stored[offset], self._stored[offset + 1]
-                if value ^ complement != 0xFF:
-                    self.option_error |= (value, complement) != (_ERASED, _ERASED)
-                    self._in_force[offset] = _ERASED
+        if self._judged:
+            erased = bytes([_ERASED]) * self._step
+            for at in range(0, len(self._stored), self._step):
+                step = bytes(self._stored[at : at + self._step])
+                datum, complement = step[: self._datum], step[self._datum :]
+                if any(a ^ b != 0xFF for a, b in zip(datum, complement, strict=True)):
+                    self.option_error |= step != erased
+                    self._in_force[at : at + self._datum] = erased[: self._datum]
         self._complement(self._in_force)
 
     def erase(self) -> None:
         """Erase all stored bytes; erased, they will load as read protection level 1."""
         self._stored[:] = bytes([_ERASED]) * len(self._stored)
 
-    def program(self, data: bytes) -> None:
-        """Program the bytes in `data` from the first on: the data counts, the hardware makes the complements."""
-        taken = bytearray(self._stored)
-        taken[: len(data)] = data[: len(taken)]
-        self._complement(taken)
-        whole = min(len(data), len(taken)) // self._step * self._step
-        self._stored[:whole] = taken[:whole]
+    def erase_block(self, address: int) -> None:
+        """Erase the block that a write at `address` replaces; registers have nothing to erase."""
+        if self.layout.storage is not Storage.REGISTER:
+            start, end = self._block(address)
+            self._stored[start:end] = bytes([_ERASED]) * (end - start)
 
-    def interrupt_program(self, data: bytes, *, offset: int) -> None:
-        """Leave the pair at `offset` as a power cut during its programming does: some bits as in `data`, some still erased.
+    def program(self, data: bytes, address: int | None = None) -> None:
+        """Program the bytes in `data` from the first on: the data counts, the hardware makes the complements.
 
-        Its complement then does not fit, most of the time, and it loads as 0xFF with OPTERR. Half-words that are programmed
-        all at once are left erased (inference).
+        `address` is the block's, None that of the first.
         """
-        if self.layout.storage is not Storage.BYTE_COMPLEMENT or offset + self._step > min(
-            len(data), len(self._stored)
-        ):
+        start, end = self._block(self.layout.address if address is None else address)
+        taken = bytearray(self._stored)
+        whole = min(len(data), end - start) // self._step * self._step
+        taken[start : start + whole] = data[:whole]
+        self._complement(taken)
+        self._stored[start : start + whole] = taken[start : start + whole]
+        for copy in self.layout.copies:
+            if start <= copy.target and copy.target + copy.size_bytes <= start + whole:
+                self._stored[copy.source : copy.source + copy.size_bytes] = taken[
+                    copy.target : copy.target + copy.size_bytes
+                ]
+
+    def interrupt_program(self, data: bytes, *, offset: int, address: int) -> None:
+        """Leave what is at `offset` of a block as a power cut during its programming does: some bits as in `data`, some erased.
+
+        Its complement then does not fit, most of the time, and it loads as erased with OPTERR. What is programmed all at once
+        is left erased (inference).
+        """
+        start, end = self._block(address)
+        if not self._judged or offset + self._step > min(len(data), end - start):
             return
-        place = slice(offset, offset + self._step)
-        pair = bytes([data[offset], data[offset] ^ 0xFF])
-        self._stored[place] = interrupted(bytes(self._stored[place]), pair, seed=f"option byte {offset}")
+        place = slice(start + offset, start + offset + self._step)
+        datum = data[offset : offset + self._datum]
+        step = datum + bytes(value ^ 0xFF for value in datum)
+        self._stored[place] = interrupted(bytes(self._stored[place]), step, seed=f"option byte {start + offset}")
+
+    @property
+    def interrupted_bytes(self) -> int:
+        """How many bytes of a block one program unit fills, complement and all."""
+        return self._step if self._judged else 2
 
     def replace(self, raw: bytes) -> None:
         """Store `raw` as it is, wrong complements and all; raise ValueError for a wrong length."""
@@ -128,25 +164,68 @@ class OptionBytes:
         self._in_force[:] = in_force
         self.option_error = option_error
 
-    @property
-    def _step(self) -> int:
-        """How many bytes one datum takes with all that belongs to it."""
-        return 2 if self.layout.storage is Storage.BYTE_COMPLEMENT else _HALFWORD_STEP
+    def read(self, address: int, length: int) -> bytes:
+        """Return at most `length` stored bytes from `address`, as far as its block goes."""
+        start, end = self._block(address)
+        first = start + address - next(b.start for b in self.layout.blocks if b.contains(AddressRange(address, 1)))
+        return bytes(self._stored[first : min(first + length, end)])
+
+    def _block(self, address: int) -> tuple[int, int]:
+        """Return where the block that holds `address` begins and ends in the stored bytes."""
+        start = 0
+        for block in self.layout.blocks:
+            if block.start <= address < block.end:
+                return start, start + block.size_bytes
+            start += block.size_bytes
+        raise ValueError(f"no option bytes at 0x{address:08X}")
 
     def _complement(self, raw: bytearray) -> None:
-        """Put the complement behind each datum; what is neither of them is left erased."""
-        width = self._step // 2 if self.layout.storage is Storage.BYTE_COMPLEMENT else 2
-        for offset in range(0, len(raw), self._step):
-            datum = raw[offset : offset + width]
-            rest = bytes([_ERASED]) * (self._step - 2 * width)
-            raw[offset : offset + self._step] = datum + bytes(value ^ 0xFF for value in datum) + rest
+        """Put the complement behind each datum; what is neither of them is left erased. Registers have none."""
+        if self.layout.storage is Storage.REGISTER:
+            return
+        for at in range(0, len(raw), self._step):
+            datum = raw[at : at + self._datum]
+            rest = bytes([_ERASED]) * (self._step - 2 * self._datum)
+            raw[at : at + self._step] = datum + bytes(value ^ 0xFF for value in datum) + rest
+
+    def _places(self, field: OptionField) -> list[int]:
+        """Return the offsets of the bytes that hold a part of a field, low byte first: data only, complements left out."""
+        count = (field.bit + field.width + 7) // 8
+        return [at for at in range(field.byte, len(self._stored)) if at % self._step < self._datum][:count]
 
     def _number(self, field: OptionField) -> int:
-        last = field.byte + (field.bit + field.width - 1) // 8
-        whole = int.from_bytes(self._in_force[field.byte : last + 1], "little")
+        whole = int.from_bytes(bytes(self._in_force[at] for at in self._places(field)), "little")
         return whole >> field.bit & ((1 << field.width) - 1)
 
     def _value(self, field: OptionField) -> FieldValue:
         number = self._number(field)
         names = {known: name for name, known in field.values.items()}
         return names.get(number, number if field.otherwise is None else field.otherwise)
+
+    def _protected_by_bits(self, rule: ProtectionBits, flash: Flash) -> list[range]:
+        bits = [
+            self._number(self.layout.fields[name]) >> bit & 1
+            for name in rule.fields
+            for bit in range(self.layout.fields[name].width)
+        ]
+        groups = []
+        for index, bit in enumerate(bits):
+            first = index * rule.pages_a_bit
+            end = flash.page_count if index + 1 == len(bits) else min(first + rule.pages_a_bit, flash.page_count)
+            if bit == rule.protected and first < end:
+                groups.append(range(first, end))
+        return groups
+
+    def _protected_ranges(self, rule: ProtectionRanges, flash: Flash) -> list[range]:
+        a_bank, groups = flash.page_count // rule.banks, []
+        for area in rule.areas:
+            start = self._number(self.layout.fields[area.start])
+            end = min(self._number(self.layout.fields[area.end]), a_bank - 1)
+            if start <= end:
+                first = (area.bank - 1) * a_bank
+                groups.append(range(first + start, first + end + 1))
+        return groups
+
+
+def _pages(flash: Flash, group: range) -> AddressRange:
+    return AddressRange.between(flash.page(group[0]).start, flash.page(group[-1]).end)

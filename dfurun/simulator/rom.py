@@ -266,7 +266,7 @@ class Bootloader:
         region = self._memory.region_of(address)
         if region is None or region not in self.model.regions:
             raise self.refusal(DfuStatus.ERR_TARGET)
-        whole = self._memory.extent(region)
+        whole = self._memory.extent_at(address)
         if region is Region.OPTION_BYTES and whole and not AddressRange(address, setup.length).contains(whole):
             raise self.refusal(DfuStatus.ERR_TARGET)
         self._wait_for_memory()

@@ -445,6 +445,8 @@ def _operation(part: _Part, board: SimulatedBoard) -> Operation:
     )
     region = _REGION_OF_ACTION.get(operation.action)
     extent = board.memory.extent(region) if region else None
+    if region is Region.OPTION_BYTES:
+        extent = board.memory.extent_at(operation.address) or extent
     if extent and not extent.contains(AddressRange(operation.address, max(1, len(operation.data)))):
         raise ValueError(f"{part.name('address')} is {format_address(operation.address)}, outside {region}")
     return operation

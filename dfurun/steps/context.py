@@ -252,14 +252,13 @@ class Context:
     def option_forecast(self) -> OptionForecast:
         """Return the option bytes as they are stored and as they may be in force."""
         if self._option_bytes is None:
-            self._option_bytes = OptionForecast.settled(self.session.read_stable(self.chip.option_bytes.extent))
+            self._option_bytes = OptionForecast.settled(self.session.read_option_bytes())
         return self._option_bytes
 
     def option_bytes_written(self, raw: bytes) -> bytes:
         """Read back after `raw` was written and the board was reset; return what is stored now."""
         before = self.option_forecast()
-        layout = self.chip.option_bytes
-        self._option_bytes = before.written(self.session.read_stable(layout.extent), layout)
+        self._option_bytes = before.written(self.session.read_option_bytes(), self.chip.option_bytes)
         return self._option_bytes.stored
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dfurun.chips import Chip
-from dfurun.chips.option_bytes import FieldChange
+from dfurun.chips.option_bytes import FieldChange, OptionLayout
 from dfurun.errors import Code, Finding, RecipePath
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.step import Scope
@@ -22,9 +22,12 @@ def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | No
     image, chip = scope.image(name, path), scope.chip
     if image is None:
         return None
-    options = MemoryImage(tuple(image.memory.within(chip.option_bytes.extent)))
+    blocks = chip.option_bytes.blocks
+    options = MemoryImage(tuple(piece for block in blocks for piece in image.memory.within(block)))
     inside = MemoryImage(tuple(image.memory.within(chip.flash.extent)))
-    outside = image.memory.without(chip.flash.extent).without(chip.option_bytes.extent)
+    outside = image.memory.without(chip.flash.extent)
+    for block in blocks:
+        outside = outside.without(block)
     findings = _outside(image, chip, outside, path) + _wrong_targets(image, chip, path)
     if not inside.pieces and not findings:
         message = f"{image.path.name} holds nothing for the flash {chip.flash.extent}"
@@ -80,7 +83,8 @@ def _wrong_targets(image: ImageFile, chip: Chip, path: RecipePath) -> list[Findi
 def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding:
     """Return the warning that says by name what the option bytes in an image are, where the recipe lists the image."""
     layout, extent = chip.option_bytes, options.pieces[0].extent
-    raw = layout.with_complements(options.overlay(layout.extent, layout.factory), _offsets(options, layout.address))
+    raw = b"".join(options.overlay(block, layout.part(layout.factory, block)) for block in layout.blocks)
+    raw = layout.with_complements(raw, _offsets(options, layout))
     changes = layout.changes(layout.factory, raw)
     spoiled = layout.spoiled(raw)
     values = _as_fields(changes)
@@ -114,9 +118,11 @@ def _as_fields(changes: Sequence[FieldChange]) -> str:
     return ", ".join(f"{change.field.name}: {change.field.show(change.after)}" for change in changes)
 
 
-def _offsets(options: MemoryImage, address: int) -> frozenset[int]:
+def _offsets(options: MemoryImage, layout: OptionLayout) -> frozenset[int]:
     """Return which of the raw option bytes an image holds."""
-    return frozenset(at - address for piece in options.pieces for at in range(piece.address, piece.extent.end))
+    return frozenset(
+        layout.offset_of(address) for piece in options.pieces for address in range(piece.address, piece.extent.end)
+    )
 
 
 def _for(image: ImageFile, extent: AddressRange) -> str:

@@ -64,7 +64,7 @@ class Read(Step):
 
     def execute(self, context: Context) -> Result:
         """Read until two reads agree, and save; a file that is there already is kept, unless it is the same."""
-        if self.extent == context.chip.option_bytes.extent:
+        if self.extent in context.chip.option_bytes.blocks:
             context.require_rom("read of option bytes")
         context.require_readable("read")
         file, folder, overwrite = self._file(context), context.output_folder, context.overwrite_files
@@ -87,13 +87,14 @@ def readable_memories(chip: Chip) -> list[AddressRange]:
 
 def is_readable(chip: Chip, extent: AddressRange) -> bool:
     """Say whether the ROM reads `extent`."""
-    return extent == chip.option_bytes.extent or any(memory.contains(extent) for memory in readable_memories(chip))
+    return extent in chip.option_bytes.blocks or any(memory.contains(extent) for memory in readable_memories(chip))
 
 
 def readable_hint(chip: Chip) -> str:
     """Say what the ROM reads."""
     memories = ", ".join(str(memory) for memory in readable_memories(chip))
-    return f"the ROM reads {memories}, and the option bytes as a whole ({chip.option_bytes.extent})"
+    blocks = " and ".join(str(block) for block in chip.option_bytes.blocks)
+    return f"the ROM reads {memories}, and the option bytes as a whole ({blocks})"
 
 
 def _extent(text: str, path: RecipePath, scope: Scope) -> AddressRange | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
-from dfurun.chips.option_bytes import Storage, matches
+from dfurun.chips.option_bytes import matches
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
@@ -125,9 +125,7 @@ class SetOptionBytes(Step):
     def _means_the_same_erased(self, after: bytes) -> bool:
         """Say whether erased option bytes, which a power cut leaves and which read as protected, mean the same as `after`."""
         layout = self.chip.option_bytes
-        return layout.storage is Storage.BYTE_COMPLEMENT and layout.decode(
-            b"\xff" * layout.size_bytes
-        ) == layout.decode(after)
+        return layout.storage.shape.judged and layout.decode(b"\xff" * layout.size_bytes) == layout.decode(after)
 
     def _torn(self, context: Context, after: bytes) -> LinkUnreliable:
         return LinkUnreliable(
@@ -145,18 +143,26 @@ class SetOptionBytes(Step):
                 context.connection.anomalies.note("option bytes not taken")
                 context.notice("the option bytes were not taken as a whole: writing them again")
             try:
-                departure = context.session.write_option_bytes(writing.after)
+                self._write_blocks(context, writing)
             except StepFailed:
-                if again == REDO_LIMIT or context.session.read_stable(self.chip.option_bytes.extent) != writing.before:
+                if again == REDO_LIMIT or context.session.read_option_bytes() != writing.before:
                     raise
                 continue  # the ROM has refused it and changed nothing
-            why_not_back = context.follow_reset(departure)
-            if why_not_back is not None:
-                raise self._not_back(context, writing.after, why_not_back)
             result = self._read_back(context, writing)
             if result is not None:
                 return result
         raise _differ(context.option_bytes(), writing.after)
+
+    def _write_blocks(self, context: Context, writing: Writing) -> None:
+        """Write every block that is to change, whole, and follow the reset after each; of one block alone, always that."""
+        layout = self.chip.option_bytes
+        for block in layout.blocks:
+            part = layout.part(writing.after, block)
+            if len(layout.blocks) > 1 and part == layout.part(writing.before, block):
+                continue
+            why_not_back = context.follow_reset(context.session.write_option_bytes(block, part))
+            if why_not_back is not None:
+                raise self._not_back(context, writing.after, why_not_back)
 
     def _not_back(self, context: Context, after: bytes, why: str) -> LinkUnreliable:
         """Return the failure of a board that is not back; bytes that hide the bootloader look like a lost cable."""
@@ -199,10 +205,9 @@ class SetOptionBytes(Step):
         layout = self.chip.option_bytes
         if self.from_factory:
             return layout.encode(layout.factory, self.fields)
-        named = {layout.fields[name].byte for name in self.fields if layout.fields[name].is_whole_byte}
-        spoiled = [offset for offset in layout.spoiled(before) if offset not in named]
+        spoiled = [at for at in layout.spoiled(before) if not self.fields.keys() >= set(layout.fields_at(at))]
         if spoiled:
-            holders = [name for name, field in layout.fields.items() if field.byte in spoiled]
+            holders = [name for at in spoiled for name in layout.fields_at(at)]
             raise Refused(
                 Code.OPTION_BYTES_SPOILED,
                 f"the complement does not fit at +{spoiled[0]} ({', '.join(holders)}): the chip takes that byte as 0xFF, "

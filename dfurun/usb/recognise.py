@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dfurun.chips import Chip, chip_names, load_chip
+from dfurun.chips import Chip, load_chip
+from dfurun.chips.index import entries
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.fitting import require_layout
-from dfurun.dfuse.layout import parse_layout
 from dfurun.dfuse.link import DeviceDescription, LinkError
 from dfurun.errors import Code, LinkUnreliable, Refused
 from dfurun.usb.discovery import Bus, Selector
@@ -71,17 +71,14 @@ def require_named_chip(chip: Chip, description: DeviceDescription) -> None:
 
 
 def chips_like(description: DeviceDescription) -> list[Chip]:
-    """Return the chips whose ROM tells the same memory layout; where none does, those whose flash has the same size."""
-    told = [alternate.name for alternate in description.alternates]
-    chips = [load_chip(name) for name in chip_names()]
-    same = [chip for chip in chips if list(chip.usb.alternates) == told]
+    """Return the chips whose ROM tells the same memory layout; where none does, those whose flash has the same size.
+
+    Of chips that differ in their names only it is one, the first that the data lists.
+    """
+    told = tuple(alternate.name for alternate in description.alternates)
+    fitting = [entry for entry in entries() if entry.alternates == told]
     layout = description.flash_layout
-    if same or layout is None:
-        return same
-    wanted = (layout.segments[0].start, layout.size_bytes)
-    return [chip for chip in chips if _flash(chip) == wanted]
-
-
-def _flash(chip: Chip) -> tuple[int, int]:
-    layout = parse_layout(chip.usb.alternates[0])
-    return layout.segments[0].start, layout.size_bytes
+    if not fitting and layout is not None:
+        wanted = (layout.segments[0].start, layout.size_bytes)
+        fitting = [entry for entry in entries() if entry.flash == wanted]
+    return [load_chip(entry.names[0]) for entry in fitting]

@@ -14,8 +14,13 @@ from jsonschema import Draft7Validator
 
 from dfurun import units
 from dfurun.chips import BootTarget, EarlyPoll, Execution, Quirk, chip_names, load_chip
-from dfurun.chips.database import chip_from_facts, read_facts
-from dfurun.chips.option_bytes import OptionField, OptionLayout, Storage
+from dfurun.chips.database import chip_from_facts, family_names, read_facts, read_family
+from dfurun.chips.family import facts_of, variants
+from dfurun.chips.index import INDEX_FILE, entries
+from dfurun.chips.make_index import index_text
+from dfurun.chips.option_bytes import OptionField, OptionLayout
+from dfurun.chips.storage import Storage
+from dfurun.chips.write_protection import ProtectionBits
 from dfurun.dfuse.layout import parse_layout
 from dfurun.dfuse.protocol import Command
 from dfurun.simulator import FAULTS
@@ -24,7 +29,10 @@ ROOT = Path(__file__).parents[2]
 SCHEMA: Any = json.loads((ROOT / "schemas" / "chip.schema.json").read_text(encoding="utf-8"))
 BLOCKS = ("usb", "memory", "identity", "rom", "timing", "protection", "supply", "option-bytes", "boot")
 
-every_chip = pytest.mark.parametrize("name", chip_names())
+DATA = ROOT / "dfurun" / "chips" / "data"
+
+every_family = pytest.mark.parametrize("file", family_names())
+every_chip = pytest.mark.parametrize("name", [entry.names[0] for entry in entries()])  # the others differ in name only
 
 
 def as_json(value: Any) -> Any:
@@ -64,43 +72,60 @@ def test_a_schema_is_strict_draft_07_and_describes_every_part(file: str) -> None
             assert "object" not in node.get("type", "") or "additionalProperties" in node, path
 
 
-@every_chip
-def test_a_chip_file_is_as_the_schema_says(name: str) -> None:
-    errors = [f"{error.json_path}: {error.message}" for error in Draft7Validator(SCHEMA).iter_errors(facts(name))]
-    assert errors == []
+@every_family
+def test_a_family_s_file_is_as_the_schema_says(file: str) -> None:
+    assert mistakes(family(file)) == []
+
+
+def family(file: str) -> Any:
+    return as_json(read_family(file))
 
 
 def facts(name: str) -> Any:
     return as_json(read_facts(name))
 
 
+def mistakes(read: Any, definition: str | None = None) -> list[str]:
+    schema = {"$ref": f"#/definitions/{definition}", "definitions": SCHEMA["definitions"]} if definition else SCHEMA
+    return [f"{error.json_path}: {error.message}" for error in Draft7Validator(schema).iter_errors(read)]
+
+
+@every_chip
+def test_what_is_laid_out_for_a_chip_has_all_that_a_chip_needs(name: str) -> None:
+    read = facts(name)
+    assert mistakes(read, "chip") == []
+    assert [found for block in BLOCKS for found in mistakes(read[block], block)] == []
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("chip",), "STM32F072"),
+        (("family",), "F0"),
         (("colour",), "green"),
-        (("usb", "vendor-id"), 0x1_0000),
-        (("usb", "sources"), ["AN2606"]),
-        (("usb", "source"), []),
-        (("usb", "confidence"), "sure"),
-        (("memory", "flash", "size"), "128 KB"),
-        (("memory", "flash", "pages"), 64),
-        (("timing", "page-erase", "maximum"), 40),
-        (("rom", "early-poll"), "sometimes"),
-        (("rom", "quirks"), ["doubl-clear-status-when-wedged"]),
-        (("protection", "probes"), [0x0800_0000]),
-        (("supply", "minimum"), 2.0),
-        (("option-bytes", "factory"), "AA5"),
-        (("option-bytes", "fields", "RDP", "byte"), "0"),
-        (("option-bytes", "fields", "RDP", "maens"), "a typo"),
-        (("boot", "rules", 0, "starts"), "the moon"),
-        (("boot", "rules", 0, "boot0"), 1),
-        (("guards", 0, "irreversible"), "yes"),
-        (("identity", "bootloader-id", "versions", "161"), 10.1),
+        (("shared", "usb", "vendor-id"), 0x1_0000),
+        (("shared", "usb", "sources"), ["AN2606"]),
+        (("shared", "memory", "source"), []),
+        (("shared", "timing", "confidence"), "sure"),
+        (("lines", 0, "sizes", "6", "flash"), "32 KB"),
+        (("lines", 0, "sizes", "6", "pages"), 64),
+        (("lines", 0, "sizes", "66"), {}),
+        (("lines", 0, "parts", "F042"), ["6"]),
+        (("shared", "timing", "page-erase", "maximum"), 40),
+        (("shared", "rom", "early-poll"), "sometimes"),
+        (("shared", "rom", "quirks"), ["doubl-clear-status-when-wedged"]),
+        (("shared", "protection", "probes"), [0x0800_0000]),
+        (("lines", 0, "supply", "minimum"), 2.0),
+        (("shared", "option-bytes", "factory"), "AA5"),
+        (("shared", "option-bytes", "fields", "RDP", "byte"), "0"),
+        (("shared", "option-bytes", "fields", "RDP", "maens"), "a typo"),
+        (("lines", 0, "boot", "rules", 0, "starts"), "the moon"),
+        (("lines", 0, "boot", "rules", 0, "boot0"), 1),
+        (("shared", "guards", "rdp-level-2", "irreversible"), "yes"),
+        (("lines", 0, "identity", "bootloader-id", "versions", "161"), 10.1),
     ],
 )
 def test_the_schema_finds_a_mistake_where_it_is(path: tuple[str | int, ...], value: Any) -> None:
-    broken = facts("stm32f072xb")
+    broken = family("stm32f0")
     parent = broken
     for key in path[:-1]:
         parent = parent[key]
@@ -114,15 +139,19 @@ def test_everything_that_a_chip_needs_is_required() -> None:
     whole = facts("stm32f072xb")
     for key in whole:
         broken = {other: value for other, value in whole.items() if other != key}
-        assert not Draft7Validator(SCHEMA).is_valid(broken), key
+        assert mistakes(broken, "chip"), key
+    for block in BLOCKS:
+        for key in ("source", "confidence"):
+            less = whole | {block: {other: value for other, value in whole[block].items() if other != key}}
+            assert mistakes(less, "chip"), (block, key)
 
 
 def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
-    properties, definitions = SCHEMA["properties"], SCHEMA["definitions"]
-    assert properties["rom"]["properties"]["execution"]["enum"] == [str(kind) for kind in Execution]
-    assert properties["rom"]["properties"]["early-poll"]["enum"] == [str(kind) for kind in EarlyPoll]
-    assert properties["rom"]["properties"]["quirks"]["items"]["enum"] == [str(kind) for kind in Quirk]
-    assert properties["option-bytes"]["properties"]["storage"]["enum"] == [str(kind) for kind in Storage]
+    definitions = SCHEMA["definitions"]
+    assert definitions["rom"]["properties"]["execution"]["enum"] == [str(kind) for kind in Execution]
+    assert definitions["rom"]["properties"]["early-poll"]["enum"] == [str(kind) for kind in EarlyPoll]
+    assert definitions["rom"]["properties"]["quirks"]["items"]["enum"] == [str(kind) for kind in Quirk]
+    assert definitions["option-bytes"]["properties"]["storage"]["enum"] == [str(kind) for kind in Storage]
     assert definitions["boot-rule"]["properties"]["starts"]["enum"] == [str(kind) for kind in BootTarget]
     assert definitions["size"]["pattern"] == units.SIZE_PATTERN
     assert definitions["duration"]["pattern"] == units.DURATION_PATTERN
@@ -139,21 +168,18 @@ def test_every_block_names_its_documents_and_how_sure_it_is(name: str) -> None:
     for block in blocks:
         assert block["confidence"] in ("high", "medium", "low")
         assert set(block["source"]) <= set(read["sources"])
-    assert set(read) - set(BLOCKS) == {"chip", "title", "lines", "core", "device-id", "sources", "guards"}
+    assert set(read) - set(BLOCKS) == {"chip", "title", "family", "lines", "core", "device-id", "sources", "guards"}
 
 
-@every_chip
-def test_every_document_that_is_listed_is_one_that_was_used(name: str) -> None:
-    read = facts(name)
-    used = {key for block in [*(read[block] for block in BLOCKS), *read["guards"]] for key in block["source"]}
+@every_family
+def test_every_document_that_is_listed_is_one_that_was_used(file: str) -> None:
+    read = read_family(file)
+    used = {key for variant in variants(read) for key in facts_of(read, variant.names[0])["sources"]}
     assert used == set(read["sources"])
 
 
-@every_chip
-def test_a_file_has_the_name_of_its_chip_and_no_key_twice(name: str) -> None:
-    path = ROOT / "dfurun" / "chips" / "data" / f"{name}.yaml"
-    assert read_facts(name)["chip"] == load_chip(name).name == name
-
+@every_family
+def test_a_family_s_file_has_no_key_twice(file: str) -> None:
     def check(node: yaml.Node) -> None:
         if isinstance(node, yaml.MappingNode):
             keys = [key.value for key, _ in node.value]
@@ -164,7 +190,24 @@ def test_a_file_has_the_name_of_its_chip_and_no_key_twice(name: str) -> None:
             for value in node.value:
                 check(value)
 
-    check(yaml.compose(path.read_text(encoding="utf-8")))
+    check(yaml.compose((DATA / f"{file}.yaml").read_text(encoding="utf-8")))
+
+
+@every_family
+def test_every_size_that_a_part_names_is_one_of_its_line_and_no_chip_is_there_twice(file: str) -> None:
+    for line in read_family(file)["lines"]:
+        letters = {letter for letters in line["parts"].values() for letter in letters}
+        assert letters == set(line["sizes"])
+    names = [name for variant in variants(read_family(file)) for name in variant.names]
+    assert len(names) == len(set(names))
+
+
+def test_the_index_is_that_of_the_files() -> None:
+    assert (DATA / INDEX_FILE).read_text(encoding="utf-8") == index_text(), "`make docs` makes it anew"
+    for entry in entries():
+        for name in entry.names:
+            assert load_chip(name).name == name
+    assert sorted(name for entry in entries() for name in entry.names) == list(chip_names())
 
 
 def test_a_chip_that_is_not_in_the_data_is_a_key_error() -> None:
@@ -175,38 +218,20 @@ def test_a_chip_that_is_not_in_the_data_is_a_key_error() -> None:
 # Agreement -----------------------------------------------------------------------------------------------------------
 
 
-def bits_of(layout: OptionLayout, field: OptionField) -> dict[int, int]:
-    """The bits of a field in each of its bytes."""
-    raw = bytearray(layout.size_bytes)
-    field.put(raw, (1 << field.width) - 1)
-    return {offset: value for offset, value in enumerate(raw) if value}
-
-
 @every_chip
-def test_option_byte_fields_stay_inside_their_bytes_and_do_not_overlap(name: str) -> None:
-    layout = load_chip(name).option_bytes
-    taken = dict.fromkeys(layout.data_offsets(), 0)
+def test_option_byte_fields_do_not_overlap(name: str) -> None:
+    layout, taken = load_chip(name).option_bytes, 0
     for field in layout.fields.values():
-        for offset, bits in bits_of(layout, field).items():
-            assert offset in taken, f"{field.name} is not in a data byte"
-            assert not taken[offset] & bits, f"{field.name} shares a bit"
-            taken[offset] |= bits
+        assert not taken & field.mask, f"{field.name} shares a bit"
+        taken |= field.mask
+    assert taken < 1 << 8 * len(layout.data_offsets())
 
 
-@every_chip
-def test_every_bit_of_every_data_byte_has_a_name(name: str) -> None:
-    layout = load_chip(name).option_bytes
-    named = dict.fromkeys(layout.data_offsets(), 0)
+def test_every_bit_of_every_data_byte_of_an_f072_has_a_name() -> None:
+    layout, named = load_chip("stm32f072xb").option_bytes, 0
     for field in layout.fields.values():
-        for offset, bits in bits_of(layout, field).items():
-            named[offset] |= bits
-    # A chip with bits that are deliberately not named lists them here, by offset.
-    not_named: dict[str, dict[int, int]] = {
-        "stm32f042x6": {10: 0xFF, 12: 0xFF, 14: 0xFF},  # WRP1 to WRP3 of larger chips
-        "stm32f072xb": {},
-        "stm32f405xg": {0: 0x13, 9: 0xF0},  # OPTLOCK and OPTSTRT, and BFB2, SPRMOD and DB1M of other F4
-    }
-    assert {offset: mask ^ 0xFF for offset, mask in named.items() if mask != 0xFF} == not_named[name]
+        named |= field.mask
+    assert named == (1 << 8 * len(layout.data_offsets())) - 1
 
 
 @every_chip
@@ -237,7 +262,7 @@ def test_values_of_fields_fit_and_are_told_apart(name: str) -> None:
 @every_chip
 def test_rules_and_guards_name_fields_and_values_that_the_chip_has(name: str) -> None:
     chip = load_chip(name)
-    conditions = [rule.when for rule in chip.boot_rules] + [guard.when for guard in chip.guards]
+    conditions = [rule.when for rule in chip.boot.rules] + [guard.when for guard in chip.guards]
     for condition in conditions:
         for field, value in condition.items():
             chip.option_bytes.fields[field].number(value)
@@ -252,10 +277,7 @@ def test_the_alternate_settings_tell_the_memories_of_the_data(name: str) -> None
     assert flash.size_bytes == chip.flash.extent.size_bytes
     told = [(segment.count, segment.sector_size_bytes) for segment in flash.segments]
     assert told == [(run.count, run.page_size_bytes) for run in chip.flash.runs]
-    assert (option_bytes.segments[0].start, option_bytes.size_bytes) == (
-        chip.option_bytes.address,
-        chip.option_bytes.size_bytes,
-    )
+    assert option_bytes.segments[0].start == chip.option_bytes.address
     assert parse_layout(chip.usb.alternates[chip.option_bytes.alternate]).is_option_bytes
 
 
@@ -271,8 +293,10 @@ def test_pages_blocks_and_sectors_divide_the_flash(name: str) -> None:
     assert chip.usb.transfer_size_bytes % flash.write_alignment_bytes == 0
     assert flash.write_alignment_bytes % flash.program_unit_bytes == 0
     rule = chip.option_bytes.write_protection
-    bits = sum(chip.option_bytes.fields[name].width for name in rule.fields) if rule else 0
-    assert rule is None or bits * rule.pages_a_bit == flash.page_count
+    if isinstance(rule, ProtectionBits):
+        assert (
+            sum(rule.widths) * rule.pages_a_bit >= flash.page_count or sum(rule.widths) == 32
+        )  # the last has the rest
 
 
 @every_chip
@@ -330,7 +354,7 @@ def test_a_quirk_is_in_the_data_of_the_roms_that_need_it_and_in_no_others() -> N
     assert load_chip("stm32f072xb").rom.quirks == ()
     read = dict(read_facts("stm32f072xb"))
     read["rom"] = read["rom"] | {"quirks": ["double-clear-status-when-wedged"]}
-    assert Draft7Validator(SCHEMA).is_valid(as_json(read))
+    assert mistakes(as_json(read)["rom"], "rom") == []
     assert chip_from_facts(read).rom.quirks == (Quirk.DOUBLE_CLEAR_STATUS_WHEN_WEDGED,)
     read["rom"] = read["rom"] | {"quirks": ["no-such-quirk"]}
     with pytest.raises(ValueError, match="no-such-quirk"):
@@ -344,7 +368,7 @@ def test_the_f072_is_what_its_documents_say() -> None:
     assert (chip.usb.vendor_id, chip.usb.product_id, chip.usb.release) == (0x0483, 0xDF11, 0x2200)
     assert chip.usb.serial == "FFFFFFFEFFFF"
     assert not chip.usb.serial_unique
-    assert chip.identity.bootloader_versions == {0xA1: "V10.1"}
+    assert chip.identity.bootloader_versions == {0xA1: "V10.1", 0xA2: "V10.2", 0xA3: "V10.3"}
     assert chip.timing.program_block.maximum_s == pytest.approx(0.06144)
     assert chip.timing.shortest_erase.maximum_s == 0.040
 
@@ -354,6 +378,6 @@ def test_a_chip_without_a_ram_window_or_write_protection_is_taken() -> None:
     facts["memory"] = {key: value for key, value in facts["memory"].items() if key != "ram-window"}
     facts["option-bytes"] = {key: value for key, value in facts["option-bytes"].items() if key != "write-protection"}
     chip = chip_from_facts(facts)
-    assert Draft7Validator(SCHEMA).is_valid(as_json(facts))
+    assert mistakes(as_json(facts), "chip") == []
     assert chip.ram_window is None
     assert chip.option_bytes.write_protected(chip.option_bytes.factory, chip.flash) == ()

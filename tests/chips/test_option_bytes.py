@@ -40,7 +40,7 @@ def raw(**data: int) -> bytes:
 
 def test_the_factory_image_is_rm0091s() -> None:
     assert LAYOUT.factory == FACTORY
-    assert LAYOUT.extent == AddressRange(0x1FFF_F800, 16)
+    assert LAYOUT.blocks == (AddressRange(0x1FFF_F800, 16),)
     assert LAYOUT.decode(FACTORY) == FACTORY_FIELDS
     assert LAYOUT.spoiled(FACTORY) == ()
     assert LAYOUT.cleared_reserved(FACTORY) == ()
@@ -165,11 +165,12 @@ def test_what_is_named_is_read_back_and_what_is_not_stays(image: bytes, named: d
     written = LAYOUT.encode(image, named)
     assert LAYOUT.decode(written) == LAYOUT.decode(image) | named
     before = LAYOUT.effective(image)
-    masks = bytearray(LAYOUT.size_bytes)
+    named_bits = 0
     for name in named:
-        LAYOUT.fields[name].put(masks, (1 << LAYOUT.fields[name].width) - 1)
-    for offset in LAYOUT.data_offsets():
-        assert written[offset] & ~masks[offset] == before[offset] & ~masks[offset]
+        named_bits |= LAYOUT.fields[name].mask
+    masks = named_bits.to_bytes(len(LAYOUT.data_offsets()), "little")
+    for mask, offset in zip(masks, LAYOUT.data_offsets(), strict=True):
+        assert written[offset] & ~mask == before[offset] & ~mask
         assert written[offset + 1] == written[offset] ^ 0xFF
 
 

@@ -48,6 +48,7 @@ from dfurun.units import AddressRange
 
 BLOCK = 2048
 FACTORY = CHIP.option_bytes.factory
+OPTION_BLOCK = CHIP.option_bytes.blocks[0]
 TRANSIENTS = [Stalled("Pipe error"), TimedOut("timed out"), Garbled("I/O error")]
 
 
@@ -169,7 +170,7 @@ def test_what_cannot_be_read_is_an_unreliable_link_with_its_evidence(bench: Benc
 
 
 def test_option_bytes_are_read_through_their_own_alternate_setting(bench: Bench) -> None:
-    bench.session.read(CHIP.option_bytes.extent)
+    bench.session.read(OPTION_BLOCK)
     assert bench.link.selected == [1]
     assert bench.link.downloads == [(0, set_address_payload(OPTIONS))]
     assert [(sent.value, sent.length) for sent in bench.link.requests(UPLOAD)] == [(2, 16)]
@@ -319,7 +320,7 @@ def test_a_board_that_vanishes_in_a_write_is_lost_and_its_state_unknown(bench: B
 
 
 def test_option_bytes_are_written_whole_with_one_download_and_one_getstatus(bench: Bench) -> None:
-    assert bench.session.write_option_bytes(FACTORY) is Departure.LEFT
+    assert bench.session.write_option_bytes(OPTION_BLOCK, FACTORY) is Departure.LEFT
     assert bench.link.selected[0] == 1
     assert bench.link.executed == [(0, set_address_payload(OPTIONS)), (2, FACTORY)]
     after = bench.link.names[bench.link.sent.index(bench.link.requests(DNLOAD)[-1]) + 1 :]
@@ -329,7 +330,7 @@ def test_option_bytes_are_written_whole_with_one_download_and_one_getstatus(benc
 @pytest.mark.parametrize("failure", [*TRANSIENTS, *(Lost(failure) for failure in TRANSIENTS)])
 def test_option_bytes_whose_download_failed_are_aborted_and_executed_once(bench: Bench, failure: Answer) -> None:
     bench.link.script(DNLOAD, None, failure)
-    assert bench.session.write_option_bytes(FACTORY) is Departure.LEFT
+    assert bench.session.write_option_bytes(OPTION_BLOCK, FACTORY) is Departure.LEFT
     assert [data for block, data in bench.link.executed if block == 2] == [FACTORY]
 
 
@@ -338,7 +339,7 @@ def test_option_bytes_whose_download_failed_are_aborted_and_executed_once(bench:
 )
 def test_once_executed_option_bytes_are_not_sent_again_whatever_is_answered(bench: Bench, failure: Answer) -> None:
     bench.link.script(GETSTATUS, None, None, failure)
-    bench.session.write_option_bytes(FACTORY)
+    bench.session.write_option_bytes(OPTION_BLOCK, FACTORY)
     assert [data for block, data in bench.link.downloads if block == 2] == [FACTORY]
 
 
@@ -347,7 +348,7 @@ def test_option_bytes_that_the_rom_refuses_are_a_failed_step(bench: Bench) -> No
     with pytest.raises(
         StepFailed, match="option-byte write is refused: the ROM answered dfuERROR, errTARGET"
     ) as caught:
-        bench.session.write_option_bytes(FACTORY)
+        bench.session.write_option_bytes(OPTION_BLOCK, FACTORY)
     assert caught.value.exit_status == 1
 
 
@@ -422,7 +423,7 @@ OPERATIONS: dict[str, Callable[[Bench], object]] = {
     "mass erase": lambda bench: bench.session.mass_erase(),
     "erase": lambda bench: bench.session.erase_page(FLASH),
     "write": lambda bench: bench.session.write(FLASH, bytes(2 * BLOCK + 8)),
-    "write option bytes": lambda bench: bench.session.write_option_bytes(FACTORY),
+    "write option bytes": lambda bench: bench.session.write_option_bytes(OPTION_BLOCK, FACTORY),
     "leave": lambda bench: bench.session.leave(FLASH),
 }
 _answers = st.one_of(

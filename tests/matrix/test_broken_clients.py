@@ -259,7 +259,7 @@ def test_one_that_writes_option_bytes_in_another_step(release: Path, monkeypatch
     def refreshed(step: Verify, context: Context) -> Result:
         raw = context.option_bytes()
         with suppress(DfurunError):
-            context.follow_reset(context.session.write_option_bytes(raw))
+            context.follow_reset(context.session.write_option_bytes(context.chip.option_bytes.blocks[0], raw))
         return execute(step, context)
 
     monkeypatch.setattr(Verify, "execute", refreshed)

@@ -98,7 +98,7 @@ def test_whoever_waits_along_may_stop_the_waiting(bench: Bench) -> None:
 def test_a_board_is_followed_across_its_reset_at_the_same_port_with_a_new_address(bench: Bench) -> None:
     session = bench.connection.open(1.0)
     before = bench.bus.at(PortPath(1, (2,)))
-    session.write_option_bytes(CHIP.option_bytes.factory)
+    session.write_option_bytes(CHIP.option_bytes.blocks[0], CHIP.option_bytes.factory)
     assert bench.connection.wait_for_departure(5.0)
     again = bench.connection.wait_for_return(5.0)
     after = bench.bus.at(PortPath(1, (2,)))
@@ -108,7 +108,7 @@ def test_a_board_is_followed_across_its_reset_at_the_same_port_with_a_new_addres
     assert after is not None
     assert before.address != after.address
     assert str(bench.connection.port) == "1-2"
-    assert again.read(CHIP.option_bytes.extent) == CHIP.option_bytes.factory
+    assert again.read(CHIP.option_bytes.blocks[0]) == CHIP.option_bytes.factory
 
 
 def test_another_board_that_appears_meanwhile_is_not_mistaken_for_it(bench: Bench) -> None:

@@ -1,0 +1,61 @@
+"""What a chip starts at power-on: the boot table as data, and what it says for given option bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dfurun.chips.option_bytes import FieldValue, matches
+from dfurun.units import AddressRange
+
+
+class BootTarget(StrEnum):
+    """What a chip can start at power-on. ELSEWHERE: an address in none of the memories that hold a program."""
+
+    MAIN_FLASH = "main-flash"
+    SYSTEM_MEMORY = "system-memory"
+    SRAM = "sram"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class BootAddress:
+    """A boot address in option bytes: the field's number, shifted left."""
+
+    field: str
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class BootRule:
+    """One line of the boot table: these field values at this level of BOOT0 (None: either) start this.
+
+    `flash_empty`: only where the chip's empty check found the first word of main flash erased, or only where not. What starts
+    is a target, or what lies at an address.
+    """
+
+    when: Mapping[str, FieldValue]
+    boot0: int | None
+    flash_empty: bool | None
+    starts: BootTarget | BootAddress
+
+
+@dataclass(frozen=True, slots=True)
+class BootTable:
+    """The rules, of which the first that fits counts, and the memories that an address can lie in."""
+
+    rules: tuple[BootRule, ...]
+    memories: tuple[tuple[AddressRange, BootTarget], ...]
+
+    def starts(self, fields: Mapping[str, FieldValue], *, boot0: int, flash_empty: bool) -> BootTarget:
+        """Return what starts; raise LookupError where no rule fits."""
+        for rule in self.rules:
+            if rule.boot0 in (None, boot0) and rule.flash_empty in (None, flash_empty) and matches(rule.when, fields):
+                return rule.starts if isinstance(rule.starts, BootTarget) else self._at(rule.starts, fields)
+        raise LookupError(f"no boot rule for {dict(fields)} with BOOT0={boot0}")
+
+    def _at(self, place: BootAddress, fields: Mapping[str, FieldValue]) -> BootTarget:
+        number = fields[place.field]
+        address = AddressRange(int(number) << place.shift, 1)
+        return next((target for memory, target in self.memories if memory.contains(address)), BootTarget.ELSEWHERE)

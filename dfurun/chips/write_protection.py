@@ -1,0 +1,133 @@
+"""Write protection as pages: which pages the option bytes protect, and which fields protect given pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+from dfurun.chips.flash import Flash
+
+
+class WriteProtection(Protocol):
+    """A rule that says which pages are protected. Fields are given and returned as numbers."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that it uses."""
+        ...
+
+    def pages(self, numbers: Mapping[str, int], flash: Flash) -> tuple[range, ...]:
+        """Return the protected pages in rising order, in the groups that are protected together."""
+        ...
+
+    def protecting(self, pages: Collection[int], flash: Flash) -> dict[str, int]:
+        """Return the fields that protect these pages and no others; raise ValueError, saying what can be protected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionBits:
+    """Bit n of `fields`, in order, covers `pages_a_bit` pages from n * that on; the last bit all that are left.
+
+    `widths` are the fields'; `protected` is the level of a bit that protects.
+    """
+
+    fields: tuple[str, ...]
+    pages_a_bit: int
+    protected: int
+    widths: tuple[int, ...]
+
+    def pages(self, numbers: Mapping[str, int], flash: Flash) -> tuple[range, ...]:
+        """Return the protected pages, a group a bit."""
+        return tuple(
+            group for name, bit, group in self._groups(flash) if numbers[name] >> bit & 1 == self.protected and group
+        )
+
+    def protecting(self, pages: Collection[int], flash: Flash) -> dict[str, int]:
+        """Return the fields; pages of one bit are protected together."""
+        wanted = set(pages)
+        numbers = {
+            name: 0 if self.protected else (1 << width) - 1
+            for name, width in zip(self.fields, self.widths, strict=True)
+        }
+        for name, bit, group in self._groups(flash):
+            inside = wanted & set(group)
+            if inside and len(inside) < len(group):
+                raise ValueError(
+                    f"{flash.unit}s {group[0]} to {group[-1]} are protected together, by bit {bit} of {name}"
+                )
+            if inside:
+                numbers[name] ^= 1 << bit
+        return numbers
+
+    def _groups(self, flash: Flash) -> Iterator[tuple[str, int, range]]:
+        places = [(name, bit) for name, width in zip(self.fields, self.widths, strict=True) for bit in range(width)]
+        for index, (name, bit) in enumerate(places):
+            first = index * self.pages_a_bit
+            end = flash.page_count if index == len(places) - 1 else first + self.pages_a_bit
+            yield name, bit, range(min(first, flash.page_count), min(end, flash.page_count))
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One range of pages: from the field `start` to the field `end`, both included, counted within `bank` (from 1).
+
+    `last` is the greatest number that `start` takes: with an `end` of 0 it protects nothing.
+    """
+
+    start: str
+    end: str
+    bank: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionRanges:
+    """Ranges of pages, `banks` banks with the same number each; a start behind its end protects nothing."""
+
+    areas: tuple[Area, ...]
+    banks: int
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of all areas."""
+        return tuple(name for area in self.areas for name in (area.start, area.end))
+
+    def pages(self, numbers: Mapping[str, int], flash: Flash) -> tuple[range, ...]:
+        """Return the protected pages, a group an area."""
+        found = []
+        for area in self.areas:
+            first, a_bank = self._bank(area, flash)
+            start, end = numbers[area.start], min(numbers[area.end], a_bank - 1)
+            if start <= end:
+                found.append(range(first + start, first + end + 1))
+        return tuple(sorted(found, key=lambda pages: pages.start))
+
+    def protecting(self, pages: Collection[int], flash: Flash) -> dict[str, int]:
+        """Return the fields; there are as many ranges as areas."""
+        numbers: dict[str, int] = {}
+        left = sorted(set(pages))
+        for bank in sorted({area.bank for area in self.areas}):
+            areas = [area for area in self.areas if area.bank == bank]
+            first, a_bank = self._bank(areas[0], flash)
+            runs = list(_runs([page - first for page in left if first <= page < first + a_bank]))
+            if len(runs) > len(areas):
+                count = f"{len(areas)} range{'' if len(areas) == 1 else 's'}"
+                where = f" of bank {bank}" if self.banks > 1 else ""
+                raise ValueError(f"{count} of {flash.unit}s{where} can be protected, not {len(runs)}")
+            for area, run in zip(areas, [*runs, *[None] * (len(areas) - len(runs))], strict=True):
+                numbers[area.start], numbers[area.end] = (run[0], run[-1]) if run else (area.last, 0)
+        return numbers
+
+    def _bank(self, area: Area, flash: Flash) -> tuple[int, int]:
+        """Return the first page of an area's bank, and how many a bank has."""
+        a_bank = flash.page_count // self.banks
+        return (area.bank - 1) * a_bank, a_bank
+
+
+def _runs(pages: list[int]) -> Iterator[range]:
+    for _, group in groupby(enumerate(pages), key=lambda place: place[1] - place[0]):
+        run = [page for _, page in group]
+        yield range(run[0], run[-1] + 1)
