@@ -103,11 +103,15 @@ class Otp:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the ROM's version byte, the unique id and the flash size are, and the reads that reach them; None where nowhere."""
+    """Where the ROM's version byte, the unique id and the flash size are, and the reads that reach them; None where nowhere.
+
+    `simulated_bootloader` is the version byte of the simulated board.
+    """
 
     reads: tuple[AddressRange, ...]
     bootloader_id_address: int | None
     bootloader_versions: Mapping[int, str]
+    simulated_bootloader: int | None
     unique_id: AddressRange
     flash_size_address: int | None
 

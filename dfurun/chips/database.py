@@ -69,7 +69,7 @@ def read_family(name: str) -> Facts:
 def chip_from_facts(facts: Facts) -> Chip:
     """Return the typed chip for its facts as plain values."""
     usb, memory, flash = facts["usb"], facts["memory"], facts["memory"]["flash"]
-    identity, rom = facts["identity"], facts["rom"]
+    rom = facts["rom"]
     return Chip(
         name=facts["chip"],
         title=facts["title"],
@@ -105,13 +105,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         system_memory=_range(memory["system-memory"]),
         otp=_otp(memory["otp"]) if "otp" in memory else None,
         device_feature=_optional_range(memory, "device-feature"),
-        identity=Identity(
-            reads=tuple(_range(read) for read in identity["reads"]),
-            bootloader_id_address=identity.get("bootloader-id", {}).get("address"),
-            bootloader_versions=dict(identity.get("bootloader-id", {}).get("versions", {})),
-            unique_id=_range(identity["unique-id"]),
-            flash_size_address=identity.get("flash-size", {}).get("address"),
-        ),
+        identity=_identity(facts["identity"]),
         rom=Rom(
             commands=tuple(rom["commands"]),
             mass_erase=rom["mass-erase"],
@@ -145,6 +139,19 @@ def _optional_range(facts: Facts, key: str) -> AddressRange | None:
 def _otp(facts: Facts) -> Otp:
     extent = _range(facts)
     return Otp(extent, extent.start + parse_size(facts["readable"]))
+
+
+def _identity(facts: Facts) -> Identity:
+    bootloader = facts.get("bootloader-id", {})
+    versions = dict(bootloader.get("versions", {}))
+    return Identity(
+        reads=tuple(_range(read) for read in facts["reads"]),
+        bootloader_id_address=bootloader.get("address"),
+        bootloader_versions=versions,
+        simulated_bootloader=bootloader.get("simulated", max(versions, default=None)),
+        unique_id=_range(facts["unique-id"]),
+        flash_size_address=facts.get("flash-size", {}).get("address"),
+    )
 
 
 def _timing(facts: Facts, *, units_a_block: int) -> Timing:

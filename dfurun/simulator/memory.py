@@ -128,8 +128,8 @@ def _system_memory(chip: Chip, unique_id: bytes) -> bytes:
     contents = bytearray(random.Random(chip.name).randbytes(extent.size_bytes))
 
     _put(contents, extent, extent.start, chip.ram.end.to_bytes(4, "little") + (extent.start | 1).to_bytes(4, "little"))
-    if identity.bootloader_id_address is not None:
-        _put(contents, extent, identity.bootloader_id_address, bytes([max(identity.bootloader_versions)]))
+    if identity.bootloader_id_address is not None and identity.simulated_bootloader is not None:
+        _put(contents, extent, identity.bootloader_id_address, bytes([identity.simulated_bootloader]))
     _put_identity(contents, extent, chip, unique_id)
     return bytes(contents)
 
