@@ -7,7 +7,6 @@ from dfurun.chips.chip import (
     EarlyPoll,
     Execution,
     FirstState,
-    Guard,
     Identity,
     Otp,
     Quirk,
@@ -18,6 +17,7 @@ from dfurun.chips.chip import (
 )
 from dfurun.chips.database import chip_names, load_chip
 from dfurun.chips.flash import Flash, PageRun
+from dfurun.chips.guards import Guard
 from dfurun.chips.option_bytes import FieldChange, FieldValue, InForce, OptionField, OptionLayout
 from dfurun.chips.storage import Storage
 

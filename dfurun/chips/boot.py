@@ -48,6 +48,11 @@ class BootTable:
     rules: tuple[BootRule, ...]
     memories: tuple[tuple[AddressRange, BootTarget], ...]
 
+    @property
+    def is_in_option_bytes(self) -> bool:
+        """Whether option bytes decide what starts, and not the BOOT0 pin alone."""
+        return any(rule.when or isinstance(rule.starts, BootAddress) for rule in self.rules)
+
     def starts(self, fields: Mapping[str, FieldValue], *, boot0: int, flash_empty: bool) -> BootTarget:
         """Return what starts; raise LookupError where no rule fits."""
         for rule in self.rules:

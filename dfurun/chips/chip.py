@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.flash import Flash
-from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
+from dfurun.chips.guards import HIDING, Guard, hiding
+from dfurun.chips.option_bytes import FieldValue, OptionLayout
 from dfurun.units import AddressRange
 
 
@@ -181,20 +182,6 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists."""
-
-    name: str
-    when: Mapping[str, FieldValue]
-    irreversible: bool
-    means: str
-
-    def entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> bool:
-        """Say whether `after` is in the guarded condition and `before` is not."""
-        return matches(self.when, after) and not matches(self.when, before)
-
-
-@dataclass(frozen=True, slots=True)
 class Chip:
     """One chip: the facts that the client, the rules and the simulated board share."""
 
@@ -222,6 +209,20 @@ class Chip:
     def checks_for_empty_flash(self) -> bool:
         """Whether what starts depends on the first word of main flash, read when the option bytes are loaded."""
         return any(rule.flash_empty is not None for rule in self.boot.rules)
+
+    @property
+    def guard_names(self) -> tuple[str, ...]:
+        """What `allow` may list for this chip."""
+        named = tuple(guard.name for guard in self.guards)
+        return (*named, *(name for name in HIDING if self.boot.is_in_option_bytes and name not in named))
+
+    def guards_entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> list[Guard]:
+        """Return the guards that a change of option bytes enters.
+
+        That it hides the application or the bootloader is worked out of the boot table, where no guard of the data says so.
+        """
+        named = [guard for guard in self.guards if guard.entered(before, after)]
+        return named if any(not guard.irreversible for guard in named) else [*named, *hiding(self.boot, before, after)]
 
     def takes_stack(self, pointer: int) -> bool:
         """Say whether an initial stack pointer lies in RAM; at its very end the first push is inside."""

@@ -14,7 +14,6 @@ from dfurun.chips.chip import (
     EarlyPoll,
     Execution,
     FirstState,
-    Guard,
     Identity,
     Otp,
     Quirk,
@@ -25,6 +24,7 @@ from dfurun.chips.chip import (
 )
 from dfurun.chips.family import Facts, facts_of
 from dfurun.chips.flash import Flash, PageRun
+from dfurun.chips.guards import Guard
 from dfurun.chips.index import by_name
 from dfurun.chips.option_bytes import Copy, InForce, OptionField, OptionLayout, data_offsets
 from dfurun.chips.storage import Storage

@@ -251,7 +251,7 @@ class _Loader:
 
     def _allowed(self, values: Mapping[str, Any], chip: Chip) -> frozenset[str]:
         """Return the guards that the recipe allows; all of them where that could not be read, so that none is missed."""
-        known = [guard.name for guard in chip.guards] + [PROTECTS_WHAT_FOLLOWS]
+        known = [*chip.guard_names, PROTECTS_WHAT_FOLLOWS]
         allow = values.get("allow", [])
         names = list(enumerate(allow)) if isinstance(allow, list) else []
         unknown = [(index, name) for index, name in names if self.is_sound(("allow", index)) and name not in known]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
+from dfurun.chips.guards import hiding
 from dfurun.chips.option_bytes import matches
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
@@ -247,7 +248,12 @@ class SetOptionBytes(Step):
         ]
 
     def _guards_of(self, known: Mapping[str, FieldValue]) -> list[Guard]:
-        return [guard for guard in self.chip.guards if matches(guard.when, known)]
+        """Return the guards that these fields are in; what they hide is told by a board from the factory."""
+        named = [guard for guard in self.chip.guards if matches(guard.when, known)]
+        if any(not guard.irreversible for guard in named):
+            return named
+        factory = self.chip.option_bytes.decode(self.chip.option_bytes.factory)
+        return [*named, *hiding(self.chip.boot, factory, {**factory, **known})]
 
     def _guard_findings(self, known: Mapping[str, FieldValue]) -> list[Finding]:
         return [self._guard_finding(guard) for guard in self._guards_of(known) if guard.name not in self.allow]
@@ -261,9 +267,7 @@ class SetOptionBytes(Step):
     def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:
         layout = self.chip.option_bytes
         old, new = layout.decode(before), layout.decode(after)
-        for guard in self.chip.guards:
-            if not guard.entered(old, new):
-                continue
+        for guard in self.chip.guards_entered(old, new):
             if guard.name not in self.allow:
                 raise Refused(Code.GUARD, guard.means, consequence="nothing destructive was sent", hint=_consent(guard))
             if guard.irreversible and not context.allow_irreversible:
