@@ -260,12 +260,16 @@ class OptionLayout:
 
     def write_protected(self, raw: bytes, flash: Flash) -> tuple[AddressRange, ...]:
         """Return the parts of `flash` that `raw` write-protects, in rising order, what is protected together as one."""
+        groups = self.protected_pages(raw, flash)
+        return tuple(AddressRange.between(flash.page(group[0]).start, flash.page(group[-1]).end) for group in groups)
+
+    def protected_pages(self, raw: bytes, flash: Flash) -> tuple[range, ...]:
+        """Return the pages of `flash` that `raw` write-protects, in rising order, what is protected together as one."""
         rule = self.write_protection
         if rule is None:
             return ()
         data = self._taken(raw)
-        groups = rule.pages({name: self.fields[name].take(data) for name in rule.fields}, flash)
-        return tuple(AddressRange.between(flash.page(group[0]).start, flash.page(group[-1]).end) for group in groups)
+        return rule.pages({name: self.fields[name].take(data) for name in rule.fields}, flash)
 
     @property
     def _all_bits(self) -> int:

@@ -192,11 +192,20 @@ def as_object(report: Report) -> dict[str, Any]:
             "cause": report.cause_of_protection,
             "evidence": report.protection.evidence,
         },
-        "option_bytes": None if raw is None else {"raw": raw.hex(), "fields": report.chip.option_bytes.decode(raw)},
+        "option_bytes": None if raw is None else _options(report.chip, raw),
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
         "flash_empty": report.flash_empty,
         "always_boots_bootloader": report.always_boots_bootloader,
         "anomalies": report.anomalies,
+    }
+
+
+def _options(chip: Chip, raw: bytes) -> dict[str, Any]:
+    groups = chip.option_bytes.protected_pages(raw, chip.flash)
+    return {
+        "raw": raw.hex(),
+        "fields": chip.option_bytes.decode(raw),
+        "write_protected_pages": [page for group in groups for page in group],
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dfurun.chips import BootTarget, Chip
+from dfurun.chips import BootTarget, Chip, Flash
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection
@@ -20,6 +20,7 @@ TARGETS = {
     BootTarget.MAIN_FLASH: "the application in main flash",
     BootTarget.SYSTEM_MEMORY: "the bootloader",
     BootTarget.SRAM: "whatever is in SRAM",
+    BootTarget.ELSEWHERE: "nothing that is known: the boot address is in no memory of the chip",
 }
 
 
@@ -84,6 +85,18 @@ def _by_what_it_is_known(description: DeviceDescription, *, is_named: bool) -> s
     return "as --chip names it; its memory layout fits"
 
 
+def pages_in_words(groups: Sequence[range], flash: Flash) -> str:
+    """Return pages as a recipe names them, those side by side as one range: `pages 0-3, 9`."""
+    runs: list[range] = []
+    for group in groups:
+        if runs and runs[-1].stop >= group.start:
+            runs[-1] = range(runs[-1].start, max(runs[-1].stop, group.stop))
+        else:
+            runs.append(group)
+    named = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"{flash.unit}s {named}"
+
+
 def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
     """Print option bytes raw, then field by field with what each does; what differs from the factory stands out."""
     from rich.text import Text
@@ -102,6 +115,9 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
         rows.append(
             (name, value if value == usual else f"{value}, factory {usual}", f"+{field.byte} {raw[field.byte]:02X}")
         )
+    protected = layout.protected_pages(raw, chip.flash)
+    if protected:
+        console.print("write-protected".ljust(LABEL_WIDTH) + pages_in_words(protected, chip.flash), soft_wrap=True)
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
     for row, means in zip(rows, ["what it does", *(field.means for field in layout.fields.values())], strict=True):
         first, *rest = wrapped(console, means, beside=sum(widths))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dfurun.chips import Chip
-from dfurun.chips.option_bytes import FieldChange, OptionLayout
+from dfurun.chips.option_bytes import FieldChange
 from dfurun.errors import Code, Finding, RecipePath
 from dfurun.image import ImageFile, MemoryImage
+from dfurun.steps.option_sources import option_part, raw_option_bytes
 from dfurun.steps.step import Scope
 from dfurun.units import AddressRange, format_address, format_size
 
@@ -22,11 +23,10 @@ def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | No
     image, chip = scope.image(name, path), scope.chip
     if image is None:
         return None
-    blocks = chip.option_bytes.blocks
-    options = MemoryImage(tuple(piece for block in blocks for piece in image.memory.within(block)))
+    options = option_part(image.memory, chip.option_bytes)
     inside = MemoryImage(tuple(image.memory.within(chip.flash.extent)))
     outside = image.memory.without(chip.flash.extent)
-    for block in blocks:
+    for block in chip.option_bytes.blocks:
         outside = outside.without(block)
     findings = _outside(image, chip, outside, path) + _wrong_targets(image, chip, path)
     if not inside.pieces and not findings:
@@ -38,7 +38,7 @@ def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | No
         known = {(finding.code, finding.message) for finding in scope.findings}
         scope.findings += [finding for finding in findings if (finding.code, finding.message) not in known]
         return None
-    if options.pieces:
+    if options.pieces and name not in scope.option_images:
         warning = _option_bytes(image, chip, options)
         scope.findings += [] if warning in scope.findings else [warning]
     return replace(image, memory=inside)
@@ -83,8 +83,7 @@ def _wrong_targets(image: ImageFile, chip: Chip, path: RecipePath) -> list[Findi
 def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding:
     """Return the warning that says by name what the option bytes in an image are, where the recipe lists the image."""
     layout, extent = chip.option_bytes, options.pieces[0].extent
-    raw = b"".join(options.overlay(block, layout.part(layout.factory, block)) for block in layout.blocks)
-    raw = layout.with_complements(raw, _offsets(options, layout))
+    raw = raw_option_bytes(options, layout)
     changes = layout.changes(layout.factory, raw)
     spoiled = layout.spoiled(raw)
     values = _as_fields(changes)
@@ -116,13 +115,6 @@ def _how_to_set(chip: Chip, changes: Sequence[FieldChange]) -> str:
 def _as_fields(changes: Sequence[FieldChange]) -> str:
     """Return the changes as the `fields` of a recipe: `RDP: level-1, nBOOT0: 0`."""
     return ", ".join(f"{change.field.name}: {change.field.show(change.after)}" for change in changes)
-
-
-def _offsets(options: MemoryImage, layout: OptionLayout) -> frozenset[int]:
-    """Return which of the raw option bytes an image holds."""
-    return frozenset(
-        layout.offset_of(address) for piece in options.pieces for address in range(piece.address, piece.extent.end)
-    )
 
 
 def _for(image: ImageFile, extent: AddressRange) -> str:

@@ -16,6 +16,7 @@ from dfurun.steps.event import OptionBytesPlanned, Outcome
 from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.option_fields import parse_fields
+from dfurun.steps.option_sources import image_fields, protecting_fields
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
 
@@ -34,7 +35,10 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class SetOptionBytes(Step):
-    """Bits that are not named stay as they are read, or as the factory set them with `from_factory`."""
+    """Bits that are not named stay as they are read, or as the factory set them with `from_factory`.
+
+    `fields` come from the body's `fields`, which are `written`, and under them from `write-protect` and from an image.
+    """
 
     keyword: ClassVar[str] = "set-option-bytes"
     destructive: ClassVar[bool] = True
@@ -42,16 +46,31 @@ class SetOptionBytes(Step):
     from_factory: bool
     chip: Chip
     allow: frozenset[str]
+    written: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step with the fields that the chip takes; where there are others, only to be judged."""
         from_factory = body.get("from", "current") == "factory"
-        if not from_factory and not body.get("fields"):
-            scope.report(Code.BAD_VALUE, "neither `fields` nor `from: factory`: nothing would be set", head.path)
+        if not from_factory and not any(body.get(key) for key in ("fields", "image")) and "write-protect" not in body:
+            words = "none of `fields`, `write-protect`, `image` and `from: factory`: nothing would be set"
+            scope.report(Code.BAD_VALUE, words, head.path)
             return None
-        fields = parse_fields(body.get("fields", {}), (*head.path, "fields"), scope)
-        return cls(head, fields, from_factory, scope.chip, scope.allow)
+        fields: dict[str, FieldValue] = {}
+        if "image" in body:
+            fields |= image_fields(body["image"], (*head.path, "image"), scope)
+        named = parse_fields(body.get("fields", {}), (*head.path, "fields"), scope)
+        if "write-protect" in body:
+            protecting = protecting_fields(body["write-protect"], (*head.path, "write-protect"), scope)
+            for name in protecting.keys() & named.keys():
+                scope.report(
+                    Code.BAD_VALUE,
+                    f"`write-protect` sets {name} as well",
+                    (*head.path, "fields", name),
+                    hint="keep one",
+                )
+            fields |= protecting
+        return cls(head, {**fields, **named}, from_factory, scope.chip, scope.allow, frozenset(named))
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Judge the guards that the recipe alone decides; remember what the new bytes close."""
@@ -224,11 +243,14 @@ class SetOptionBytes(Step):
         return layout.decode(layout.encode(layout.factory, self.fields)) if self.from_factory else self.fields
 
     def _fields_set(self, known: Mapping[str, FieldValue]) -> dict[str, FieldSet]:
-        here = (*self.path, "fields")
         return {
-            name: FieldSet(value, (*here, name) if name in self.fields else self.path, named=name in self.fields)
+            name: FieldSet(value, (*self.path, *self._keys_of(name)), named=name in self.fields)
             for name, value in known.items()
         }
+
+    def _keys_of(self, name: str) -> tuple[str, ...]:
+        """Return where in the body a field is written; nothing for one that comes of something else there."""
+        return ("fields", name) if name in self.written else ()
 
     def _contradictions(self, board: AbstractBoard) -> list[Finding]:
         """Return a finding for each field that the step just before this one sets to another value."""
@@ -236,8 +258,7 @@ class SetOptionBytes(Step):
             self.finding(
                 Code.STEP_ORDER,
                 f"{name} is set twice in a row, to {field.show(earlier.value)} and to {field.show(value)}",
-                "fields",
-                name,
+                *self._keys_of(name),
                 hint="keep one: each write of option bytes resets the board",
                 related=(Related(earlier.path, "first here"),),
             )
@@ -260,8 +281,12 @@ class SetOptionBytes(Step):
 
     def _guard_finding(self, guard: Guard) -> Finding:
         named = [field for field in guard.when if field in self.fields]
-        keys = ("fields", named[0]) if named else ()
-        related = tuple(Related((*self.path, "fields", field), "together with this") for field in named[1:])
+        keys = self._keys_of(named[0]) if named else ()
+        related = tuple(
+            Related((*self.path, *self._keys_of(field)), "together with this")
+            for field in named[1:]
+            if field in self.written
+        )
         return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard), related=related)
 
     def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:

@@ -24,7 +24,8 @@ class Scope:
     """What a body may refer to while it is parsed, and where its findings go.
 
     An image that is listed but could not be loaded is None: it has its finding already. `written` returns the text of the
-    value at a path, as it stands in the recipe; empty where that is not known.
+    value at a path, as it stands in the recipe; empty where that is not known. `option_images` are the images whose option
+    bytes a step sets.
     """
 
     chip: Chip
@@ -32,10 +33,17 @@ class Scope:
     allow: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
     written: Callable[[RecipePath], str] = lambda _: ""
+    option_images: set[str] = field(default_factory=set)
 
     def report(self, code: Code, message: str, path: RecipePath, *, hint: str = "", on_key: bool = False) -> None:
         """Add a finding about the value at `path`, or about its key."""
         self.findings.append(Finding(code, message, path, hint=hint, on_key=on_key))
+
+    def take_option_bytes(self, name: str) -> None:
+        """Remember that a step sets the option bytes in an image: that `write` leaves them out is not told, nor was."""
+        self.option_images.add(name)
+        about = ("images", name, "file")
+        self.findings[:] = [f for f in self.findings if (f.code, f.path) != (Code.OPTION_BYTES_IN_IMAGE, about)]
 
     def image(self, name: str, path: RecipePath) -> ImageFile | None:
         """Return the image of this name; where the recipe lists none, report it and return None."""

@@ -1,0 +1,47 @@
+"""Guards: changes of option bytes that lock a chip or hide what is on it, by the names that `allow` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dfurun.chips.boot import BootTable, BootTarget
+from dfurun.chips.option_bytes import FieldValue, matches
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists."""
+
+    name: str
+    when: Mapping[str, FieldValue]
+    irreversible: bool
+    means: str
+
+    def entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> bool:
+        """Say whether `after` is in the guarded condition and `before` is not."""
+        return matches(self.when, after) and not matches(self.when, before)
+
+
+HIDING = {
+    "application-hidden": (
+        BootTarget.MAIN_FLASH,
+        "the application starts at neither level of BOOT0 then",
+    ),
+    "bootloader-hidden": (
+        BootTarget.SYSTEM_MEMORY,
+        "the bootloader is reached at neither level of BOOT0 then: only the application or a debugger undoes it",
+    ),
+}
+"""The guards that the boot table gives by itself: what is not started any more, and what that means."""
+
+
+def hiding(boot: BootTable, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> Iterator[Guard]:
+    """Yield the guards of what started at some level of BOOT0 before a change, and starts at none after it."""
+    for name, (target, means) in HIDING.items():
+        if target in _started(boot, before) and target not in _started(boot, after):
+            yield Guard(name, {}, irreversible=False, means=means)
+
+
+def _started(boot: BootTable, fields: Mapping[str, FieldValue]) -> set[BootTarget]:
+    return {boot.starts(fields, boot0=level, flash_empty=False) for level in (0, 1)}
