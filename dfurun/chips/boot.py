@@ -53,6 +53,12 @@ class BootTable:
         """Whether option bytes decide what starts, and not the BOOT0 pin alone."""
         return any(rule.when or isinstance(rule.starts, BootAddress) for rule in self.rules)
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that decide what starts."""
+        addresses = {rule.starts.field for rule in self.rules if isinstance(rule.starts, BootAddress)}
+        return frozenset(addresses.union(*(rule.when for rule in self.rules)))
+
     def starts(self, fields: Mapping[str, FieldValue], *, boot0: int, flash_empty: bool) -> BootTarget:
         """Return what starts; raise LookupError where no rule fits."""
         for rule in self.rules:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 
 from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.flash import Flash
 from dfurun.chips.guards import HIDING, Guard, hiding
-from dfurun.chips.option_bytes import FieldValue, OptionLayout
+from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
 from dfurun.units import AddressRange
 
 
@@ -41,6 +42,18 @@ class EarlyPoll(StrEnum):
     BUSY = "busy"
     STALL = "stall"
     STALL_ERROR = "stall-error"
+
+
+class MassErase(StrEnum):
+    """What a ROM does with a mass erase.
+
+    MISSING: it has none, pages are erased one by one (L0, L1: AN2606). SILENT: it acknowledges it and does nothing (STM32H74x
+    V13.3: AN2606 table 136).
+    """
+
+    WORKS = "works"
+    MISSING = "missing"
+    SILENT = "silent"
 
 
 class FirstState(StrEnum):
@@ -122,7 +135,7 @@ class Rom:
     """What the bootloader in ROM can do, its known faults, and what a client has to do otherwise because of them."""
 
     commands: tuple[int, ...]
-    mass_erase: bool
+    mass_erase: MassErase
     execution: Execution
     early_poll: EarlyPoll
     first_state: FirstState
@@ -183,7 +196,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: the facts that the client, the rules and the simulated board share."""
+    """One chip: the facts that the client, the rules and the simulated board share.
+
+    `rom` holds for every version of the bootloader that `rom_versions` does not have, by its id.
+    """
 
     name: str
     title: str
@@ -198,12 +214,17 @@ class Chip:
     device_feature: AddressRange | None
     identity: Identity
     rom: Rom
+    rom_versions: Mapping[int, Rom]
     timing: Timing
     protection_probes: tuple[int, ...]
     supply: Supply
     option_bytes: OptionLayout
     boot: BootTable
     guards: tuple[Guard, ...]
+
+    def rom_of(self, bootloader_id: int | None) -> Rom:
+        """Return what is known of the bootloader with this id; None: of one whose id could not be read."""
+        return self.rom if bootloader_id is None else self.rom_versions.get(bootloader_id, self.rom)
 
     @property
     def checks_for_empty_flash(self) -> bool:
@@ -223,6 +244,25 @@ class Chip:
         """
         named = [guard for guard in self.guards if guard.entered(before, after)]
         return named if any(not guard.irreversible for guard in named) else [*named, *hiding(self.boot, before, after)]
+
+    def guards_of(self, known: Mapping[str, FieldValue]) -> list[Guard]:
+        """Return the guards that a board is in with these fields, whatever the others are."""
+        named = [guard for guard in self.guards if matches(guard.when, known)]
+        if any(not guard.irreversible for guard in named):
+            return named
+        layout = self.option_bytes
+        factory, open_fields = (
+            layout.decode(layout.factory),
+            [layout.fields[n] for n in self.boot.fields - known.keys()],
+        )
+        if not self.boot.fields & known.keys() or any(field.width > 1 for field in open_fields):
+            return named
+        found: list[set[str]] = []
+        for values in product((0, 1), repeat=len(open_fields)):
+            others = {field.name: value for field, value in zip(open_fields, values, strict=True)}
+            found.append({guard.name for guard in hiding(self.boot, factory, {**factory, **others, **known})})
+        every = set.intersection(*found)
+        return [*named, *(guard for guard in hiding(self.boot, factory, {**factory, **known}) if guard.name in every)]
 
     def takes_stack(self, pointer: int) -> bool:
         """Say whether an initial stack pointer lies in RAM; at its very end the first push is inside."""

@@ -15,6 +15,7 @@ from dfurun.chips.chip import (
     Execution,
     FirstState,
     Identity,
+    MassErase,
     Otp,
     Quirk,
     Rom,
@@ -106,15 +107,8 @@ def chip_from_facts(facts: Facts) -> Chip:
         otp=_otp(memory["otp"]) if "otp" in memory else None,
         device_feature=_optional_range(memory, "device-feature"),
         identity=_identity(facts["identity"]),
-        rom=Rom(
-            commands=tuple(rom["commands"]),
-            mass_erase=rom["mass-erase"],
-            execution=Execution(rom["execution"]),
-            early_poll=EarlyPoll(rom["early-poll"]),
-            first_state=FirstState(rom["first-state"]),
-            errata=tuple(rom["errata"]),
-            quirks=tuple(Quirk(name) for name in rom.get("quirks", ())),
-        ),
+        rom=_rom(rom),
+        rom_versions={number: _rom({**rom, **other}) for number, other in rom.get("versions", {}).items()},
         timing=_timing(facts["timing"], units_a_block=usb["transfer-size"] // flash["program-unit"]),
         protection_probes=tuple(facts["protection"]["probes"]),
         supply=Supply(*(parse_voltage(facts["supply"][end]) for end in ("minimum", "maximum"))),
@@ -139,6 +133,18 @@ def _optional_range(facts: Facts, key: str) -> AddressRange | None:
 def _otp(facts: Facts) -> Otp:
     extent = _range(facts)
     return Otp(extent, extent.start + parse_size(facts["readable"]))
+
+
+def _rom(facts: Facts) -> Rom:
+    return Rom(
+        commands=tuple(facts["commands"]),
+        mass_erase=MassErase(facts["mass-erase"]),
+        execution=Execution(facts["execution"]),
+        early_poll=EarlyPoll(facts["early-poll"]),
+        first_state=FirstState(facts["first-state"]),
+        errata=tuple(facts["errata"]),
+        quirks=tuple(Quirk(name) for name in facts.get("quirks", ())),
+    )
 
 
 def _identity(facts: Facts) -> Identity:

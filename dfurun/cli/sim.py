@@ -57,6 +57,10 @@ def new_command(
     user_dfu: Annotated[
         bool, typer.Option("--user-dfu", help="Run ST's DFU example from user flash, not the ROM.")
     ] = False,
+    bootloader_id: Annotated[
+        str | None,
+        typer.Option("--bootloader-id", metavar="ID", help="Its ROM's version, such as 0xA1; as the chip has it."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     json: Json = False,
 ) -> int:
@@ -66,13 +70,15 @@ def new_command(
     if file.exists() and not force:
         raise sim_state_failure(f"{file} is there already", "another name, or --force")
     path = port_called("--port", port)
+    wanted = chip_called(chip)
     board = SimulatedBoard(
-        chip_called(chip),
+        wanted,
         VirtualClock(),
         bus=path.bus,
         port=path.ports,
         option_reload=option_reload,
         user_dfu=user_dfu,
+        bootloader_id=None if bootloader_id is None else _bootloader(wanted, bootloader_id),
     )
     try:
         hold_file(file)
@@ -212,6 +218,19 @@ def _load(file: Path) -> SimulatedBoard:
 def _look(file: Path) -> SimulatedBoard:
     """Return the board as it is in its file, which another process may be changing."""
     return look_at_state(file, VirtualClock())
+
+
+def _bootloader(chip: Chip, text: str) -> int:
+    """Return the id of a bootloader that the chip's data knows; raise UsageFailure for another."""
+    known = chip.identity.bootloader_versions
+    names = ", ".join(f"0x{number:02X} ({version})" for number, version in known.items()) or "none"
+    try:
+        number = int(text, 0)
+    except ValueError:
+        raise UsageFailure(f"--bootloader-id {text!r} is no number", f"{chip.title} has {names}") from None
+    if number not in known:
+        raise UsageFailure(f"{chip.title} has no bootloader with the id {text}", f"it has {names}")
+    return number
 
 
 def _require_inside(memory: MemoryImage, chip: Chip, image: Path) -> None:

@@ -17,6 +17,7 @@ from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.link import DeviceDescription, Garbled, Link, LinkError, Stalled, TimedOut
 from dfurun.dfuse.protocol import STATUS_LENGTH, DfuState, DfuStatus, Request, StatusReport
 from dfurun.errors import Code, LinkUnreliable
+from dfurun.units import AddressRange
 
 TRANSFER_TIMEOUT_S = 5.0  # some ROMs hold their answer until an operation has ended (fwupd#1944)
 RETRY_PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05)
@@ -95,8 +96,16 @@ class Channel:
     # Harmless to repeat -----------------------------------------------------------------------------------------------
 
     def select_memory(self, address: int) -> None:
-        """Select the alternate setting whose layout holds `address`, the first one where none does. Raise LinkError."""
+        """Select the alternate setting that holds `address`, the first one where none does. Raise LinkError.
+
+        Which one it is its name says; of option bytes that no name tells, the chip's data does (the G0B1's ROM gives every
+        setting the name of its flash).
+        """
         number = self.description.alternate_of(address)
+        options = self._chip.option_bytes
+        is_option = any(block.contains(AddressRange(address, 1)) for block in options.blocks)
+        if is_option and not number and options.alternate < len(self.description.alternates):
+            number = options.alternate
         self._leave_gap()
         for pause in RETRY_PAUSES_S:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dfurun.chips import BootTarget, Chip, Duration
+from dfurun.chips import BootTarget, Chip, Duration, MassErase
 from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
 from dfurun.report.board import TARGETS
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NAME_WIDTH = 21
+_MASS_ERASE = {
+    MassErase.WORKS: "yes",
+    MassErase.MISSING: "no, page by page",
+    MassErase.SILENT: "acknowledged and not done: page by page",
+}
 FURTHER_IN = 4
 Facts = Mapping[str, Any]
 Row = tuple[str, str]
@@ -139,7 +144,7 @@ def _identity(chip: Chip) -> Iterator[Row]:
 def _rom(chip: Chip) -> Iterator[Row]:
     rom = chip.rom
     yield "commands", format_hex(bytes(rom.commands))
-    yield "mass erase", "yes" if rom.mass_erase else "no, page by page"
+    yield "mass erase", _MASS_ERASE[rom.mass_erase]
     yield "execution", rom.execution.value
     yield "a poll too early", rom.early_poll.value
     if rom.quirks:

@@ -64,6 +64,7 @@ class SimulatedBoard:
         tolerates_stray_requests: bool = True,
         faults: Sequence[Fault] = (),
         user_dfu: bool = False,
+        bootloader_id: int | None = None,
         trace_length: int = DEFAULT_TRACE_LENGTH,
     ) -> None:
         self.chip = chip
@@ -75,7 +76,8 @@ class SimulatedBoard:
         self.power_cuts = 0
         self._impostor: Impostor | None = None
         self.user_dfu = user_dfu
-        self.memory = Memory(chip, unique_id)
+        self.bootloader_id = chip.identity.simulated_bootloader if bootloader_id is None else bootloader_id
+        self.memory = Memory(chip, unique_id, self.bootloader_id)
         self.memory.flash.replace(flash or (user_dfu_image(chip) if user_dfu else b""))
         if option_bytes is not None:
             self.memory.option_bytes.replace(option_bytes)
@@ -85,12 +87,13 @@ class SimulatedBoard:
         self.new_address: Callable[[], int] = self._next_own_address
         self.situation = Situation(boot0=boot0 if boot0 is not None else int(not user_dfu))
         self._load_option_bytes()
+        rom = chip.rom_of(self.bootloader_id)
         self.model = RomModel(
-            commands=chip.rom.commands,
-            mass_erase=chip.rom.mass_erase,
-            execution=execution or chip.rom.execution,
-            early_poll=early_poll or chip.rom.early_poll,
-            first_state=chip.rom.first_state,
+            commands=rom.commands,
+            mass_erase=rom.mass_erase,
+            execution=execution or rom.execution,
+            early_poll=early_poll or rom.early_poll,
+            first_state=rom.first_state,
             transfer_size_bytes=chip.usb.transfer_size_bytes,
             addressing=addressing,
             write_alignment_bytes=chip.flash.write_alignment_bytes,
@@ -402,7 +405,7 @@ class SimulatedBoard:
         self._stop()
         self._impostor = impostor
         if impostor is Impostor.ANOTHER_BOARD:
-            self.memory = Memory(self.chip, bytes(byte ^ 0xFF for byte in self.memory.unique_id))
+            self.memory = Memory(self.chip, bytes(byte ^ 0xFF for byte in self.memory.unique_id), self.bootloader_id)
         if impostor is Impostor.USER_DFU:
             self.situation.running = Running.APPLICATION
             self._start_device(connects_at_s)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dfurun.chips import EarlyPoll, Execution, FirstState
+from dfurun.chips import EarlyPoll, Execution, FirstState, MassErase
 from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuStatus
 from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Action, Operation
@@ -43,7 +43,7 @@ class RomModel:
     """
 
     commands: tuple[int, ...]
-    mass_erase: bool
+    mass_erase: MassErase
     execution: Execution
     early_poll: EarlyPoll
     first_state: FirstState
@@ -81,10 +81,11 @@ def plan(download: Download, *, model: RomModel, memory: Memory, pointer: int) -
             return _set_address(_address(download.data), model=model, memory=memory)
         case Command.ERASE, length if length == _ADDRESS_COMMAND_LENGTH:
             return _erase_page(_address(download.data), memory=memory)
-        case Command.ERASE, length if length == _PLAIN_COMMAND_LENGTH and model.mass_erase:
+        case Command.ERASE, length if length == _PLAIN_COMMAND_LENGTH and model.mass_erase is not MassErase.MISSING:
             if memory.option_bytes.protection_level:
                 return Operation(Action.REFUSE, timing.mass_erase.reported_s, outcome=DfuStatus.ERR_VENDOR)
-            return Operation(Action.ERASE_ALL, timing.mass_erase.reported_s, timing.mass_erase.typical_s)
+            action = Action.ERASE_ALL if model.mass_erase is MassErase.WORKS else Action.IGNORE
+            return Operation(action, timing.mass_erase.reported_s, timing.mass_erase.typical_s)
         case Command.READ_UNPROTECT, length if length == _PLAIN_COMMAND_LENGTH:
             duration = timing.read_unprotect
             return Operation(Action.READ_UNPROTECT, duration.reported_s, duration.typical_s)

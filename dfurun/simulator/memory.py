@@ -28,7 +28,7 @@ class Region(StrEnum):
 class Memory:
     """All memories of one chip."""
 
-    def __init__(self, chip: Chip, unique_id: bytes) -> None:
+    def __init__(self, chip: Chip, unique_id: bytes, bootloader_id: int | None = None) -> None:
         if len(unique_id) != chip.identity.unique_id.size_bytes:
             raise ValueError(f"a unique id of {len(unique_id)} bytes, not {chip.identity.unique_id.size_bytes}")
         self.chip = chip
@@ -38,7 +38,7 @@ class Memory:
         self.ram = bytearray(chip.ram.size_bytes)
         self.otp = bytearray(b"\xff" * (chip.otp.extent.size_bytes if chip.otp else 0))
         self.device_feature = bytes(chip.device_feature.size_bytes if chip.device_feature else 0)
-        self._system_memory = _system_memory(chip, unique_id)
+        self._system_memory = _system_memory(chip, unique_id, bootloader_id)
         self._behind_otp = _behind_otp(chip, unique_id)
 
     def extent(self, region: Region) -> AddressRange | None:
@@ -122,14 +122,14 @@ class Memory:
         self.ram[:] = bytes(len(self.ram))
 
 
-def _system_memory(chip: Chip, unique_id: bytes) -> bytes:
+def _system_memory(chip: Chip, unique_id: bytes, bootloader_id: int | None) -> bytes:
     """Return the ROM's own memory: filler, a vector table that starts it, and the three facts that can be read there."""
     extent, identity = chip.system_memory, chip.identity
     contents = bytearray(random.Random(chip.name).randbytes(extent.size_bytes))
 
     _put(contents, extent, extent.start, chip.ram.end.to_bytes(4, "little") + (extent.start | 1).to_bytes(4, "little"))
-    if identity.bootloader_id_address is not None and identity.simulated_bootloader is not None:
-        _put(contents, extent, identity.bootloader_id_address, bytes([identity.simulated_bootloader]))
+    if identity.bootloader_id_address is not None and bootloader_id is not None:
+        _put(contents, extent, identity.bootloader_id_address, bytes([bootloader_id]))
     _put_identity(contents, extent, chip, unique_id)
     return bytes(contents)
 

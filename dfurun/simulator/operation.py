@@ -30,6 +30,7 @@ class Action(StrEnum):
     WRITE_OPTION_BYTES = "write-option-bytes"
     READ_UNPROTECT = "read-unprotect"
     REFUSE = "refuse"
+    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def finish(operation: Operation, memory: Memory, *, protected: Sequence[AddressR
             memory.option_bytes.program(operation.data, operation.address)
         case Action.READ_UNPROTECT:
             _read_unprotect(memory)
-        case Action.SET_ADDRESS | Action.REFUSE:
+        case Action.SET_ADDRESS | Action.REFUSE | Action.IGNORE:
             pass
 
 
@@ -135,7 +136,7 @@ def cut(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Se
                     b"\xff", operation.data[done : done + 1], seed=f"OTP 0x{operation.address + done:08X}"
                 )
                 memory.write_otp(operation.address + done, left)
-        case Action.SET_ADDRESS | Action.WRITE_RAM | Action.WRITE_DEVICE_FEATURE | Action.REFUSE:
+        case Action.SET_ADDRESS | Action.WRITE_RAM | Action.WRITE_DEVICE_FEATURE | Action.REFUSE | Action.IGNORE:
             pass
 
 

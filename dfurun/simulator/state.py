@@ -125,6 +125,7 @@ class StateFile:
             "option_reload": board.option_reload,
             "addressing": board.model.addressing,
             "execution": board.model.execution,
+            **({} if board.bootloader_id is None else {"bootloader_id": board.bootloader_id}),
             "early_poll": board.model.early_poll,
             "tolerates_stray_requests": board.model.tolerates_stray_requests,
             "boot0": situation.boot0,
@@ -335,6 +336,7 @@ def _board(document: _Part, clock: Clock, faults: Sequence[Fault]) -> SimulatedB
         early_poll=document.choice("early_poll", EarlyPoll),
         tolerates_stray_requests=document.flag("tolerates_stray_requests"),
         user_dfu=document.flag("user_dfu"),
+        bootloader_id=document.integer("bootloader_id", maximum=0xFF) if document.has("bootloader_id") else None,
     )
     _restore_memory(board, document)
     usb, registers = document.part("usb"), document.optional_part("bootloader")

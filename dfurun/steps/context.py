@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dfurun.chips import Chip, Duration, InForce
+from dfurun.chips import Chip, Duration, InForce, Rom
 from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
@@ -301,6 +301,11 @@ class Context:
         if self.chip.option_bytes.in_force_at is InForce.RESET:
             return ""
         return " and `wait-for-power-cycle: {boot0: 1}`"
+
+    @property
+    def rom(self) -> Rom:
+        """What is known of the board's own bootloader, by its id where that could be read."""
+        return self.chip.rom_of(self.identity.bootloader_id)
 
     def require_rom(self, what: str) -> None:
         """Raise Refused where the device is a DFU program in user flash."""

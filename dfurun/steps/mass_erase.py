@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dfurun.chips import MassErase as MassEraseOf
 from dfurun.errors import Finding
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
@@ -33,11 +34,11 @@ class MassErase(Step):
         return forecast
 
     def execute(self, context: Context) -> Result:
-        """Erase at once, or page by page where the chip's ROM has no mass erase."""
+        """Erase at once, or page by page where the board's ROM has no mass erase that works."""
         context.require_readable("mass-erase")
         flash = context.chip.flash
         context.begin_destruction("mass-erase", "erase all flash")
-        if context.chip.rom.mass_erase:
+        if context.rom.mass_erase is MassEraseOf.WORKS:
             self._erase_all(context)
         else:
             erase_pages(context, range(flash.page_count))

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
-from dfurun.chips.guards import hiding
-from dfurun.chips.option_bytes import matches
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
@@ -98,7 +96,7 @@ class SetOptionBytes(Step):
     @property
     def irreversible(self) -> str | None:
         """What the recipe alone says is for ever."""
-        return next((guard.means for guard in self._guards_of(self._known_after()) if guard.irreversible), None)
+        return next((guard.means for guard in self.chip.guards_of(self._known_after()) if guard.irreversible), None)
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Judge the guards on the board's own bytes, before anything destructive."""
@@ -268,16 +266,8 @@ class SetOptionBytes(Step):
             for field in [self.chip.option_bytes.fields[name]]
         ]
 
-    def _guards_of(self, known: Mapping[str, FieldValue]) -> list[Guard]:
-        """Return the guards that these fields are in; what they hide is told by a board from the factory."""
-        named = [guard for guard in self.chip.guards if matches(guard.when, known)]
-        if any(not guard.irreversible for guard in named):
-            return named
-        factory = self.chip.option_bytes.decode(self.chip.option_bytes.factory)
-        return [*named, *hiding(self.chip.boot, factory, {**factory, **known})]
-
     def _guard_findings(self, known: Mapping[str, FieldValue]) -> list[Finding]:
-        return [self._guard_finding(guard) for guard in self._guards_of(known) if guard.name not in self.allow]
+        return [self._guard_finding(guard) for guard in self.chip.guards_of(known) if guard.name not in self.allow]
 
     def _guard_finding(self, guard: Guard) -> Finding:
         named = [field for field in guard.when if field in self.fields]
