@@ -264,7 +264,7 @@ class OptionLayout:
         if rule is None:
             return ()
         data = self._taken(raw)
-        groups = rule.pages({name: self.fields[name].take(data) for name in rule.fields}, flash)
+        groups = rule.pages({name: self.fields[name].take(data) for name in rule.decided_by}, flash)
         return tuple(AddressRange.between(flash.page(group[0]).start, flash.page(group[-1]).end) for group in groups)
 
     @property

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
-from dfurun.chips.option_bytes import matches
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
@@ -64,7 +63,7 @@ class SetOptionBytes(Step):
         board = replace(board, option_fields={**board.option_fields, **self._fields_set(known)})
         if known.get("RDP", OPEN_LEVEL) != OPEN_LEVEL:
             board = replace(board, sealed_by=self.path)
-        named = [name for name in known if layout.write_protection and name in layout.write_protection.fields]
+        named = [name for name in known if layout.write_protection and name in layout.write_protection.decided_by]
         if named:
             raw = layout.encode(layout.factory, {name: known[name] for name in named})
             protected = layout.write_protected(raw, self.chip.flash)
@@ -247,13 +246,13 @@ class SetOptionBytes(Step):
         ]
 
     def _guards_of(self, known: Mapping[str, FieldValue]) -> list[Guard]:
-        return [guard for guard in self.chip.guards if matches(guard.when, known)]
+        return [guard for guard in self.chip.guards if guard.holds(known)]
 
     def _guard_findings(self, known: Mapping[str, FieldValue]) -> list[Finding]:
         return [self._guard_finding(guard) for guard in self._guards_of(known) if guard.name not in self.allow]
 
     def _guard_finding(self, guard: Guard) -> Finding:
-        named = [field for field in guard.when if field in self.fields]
+        named = [field for field in guard.fields if field in self.fields]
         keys = ("fields", named[0]) if named else ()
         related = tuple(Related((*self.path, "fields", field), "together with this") for field in named[1:])
         return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard), related=related)
