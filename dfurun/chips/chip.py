@@ -10,7 +10,7 @@ from itertools import product
 from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.flash import Flash
 from dfurun.chips.guards import HIDING, Guard, hiding
-from dfurun.chips.option_bytes import FieldValue, OptionLayout, matches
+from dfurun.chips.option_bytes import FieldValue, OptionLayout
 from dfurun.units import AddressRange
 
 
@@ -247,7 +247,7 @@ class Chip:
 
     def guards_of(self, known: Mapping[str, FieldValue]) -> list[Guard]:
         """Return the guards that a board is in with these fields, whatever the others are."""
-        named = [guard for guard in self.guards if matches(guard.when, known)]
+        named = [guard for guard in self.guards if guard.holds(known)]
         if any(not guard.irreversible for guard in named):
             return named
         layout = self.option_bytes

@@ -114,7 +114,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         supply=Supply(*(parse_voltage(facts["supply"][end]) for end in ("minimum", "maximum"))),
         option_bytes=_option_layout(facts["option-bytes"]),
         boot=_boot_table(facts["boot"], memory),
-        guards=tuple(Guard(g["name"], dict(g["when"]), g["irreversible"], g["means"]) for g in facts["guards"]),
+        guards=tuple(_guard(guard) for guard in facts["guards"]),
     )
 
 
@@ -223,15 +223,21 @@ def _write_protection(facts: Facts | None, fields: Mapping[str, OptionField]) ->
         return ProtectionRanges(tuple(areas), facts.get("banks", 1))
     names = tuple(facts["fields"])
     widths = tuple(fields[name].width for name in names)
-    return ProtectionBits(names, facts["pages-a-bit"], facts["protected"], widths)
+    return ProtectionBits(names, facts["pages-a-bit"], facts["protected"], widths, facts.get("inverted-by"))
+
+
+def _guard(facts: Facts) -> Guard:
+    when_not = {name: tuple(values) for name, values in facts.get("when-not", {}).items()}
+    return Guard(facts["name"], dict(facts.get("when", {})), facts["irreversible"], facts["means"], when_not)
 
 
 def _boot_table(facts: Facts, memory: Facts) -> BootTable:
-    own = ((memory[key], target) for key, target in _BOOTABLE.items())
-    also = ((mirror, BootTarget(mirror["is"])) for mirror in facts.get("mirrors", ()))
+    own = {target: memory[key] for key, target in _BOOTABLE.items()}
+    also = [(BootTarget(mirror["is"]), mirror) for mirror in facts.get("mirrors", ())]
+    mirrors = [(target, {"size": own[target]["size"], **mirror}) for target, mirror in also]
     return BootTable(
         tuple(_boot_rule(rule) for rule in facts["rules"]),
-        tuple((_range(place), target) for place, target in (*own, *also)),
+        tuple((_range(place), target) for target, place in (*own.items(), *mirrors)),
     )
 
 

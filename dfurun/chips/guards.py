@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.option_bytes import FieldValue, matches
@@ -11,16 +11,30 @@ from dfurun.chips.option_bytes import FieldValue, matches
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists."""
+    """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists.
+
+    The guarded condition: every field of `when` has that value, and every field of `when_not` none of those values.
+    """
 
     name: str
     when: Mapping[str, FieldValue]
     irreversible: bool
     means: str
+    when_not: Mapping[str, tuple[FieldValue, ...]] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that the condition names."""
+        return (*self.when, *self.when_not)
+
+    def holds(self, values: Mapping[str, FieldValue]) -> bool:
+        """Say whether these fields are in the guarded condition; one that is not known is not."""
+        outside = (name in values and values[name] not in harmless for name, harmless in self.when_not.items())
+        return matches(self.when, values) and all(outside)
 
     def entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> bool:
         """Say whether `after` is in the guarded condition and `before` is not."""
-        return matches(self.when, after) and not matches(self.when, before)
+        return self.holds(after) and not self.holds(before)
 
 
 HIDING = {

@@ -19,7 +19,8 @@ INDEX_FILE = "index.json"
 class Entry:
     """Chips with the same facts: their names, the family's file, and what tells them on the bus.
 
-    `flash` is where it begins, and its size in bytes. `alternates` are the names of the alternate settings.
+    `flash` is where it begins, and its size in bytes. `alternates` are the names of the alternate settings. `serial` is the
+    serial number of every board of this kind, None where each has its own.
     """
 
     names: tuple[str, ...]
@@ -28,6 +29,7 @@ class Entry:
     product_id: int
     flash: tuple[int, int]
     alternates: tuple[str, ...]
+    serial: str | None
 
 
 @cache
@@ -42,6 +44,7 @@ def entries() -> tuple[Entry, ...]:
             entry["usb"][1],
             (entry["flash"][0], entry["flash"][1]),
             tuple(entry["alternates"]),
+            entry["serial"],
         )
         for entry in read
     )

@@ -21,6 +21,7 @@ def index_text() -> str:
                 "usb": [chip.usb.vendor_id, chip.usb.product_id],
                 "flash": [chip.flash.extent.start, chip.flash.extent.size_bytes],
                 "alternates": chip.usb.alternates,
+                "serial": chip.usb.serial,
             }
             lines.append(json.dumps(entry))
     return "[\n" + ",\n".join(lines) + "\n]\n"

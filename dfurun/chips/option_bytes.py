@@ -269,7 +269,7 @@ class OptionLayout:
         if rule is None:
             return ()
         data = self._taken(raw)
-        return rule.pages({name: self.fields[name].take(data) for name in rule.fields}, flash)
+        return rule.pages({name: self.fields[name].take(data) for name in rule.decided_by}, flash)
 
     @property
     def _all_bits(self) -> int:

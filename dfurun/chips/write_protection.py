@@ -15,7 +15,12 @@ class WriteProtection(Protocol):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that it uses."""
+        """The fields that hold which pages are protected."""
+        ...
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """All fields that have a say in it."""
         ...
 
     def pages(self, numbers: Mapping[str, int], flash: Flash) -> tuple[range, ...]:
@@ -31,22 +36,30 @@ class WriteProtection(Protocol):
 class ProtectionBits:
     """Bit n of `fields`, in order, covers `pages_a_bit` pages from n * that on; the last bit all that are left.
 
-    `widths` are the fields'; `protected` is the level of a bit that protects.
+    `widths` are the fields'; `protected` is the level of a bit that protects, and where the field `inverted_by` is 1, the
+    other level is (SPRMOD of F4: a bit of nWRP that is 1 then keeps its sector from being read, and from being written).
     """
 
     fields: tuple[str, ...]
     pages_a_bit: int
     protected: int
     widths: tuple[int, ...]
+    inverted_by: str | None = None
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """The fields of the bits, and the one that turns them round."""
+        return (*self.fields, *([self.inverted_by] if self.inverted_by else []))
 
     def pages(self, numbers: Mapping[str, int], flash: Flash) -> tuple[range, ...]:
         """Return the protected pages, a group a bit."""
+        protected = self.protected ^ (numbers[self.inverted_by] if self.inverted_by else 0)
         return tuple(
-            group for name, bit, group in self._groups(flash) if numbers[name] >> bit & 1 == self.protected and group
+            group for name, bit, group in self._groups(flash) if numbers[name] >> bit & 1 == protected and group
         )
 
     def protecting(self, pages: Collection[int], flash: Flash) -> dict[str, int]:
-        """Return the fields; pages of one bit are protected together."""
+        """Return the fields; pages of one bit are protected together. A field that turns the bits round is 0."""
         wanted = set(pages)
         numbers = {
             name: 0 if self.protected else (1 << width) - 1
@@ -60,7 +73,7 @@ class ProtectionBits:
                 )
             if inside:
                 numbers[name] ^= 1 << bit
-        return numbers
+        return numbers | ({self.inverted_by: 0} if self.inverted_by else {})
 
     def _groups(self, flash: Flash) -> Iterator[tuple[str, int, range]]:
         places = [(name, bit) for name, width in zip(self.fields, self.widths, strict=True) for bit in range(width)]
@@ -94,6 +107,11 @@ class ProtectionRanges:
     def fields(self) -> tuple[str, ...]:
         """The fields of all areas."""
         return tuple(name for area in self.areas for name in (area.start, area.end))
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """The fields of all areas."""
+        return self.fields
 
     def pages(self, numbers: Mapping[str, int], flash: Flash) -> tuple[range, ...]:
         """Return the protected pages, a group an area."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dfurun.chips import BootTarget, Chip, Duration, MassErase
 from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
+from dfurun.chips.guards import Guard
 from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
 from dfurun.report.words import print_folded, wrapped
@@ -81,11 +82,20 @@ def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
     _print(console, _boot(chip))
     console.print("\n[bold]Guards[/bold], by the names for `allow`", markup=True)
     for guard, source in zip(chip.guards, facts["guards"], strict=True):
-        when = ", ".join(f"{field} {value}" for field, value in guard.when.items())
+        when = ", ".join(_conditions(chip, guard))
         needs = " Needs --allow-irreversible as well." if guard.irreversible else ""
         _print(console, [(guard.name, f"{when}: {guard.means}.{needs} {_origin(source)}")])
+    if not chip.guards:
+        _print(console, [("", "none")])
     console.print("\n[bold]Sources[/bold]", markup=True)
     _print(console, list(facts["sources"].items()))
+
+
+def _conditions(chip: Chip, guard: Guard) -> Iterator[str]:
+    for name, value in guard.when.items():
+        yield f"{name} {chip.option_bytes.fields[name].show(value)}"
+    for name, harmless in guard.when_not.items():
+        yield f"{name} other than {' or '.join(map(chip.option_bytes.fields[name].show, harmless))}"
 
 
 def _looks(chip: Chip, facts: Facts) -> Iterator[Row]:

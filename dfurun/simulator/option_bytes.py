@@ -209,10 +209,11 @@ class OptionBytes:
             for bit in range(self.layout.fields[name].width)
         ]
         groups = []
+        turned = self._number(self.layout.fields[rule.inverted_by]) if rule.inverted_by else 0
         for index, bit in enumerate(bits):
             first = index * rule.pages_a_bit
             end = flash.page_count if index + 1 == len(bits) else min(first + rule.pages_a_bit, flash.page_count)
-            if bit == rule.protected and first < end:
+            if bit ^ turned == rule.protected and first < end:
                 groups.append(range(first, end))
         return groups
 

@@ -82,7 +82,7 @@ class SetOptionBytes(Step):
         board = replace(board, option_fields={**board.option_fields, **self._fields_set(known)})
         if known.get("RDP", OPEN_LEVEL) != OPEN_LEVEL:
             board = replace(board, sealed_by=self.path)
-        named = [name for name in known if layout.write_protection and name in layout.write_protection.fields]
+        named = [name for name in known if layout.write_protection and name in layout.write_protection.decided_by]
         if named:
             raw = layout.encode(layout.factory, {name: known[name] for name in named})
             protected = layout.write_protected(raw, self.chip.flash)
@@ -270,7 +270,7 @@ class SetOptionBytes(Step):
         return [self._guard_finding(guard) for guard in self.chip.guards_of(known) if guard.name not in self.allow]
 
     def _guard_finding(self, guard: Guard) -> Finding:
-        named = [field for field in guard.when if field in self.fields]
+        named = [field for field in guard.fields if field in self.fields]
         keys = self._keys_of(named[0]) if named else ()
         related = tuple(
             Related((*self.path, *self._keys_of(field)), "together with this")

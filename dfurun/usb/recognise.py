@@ -8,8 +8,10 @@ from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.fitting import require_layout
-from dfurun.dfuse.link import DeviceDescription, LinkError
-from dfurun.errors import Code, LinkUnreliable, Refused
+from dfurun.dfuse.identity import read_identity
+from dfurun.dfuse.link import DeviceDescription, Link, LinkError
+from dfurun.dfuse.session import Session
+from dfurun.errors import Code, DfurunError, LinkUnreliable, Refused
 from dfurun.usb.discovery import Bus, Selector
 from dfurun.usb.pyusb_link import PyusbLink
 
@@ -18,12 +20,12 @@ PAUSE_S = 0.1
 
 
 def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
-    """Return the chip whose layout the selected board tells.
+    """Return the chip whose layout the selected board tells; of several, the one whose bootloader id it has.
 
     Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused where the chip data knows no such layout, or several.
     """
     candidate = bus.select(selector)
-    description = None
+    description, fitting = None, list[Chip]()
     anomalies = Anomalies()
     for _ in range(ATTEMPTS):
         try:
@@ -33,6 +35,9 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
             clock.sleep(PAUSE_S)
             continue
         description = link.description
+        fitting = chips_like(description)
+        if len(fitting) > 1 and not description.is_user_dfu:
+            fitting = _with_their_bootloader_id(link, fitting, clock, anomalies)
         link.close()
         break
     if description is None:
@@ -44,9 +49,8 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
             hint=HUB_ADVICE,
             evidence=anomalies.evidence,
         )
-    fitting = chips_like(description)
-    if len(fitting) == 1:
-        return fitting[0]
+    if len(fitting) == 1 or (fitting and description.is_user_dfu):
+        return fitting[0]  # of a DFU program in user flash only the flash is asked, which is as large in all of them
     names = ", ".join(chip.name for chip in fitting) or "none"
     raise Refused(
         Code.EXPECTATION,
@@ -73,7 +77,8 @@ def require_named_chip(chip: Chip, description: DeviceDescription) -> None:
 def chips_like(description: DeviceDescription) -> list[Chip]:
     """Return the chips whose ROM tells the same memory layout; where none does, those whose flash has the same size.
 
-    Of chips that differ in their names only it is one, the first that the data lists.
+    A serial number that all boards of a kind share tells that kind from others. Of chips that differ in their names only it is
+    one, the first that the data lists.
     """
     told = tuple(alternate.name for alternate in description.alternates)
     fitting = [entry for entry in entries() if entry.alternates == told]
@@ -81,4 +86,22 @@ def chips_like(description: DeviceDescription) -> list[Chip]:
     if not fitting and layout is not None:
         wanted = (layout.segments[0].start, layout.size_bytes)
         fitting = [entry for entry in entries() if entry.flash == wanted]
+    if description.serial:
+        own_kind = [entry for entry in fitting if entry.serial == description.serial]
+        fitting = own_kind or [entry for entry in fitting if entry.serial is None] or fitting
     return [load_chip(entry.names[0]) for entry in fitting]
+
+
+def _with_their_bootloader_id(link: Link, chips: list[Chip], clock: Clock, anomalies: Anomalies) -> list[Chip]:
+    """Return the chips whose bootloader id the board has where they keep it; all of them where none is found."""
+    fitting = []
+    for chip in chips:
+        session = Session(link, chip, clock, anomalies)
+        try:
+            session.first_contact()
+            told = read_identity(session, chip).bootloader_id
+        except DfurunError:
+            continue
+        if told in chip.identity.bootloader_versions:
+            fitting.append(chip)
+    return fitting or chips

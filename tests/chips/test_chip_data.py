@@ -242,7 +242,7 @@ def test_factory_option_bytes_are_whole_valid_and_lock_nothing(name: str) -> Non
     assert layout.cleared_reserved(layout.factory) == ()
     assert layout.write_protected(layout.factory, chip.flash) == ()
     fields = layout.decode(layout.factory)
-    assert not any(guard.entered({}, fields) for guard in chip.guards)
+    assert not any(guard.holds(fields) for guard in chip.guards)
     assert (chip.starts(fields, boot0=0), chip.starts(fields, boot0=1)) == (
         BootTarget.MAIN_FLASH,
         BootTarget.SYSTEM_MEMORY,
@@ -262,9 +262,11 @@ def test_values_of_fields_fit_and_are_told_apart(name: str) -> None:
 def test_rules_and_guards_name_fields_and_values_that_the_chip_has(name: str) -> None:
     chip = load_chip(name)
     conditions = [rule.when for rule in chip.boot.rules] + [guard.when for guard in chip.guards]
-    for condition in conditions:
-        for field, value in condition.items():
-            chip.option_bytes.fields[field].number(value)
+    named = [(field, value) for condition in conditions for field, value in condition.items()]
+    named += [(field, value) for guard in chip.guards for field, values in guard.when_not.items() for value in values]
+    for field, value in named:
+        chip.option_bytes.fields[field].number(value)
+    assert all(guard.fields for guard in chip.guards), "a guard without a condition would guard everything"
     assert len({guard.name for guard in chip.guards}) == len(chip.guards)
 
 
@@ -291,11 +293,23 @@ def test_pages_blocks_and_sectors_divide_the_flash(name: str) -> None:
     assert set(chip.timing.page_erase) == {page.size_bytes for page in pages}
     assert chip.usb.transfer_size_bytes % flash.write_alignment_bytes == 0
     assert flash.write_alignment_bytes % flash.program_unit_bytes == 0
+
+
+@every_chip
+def test_bits_that_protect_reach_every_page_and_are_all_of_use_together(name: str) -> None:
+    chip = load_chip(name)
     rule = chip.option_bytes.write_protection
     if isinstance(rule, ProtectionBits):
-        assert (
-            sum(rule.widths) * rule.pages_a_bit >= flash.page_count or sum(rule.widths) == 32
-        )  # the last has the rest
+        all_set = {
+            field: rule.protected * (1 << width) - rule.protected
+            for field, width in zip(rule.fields, rule.widths, strict=True)
+        }
+        groups = rule.pages(dict.fromkeys(rule.decided_by, 0) | all_set, chip.flash)
+        assert [page for group in groups for page in group] == list(range(chip.flash.page_count))
+        *even, last = groups
+        assert {len(group) for group in even} <= {rule.pages_a_bit}
+        assert len(last) == rule.pages_a_bit or len(groups) == sum(rule.widths), "only the last bit of all has the rest"
+        assert rule.inverted_by is None or chip.option_bytes.fields[rule.inverted_by].width == 1
 
 
 @every_chip
@@ -317,11 +331,12 @@ def test_pages_are_found_by_address_and_by_range(name: str) -> None:
 @every_chip
 def test_identity_and_probes_lie_in_memory_that_the_rom_reads(name: str) -> None:
     chip = load_chip(name)
+    told = (chip.identity.bootloader_id_address, chip.identity.flash_size_address)  # not every ROM tells its version
+    assert chip.identity.bootloader_versions or chip.identity.bootloader_id_address is None
     for address in (
-        chip.identity.bootloader_id_address,
+        *(address for address in told if address is not None),
         chip.identity.unique_id.start,
         chip.identity.unique_id.end - 1,
-        chip.identity.flash_size_address,
     ):
         assert any(read.start <= address < read.end for read in chip.identity.reads)
     for read in chip.identity.reads:

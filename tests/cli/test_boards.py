@@ -408,10 +408,11 @@ def test_one_false_err_target_costs_no_unique_id(f405: Place) -> None:
 def test_one_false_err_target_among_lost_transfers_is_no_chip_without_a_unique_id(f405: Place) -> None:
     f405.make()
     faults = ("--sim-fault", "false-errtarget:count=1,skip=2", "--sim-fault", "timeout:request=DNLOAD,count=4,skip=3")
-    done = f405.dfurun("info", "--sim-state", f405.file, "--sim-clock", "virtual", *faults)
+    look = ("info", "--sim-state", f405.file, "--sim-clock", "virtual", "--chip", F405.name)
+    done = f405.dfurun(*look, *faults)
     assert (done.exit, done.codes) == (7, {"link-unreliable"})
     always = ("--sim-fault", "false-errtarget:count=5,skip=2")
-    done = f405.dfurun("info", "--sim-state", f405.file, "--sim-clock", "virtual", *always)
+    done = f405.dfurun(*look, *always)
     assert done.exit == 0, done.err
     assert "unique id" not in done.out
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from dfurun.chips import chip_names, load_chip
 from dfurun.chips.database import read_facts
+from dfurun.dfuse.layout import parse_layout
 from dfurun.errors import Code
 from dfurun.report.chips import print_chip, print_chips
 from dfurun.report.explain import explanations, print_codes, print_explanation
@@ -38,7 +40,13 @@ def lines(console: Console) -> list[str]:
 
 
 def assert_fits(console: Console) -> None:
-    assert [line for line in lines(console) if len(line) > WIDTH] == []
+    assert [line for line in lines(console) if len(line) > WIDTH and not is_layout_string(line)] == []
+
+
+def is_layout_string(line: str) -> bool:
+    """Say whether a line is a layout string and nothing else: that is for comparing and stays whole, the F42x's has 84."""
+    found = re.fullmatch(r"\s*(?:alternate \d +)?'?(@[^']+)'?", line)
+    return found is not None and bool(parse_layout(found[1]).segments)
 
 
 @pytest.mark.parametrize("console", consoles(), ids=["colour", "no colour"])
