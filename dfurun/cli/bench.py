@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import Chip, load_chip
-from dfurun.chips.index import entries
+from dfurun.chips.index import default_chip_name, entries
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.errors import AccessDenied
 from dfurun.run.operator import HumanOperator, SimulatedOperator
 from dfurun.steps.context import Operator
-from dfurun.steps.step import chip_hint
 from dfurun.usb.discovery import Bus, Selector
 from dfurun.usb.hints import ENTER_DFU
 from dfurun.usb.port import PortPath
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from dfurun.dfuse.trace import Trace
     from dfurun.simulator import SimulatedBoard
     from dfurun.usb.connection import Connection
-
-DEFAULT_SIM_CHIP = "stm32f072xb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +99,13 @@ def known_ids() -> frozenset[tuple[int, int]]:
 
 
 def chip_called(name: str) -> Chip:
-    """Return the chip of this name; raise UsageFailure with the nearest one where the data has none."""
+    """Return the chip that a name or a part number means; raise UsageFailure where that is none, or several."""
+    from dfurun.steps import chip_called
+
     try:
-        return load_chip(name.lower())
-    except KeyError:
-        raise UsageFailure(f"no chip is called {name!r}", chip_hint(name)) from None
+        return chip_called.chip_called(name)
+    except chip_called.NoOneChip as error:
+        raise UsageFailure(error.message, error.hint) from None
 
 
 def _real(options: BoardOptions, selector: Selector) -> Bench:
@@ -147,7 +146,7 @@ def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
 def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[SimulatedBoard]:
     from dfurun.simulator import OptionReload, SimulatedBoard, parse_fault
 
-    wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(DEFAULT_SIM_CHIP)
+    wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(default_chip_name())
 
     def new(port: int) -> SimulatedBoard:
         return SimulatedBoard(wanted, clock, port=(port,), option_reload=options.sim_reload)

@@ -18,7 +18,6 @@ from dfurun.chips.database import chip_from_facts, family_names, read_facts, rea
 from dfurun.chips.family import facts_of, variants
 from dfurun.chips.index import INDEX_FILE, entries
 from dfurun.chips.make_index import index_text
-from dfurun.chips.option_bytes import OptionField, OptionLayout
 from dfurun.chips.storage import Storage
 from dfurun.chips.write_protection import ProtectionBits
 from dfurun.dfuse.layout import parse_layout
