@@ -59,7 +59,9 @@ def gather(options: BoardOptions) -> Facts:
     try:
         bench = set_up(options)
         enter_dfu = bench.bus.enter_dfu
-        boards, strangers = _boards(bench), tuple(bench.bus.strangers())
+        boards = _boards(bench)
+        clones = {board.port for board in boards if board.clone is not None}
+        strangers = tuple(str(found) for found in bench.bus.strangers() if found.port not in clones)
     except AccessDenied as error:
         if error.code is not Code.NO_LIBUSB:  # which the computer's own check tells
             raise
@@ -96,7 +98,8 @@ def _boards(bench: Bench) -> tuple[Board, ...]:
                 product_id=candidate.product_id,
                 product=told.product if told else "",
                 plug=Plug() if bench.simulated else plug_of(candidate.port, candidate.address),
-                chips=tuple(chips_like(told)) if told else (),
+                chips=tuple(chips_like(told)) if told and not found.clone else (),
+                clone=found.clone,
                 problem=found.problem,
             )
         )

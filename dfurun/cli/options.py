@@ -52,7 +52,7 @@ Serial = Annotated[
     typer.Option(
         "--serial",
         metavar="NUMBER",
-        help="The board with this serial number (not unique on F0).",
+        help="The board with this serial number; some chips all have the same.",
         rich_help_panel=BOARD,
     ),
 ]

@@ -11,6 +11,7 @@ from dfurun.dfuse.fitting import require_layout
 from dfurun.dfuse.link import DeviceDescription, LinkError
 from dfurun.errors import Code, LinkUnreliable, Refused
 from dfurun.usb.discovery import Bus, Selector
+from dfurun.usb.foreign import clone_told, refusal
 from dfurun.usb.pyusb_link import PyusbLink
 
 ATTEMPTS = 4
@@ -20,7 +21,8 @@ PAUSE_S = 0.1
 def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
     """Return the chip whose layout the selected board tells.
 
-    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused where the chip data knows no such layout, or several.
+    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused for a clone and for a layout of no chip in the data, or of
+    several.
     """
     candidate = bus.select(selector)
     description = None
@@ -44,6 +46,8 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
             hint=HUB_ADVICE,
             evidence=anomalies.evidence,
         )
+    if (clone := clone_told(description)) is not None:
+        raise refusal(clone, candidate.port)
     fitting = chips_like(description)
     if len(fitting) == 1:
         return fitting[0]
