@@ -20,14 +20,14 @@ def chips_command(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[show] [WORDS]",
+            metavar="[show] [WORD]...",
             help="A chip, or what its line has: part of a name, a family, a device id, a layout string.",
             show_default=False,
             autocompletion=completion.listed_chips,
         ),
     ] = None,
     json: Json = False,
-    quiet: Annotated[bool, quiet_option("Only the chips' names, one a line.")] = False,
+    quiet: Annotated[bool, quiet_option("Only the names, one a line.")] = False,
 ) -> None:
     """List the lines in the data, or those that fit all words; of one chip, show all that is known, and from where."""
     from dfurun.chips import chip_names

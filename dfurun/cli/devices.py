@@ -9,7 +9,7 @@ import typer
 
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import survey_options
-from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_option
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, SimToken, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 from dfurun.report.words import print_hint, printable
@@ -38,11 +38,12 @@ def devices_command(
     sim_chip: SimChip = None,
     sim_state: SimState = None,
     sim_fault: SimFault = None,
+    sim_token: SimToken = None,
 ) -> int:
     """List the boards in DFU mode, by port, and the clones, marked: those are no boards for dfurun."""
     output: Output = context.obj
     output.watch(quiet=quiet)
-    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)
+    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault, sim_token=sim_token)
     bench = set_up(options, on_made=output.made)
     found = listed(bench)
     for board in found:

@@ -87,6 +87,25 @@ SimState = Annotated[
         autocompletion=completion.files,
     ),
 ]
+SimToken = Annotated[
+    str | None,
+    typer.Option(
+        "--sim-token",
+        "--token",
+        metavar="TOKEN",
+        help="Begin with a board like the one of this token; `info --token` prints one.",
+        rich_help_panel=SIM,
+    ),
+]
+InfoSimToken = Annotated[  # where --token alone prints one; with a value it is this (dfurun.cli.token_value)
+    str | None,
+    typer.Option(
+        "--sim-token",
+        metavar="TOKEN",
+        help="Begin with a board like the one of this token; so does --token TOKEN.",
+        rich_help_panel=SIM,
+    ),
+]
 SimClockOption = Annotated[
     SimClock, typer.Option("--sim-clock", help="real: as long as a board takes. virtual: at once.", rich_help_panel=SIM)
 ]
