@@ -20,7 +20,7 @@ def chips_command(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[show] [WORD]...",
+            metavar="[show] WORD",
             help="A chip, or what its line has: part of a name, a family, a device id, a layout string.",
             show_default=False,
             autocompletion=completion.listed_chips,

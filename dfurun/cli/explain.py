@@ -17,7 +17,7 @@ def explain_command(
     code: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CODE|TOKEN]",
+            metavar="CODE|TOKEN",
             help="A code, as in error[CODE], or a board's token, of `info --token`.",
             show_default=False,
             autocompletion=completion.codes,

@@ -70,8 +70,8 @@ def print_lines(console: Console, lines: Sequence[Line], *, asked: bool) -> None
             print_row(console, "", " ".join(line.names), width=2)
     chips = sum(len(line.names) for line in lines)
     console.print()
-    print_folded(
-        console,
-        f"{count(len(lines), 'line', 'lines')}, {count(chips, 'chip', 'chips')}. `dfurun chips WORD` finds some of them, "
-        "`dfurun chips show NAME` shows all that is known of one. A layout that is seen stands in a log of a real board.",
-    )
+    found = f"{count(len(lines), 'line', 'lines')}, {count(chips, 'chip', 'chips')}"
+    more = "" if asked else "; `dfurun chips WORD` finds some of them"
+    print_folded(console, f"{found}{more}. `dfurun chips show NAME` tells all of one chip.")
+    if not asked:
+        print_folded(console, "Layout: seen in a log of a real board, or predicted; in part: of some flash sizes.")

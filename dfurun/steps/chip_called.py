@@ -34,7 +34,7 @@ def chip_called(text: str) -> Chip:
     if len(meant.names) == 1:
         return load_chip(meant.names[0])
     if meant.names:
-        raise NoOneChip(f"`{text}` can be {len(meant.names)} chips", several(text, meant.names))
+        raise NoOneChip(f"`{text}` can mean {len(meant.names)} chips", several(text, meant.names))
     raise NoOneChip(*_none(text, meant))
 
 

@@ -131,10 +131,10 @@ def test_a_bootloader_that_reports_too_short_a_time_is_known_trouble(dfurun: Dfu
             "no chip is called `STM32F072CZT6`",
             "STM32F072 is stm32f072x8 (64 KiB) or stm32f072xb (128 KiB)",
         ),
-        ("f072", "`f072` can be 2 chips", "name the flash size: stm32f072x8 (64 KiB) or stm32f072xb (128 KiB)"),
+        ("f072", "`f072` can mean 2 chips", "name the flash size: stm32f072x8 (64 KiB) or stm32f072xb (128 KiB)"),
         (
             "f07",
-            "`f07` can be",
+            "`f07` can mean",
             "name one: stm32f070x6/xb, stm32f071x8/xb, stm32f072x8/xb, stm32f078xb; `dfurun",
         ),
         ("stm32f103c8", "STM32F103x8 has no USB DFU bootloader in its ROM", "dfurun cannot (AN2606"),

@@ -105,7 +105,7 @@ def test_only_what_is_really_close_is_offered(dfurun: Dfurun, arguments: list[st
         (["info", "--port", "first"], "'first' is not a port such as 1-2 or 1-2.3"),
         (["info", "--sim-fault", "stall"], "--sim-fault without a simulated board"),
         (["info", "--sim", "--sim-fault", "stal"], "stall"),
-        (["info", "--sim", "--sim-chip", "stm32f072"], "`stm32f072` can be 2 chips"),
+        (["info", "--sim", "--sim-chip", "stm32f072"], "`stm32f072` can mean 2 chips"),
         (["info", "--sim", "--chip", "f499"], "no chip is called `f499`"),
         (["sim", "set-option-bytes", "board.json", "BOOT=1"], "has no field 'BOOT'"),
         (["sim", "set-option-bytes", "board.json", "--raw", "AA55"], "2 bytes, the chip has 16"),
