@@ -9,6 +9,7 @@ import pytest
 from command_line import Dfurun
 
 from dfurun.chips import load_chip
+from dfurun.chips.index import entries
 from dfurun.dfuse.protection import Verdict
 from dfurun.dfuse.token import parse_token
 
@@ -126,6 +127,16 @@ def test_what_a_token_says_is_what_the_simulated_board_says_again(dfurun: Dfurun
     begun = parse_token(token_of(dfurun, *SIM, "--sim-chip", chip))
     token = str(replace(begun, option_bytes=raw, unique_id=bytes(range(12))))
     assert parse_token(token_of(dfurun, *SIM, "--token", token, "--unique-id")) == parse_token(token)
+
+
+@pytest.mark.parametrize("chip", [entry.names[0] for entry in entries()])
+def test_every_chip_s_token_makes_a_board_with_the_same_token(dfurun: Dfurun, chip: str) -> None:
+    token = token_of(dfurun, *SIM, "--sim-chip", chip, "--chip", chip)
+    told = dfurun("explain", token)
+    assert (told.exit, told.err) == (0, "")
+    assert f"chip            {load_chip(chip).title}\n" in told.out
+    assert "set-option-bytes" not in told.out
+    assert parse_token(token_of(dfurun, *SIM, "--token", token, "--chip", chip)) == parse_token(token)
 
 
 @pytest.mark.parametrize("kind", ["protected", "user-dfu", "other layout"])
