@@ -153,6 +153,7 @@ class Code(Enum):
     PROTECTED = ("protected", ExitStatus.REFUSED, "the chip is read-protected, and the step needs it open")
     WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, "pages to be written are write-protected")
     NOT_A_ROM = ("not-a-rom", ExitStatus.REFUSED, "the device is a DFU program in user flash, not the ROM")
+    CLONE = ("clone", ExitStatus.REFUSED, "the device is another vendor's chip that only looks like an STM32")
     KEPT_PAGE = (
         "kept-page",
         ExitStatus.REFUSED,

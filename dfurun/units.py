@@ -147,6 +147,13 @@ def format_size(size_bytes: int) -> str:
     return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"
 
 
+def format_brief_size(size_bytes: int) -> str:
+    """Return a size the way recipes write it: `1M`, `128K`, or a number of bytes."""
+    if size_bytes and size_bytes % (KIBI * KIBI) == 0:
+        return f"{size_bytes // (KIBI * KIBI)}M"
+    return f"{size_bytes // KIBI}K" if size_bytes % KIBI == 0 else str(size_bytes)
+
+
 def format_duration(seconds: float) -> str:
     """Return `250 ms` below a second, `3.2 s` below two minutes, `2 min 5 s` above."""
     if round(seconds * 1000) < 1000:

@@ -44,7 +44,7 @@ def flash_with_faults(
 
 def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[UnitFinished, list[str]]:
     """Run a recipe on this board, with the board's own chip; return how it ended and what was said."""
-    with patch("dfurun.recipe.load.load_chip", lambda name: board.chip):
+    with patch("dfurun.recipe.load.chip_called", lambda name: board.chip):
         compiled = compile_recipe(recipe_file)
     return run_compiled(compiled, [board], folder)
 

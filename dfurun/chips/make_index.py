@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
 from dfurun.chips.database import chip_from_facts, family_names, read_family
 from dfurun.chips.family import facts_of, variants
@@ -10,18 +11,31 @@ from dfurun.chips.family import facts_of, variants
 
 def index_text() -> str:
     """Return the index that the families' files give, a line an entry."""
+    import yaml
+
+    default = yaml.safe_load((files("dfurun.chips") / "default.yaml").read_text(encoding="utf-8"))["simulated-board"]
     lines = []
     for file in family_names():
         family = read_family(file)
+        numbers = {id(line): number for number, line in enumerate(family["lines"])}
         for variant in variants(family):
-            chip = chip_from_facts(facts_of(family, variant.names[0]))
+            facts = facts_of(family, variant.names[0])
+            chip = chip_from_facts(facts)
             entry = {
                 "names": variant.names,
                 "file": file,
+                "line": numbers[id(variant.line)],
+                "family": family["family"],
+                "core": chip.core,
+                "device-id": facts["device-id"],
                 "usb": [chip.usb.vendor_id, chip.usb.product_id],
+                "product": chip.usb.product,
                 "flash": [chip.flash.extent.start, chip.flash.extent.size_bytes],
+                "ram": chip.ram.size_bytes,
                 "alternates": chip.usb.alternates,
                 "serial": chip.usb.serial,
+                "predicted": chip.usb.predicted,
+                "errata": chip.rom.errata,
             }
             lines.append(json.dumps(entry))
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    return f'{{"default": {json.dumps(default)}, "chips": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import Chip, load_chip
-from dfurun.chips.index import entries
+from dfurun.chips.index import default_chip_name, entries
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.clock import Clock, RealClock, VirtualClock
 from dfurun.errors import AccessDenied
 from dfurun.run.operator import HumanOperator, SimulatedOperator
 from dfurun.steps.context import Operator
-from dfurun.steps.step import chip_hint
 from dfurun.usb.discovery import Bus, Selector
 from dfurun.usb.hints import ENTER_DFU
 from dfurun.usb.port import PortPath
@@ -27,9 +26,8 @@ from dfurun.usb.port import PortPath
 if TYPE_CHECKING:
     from dfurun.dfuse.trace import Trace
     from dfurun.simulator import SimulatedBoard
+    from dfurun.simulator.fault import Fault
     from dfurun.usb.connection import Connection
-
-DEFAULT_SIM_CHIP = "stm32f072xb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +100,13 @@ def known_ids() -> frozenset[tuple[int, int]]:
 
 
 def chip_called(name: str) -> Chip:
-    """Return the chip of this name; raise UsageFailure with the nearest one where the data has none."""
+    """Return the chip that a name or a part number means; raise UsageFailure where that is none, or several."""
+    from dfurun.steps import chip_called
+
     try:
-        return load_chip(name.lower())
-    except KeyError:
-        raise UsageFailure(f"no chip is called {name!r}", chip_hint(name)) from None
+        return chip_called.chip_called(name)
+    except chip_called.NoOneChip as error:
+        raise UsageFailure(error.message, error.hint) from None
 
 
 def _real(options: BoardOptions, selector: Selector) -> Bench:
@@ -120,6 +120,7 @@ def _real(options: BoardOptions, selector: Selector) -> Bench:
             ("--sim-clock", options.sim_clock is not SimClock.REAL),
             ("--sim-operator", options.sim_operator is not SimOperator.PRESENT),
             ("--sim-option-reload", options.sim_reload is not None),
+            ("--token TOKEN", options.sim_token is not None),
         )
         if given
     ]
@@ -145,19 +146,17 @@ def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
 
 
 def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[SimulatedBoard]:
-    from dfurun.simulator import OptionReload, SimulatedBoard, parse_fault
+    from dfurun.simulator import OptionReload, SimulatedBoard
 
-    wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(DEFAULT_SIM_CHIP)
+    wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(default_chip_name())
+
+    if options.sim_token is not None:
+        return _boards_like(options, clock)
 
     def new(port: int) -> SimulatedBoard:
         return SimulatedBoard(wanted, clock, port=(port,), option_reload=options.sim_reload)
 
-    try:
-        faults = [parse_fault(text) for text in options.sim_faults]
-    except ValueError as error:
-        message, _, near = str(error).partition("; did you mean ")
-        known = "`dfurun sim faults` lists all faults and their keys"
-        raise UsageFailure(message, f"did you mean {near} {known}" if near else known) from None
+    faults = _faults(options)
     if not options.sim_states:
         board = new(1)
         board.afflict(faults)
@@ -172,6 +171,39 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
             board.option_reload = OptionReload(options.sim_reload.value)
         board.afflict(faults)
     return boards
+
+
+def _boards_like(options: BoardOptions, clock: Clock) -> list[SimulatedBoard]:
+    """Return the one board that a token describes, in a new file where one is named."""
+    from dfurun.cli.board_like import board_like, token_called
+
+    token, chip = token_called(options.sim_token or "")
+    if options.sim_chip and chip_called(options.sim_chip).name != chip.name:
+        raise UsageFailure(f"--sim-chip {options.sim_chip}, and the token is of a board with {chip.title}")
+    faults = _faults(options)
+    if len(options.sim_states) > 1 or any(path.exists() for path in options.sim_states):
+        raise sim_state_failure(
+            "a token makes one board, in a file that is not there yet", "another name, and one of them"
+        )
+
+    def new() -> SimulatedBoard:
+        return board_like(token, chip, clock, port=1, reload=options.sim_reload)
+
+    board = open_state(options.sim_states[0], clock, new) if options.sim_states else new()
+    board.afflict(faults)
+    return [board]
+
+
+def _faults(options: BoardOptions) -> list[Fault]:
+    """Return the faults that the options name; raise UsageFailure for what is none."""
+    from dfurun.simulator import parse_fault
+
+    try:
+        return [parse_fault(text) for text in options.sim_faults]
+    except ValueError as error:
+        message, _, near = str(error).partition("; did you mean ")
+        known = "`dfurun sim faults` lists all faults and their keys"
+        raise UsageFailure(message, f"did you mean {near} {known}" if near else known) from None
 
 
 def open_state(path: Path, clock: Clock, new: Callable[[], SimulatedBoard] | None = None) -> SimulatedBoard:

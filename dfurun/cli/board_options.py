@@ -41,6 +41,7 @@ class BoardOptions:
     sim_faults: tuple[str, ...] = ()
     sim_operator: SimOperator = SimOperator.PRESENT
     sim_reload: Reload | None = None
+    sim_token: str | None = None
 
     @property
     def simulated(self) -> bool:
@@ -49,7 +50,12 @@ class BoardOptions:
 
 
 def survey_options(
-    *, sim: bool, sim_chip: str | None, sim_state: list[Path] | None, sim_fault: list[str] | None
+    *,
+    sim: bool,
+    sim_chip: str | None,
+    sim_state: list[Path] | None,
+    sim_fault: list[str] | None,
+    sim_token: str | None = None,
 ) -> BoardOptions:
     """Return the options of a command that only looks at what is on the bus: a simulated one need not take its time."""
     simulated = sim or bool(sim_state)
@@ -59,4 +65,5 @@ def survey_options(
         sim_states=tuple(sim_state or ()),
         sim_faults=tuple(sim_fault or ()),
         sim_clock=SimClock.VIRTUAL if simulated else SimClock.REAL,
+        sim_token=sim_token,
     )

@@ -50,10 +50,24 @@ def _is_recipe(path: Path) -> bool:
 
 
 def chips(incomplete: str) -> list[str]:
-    """Return the chips whose name begins so."""
-    from dfurun.chips import chip_names
+    """Return the chips whose name begins so, with the vendor's prefix or without, in small letters or as ST writes them.
 
-    return [name for name in chip_names() if name.startswith(incomplete.lower())]
+    A whole part number stands for itself.
+    """
+    from dfurun.chips import chip_names
+    from dfurun.chips.part_number import VENDOR_PREFIX, meant_by, title_of
+
+    small, known = incomplete.casefold(), chip_names()
+    names = [name if incomplete == small else title_of(name) for name in known]
+    if small[:1] and not VENDOR_PREFIX.startswith(small[: len(VENDOR_PREFIX)]):
+        names = [name[len(VENDOR_PREFIX) :] for name in names]
+    found = [name for name in names if name.casefold().startswith(small)]
+    return found or ([incomplete] if len(meant_by(incomplete, known).names) == 1 else [])
+
+
+def listed_chips(incomplete: str) -> list[str]:
+    """Return what `dfurun chips` takes first: `show`, and the chips."""
+    return [*(["show"] if "show".startswith(incomplete) else []), *chips(incomplete)]
 
 
 def codes(incomplete: str) -> list[tuple[str, str]]:

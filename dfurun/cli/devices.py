@@ -9,7 +9,7 @@ import typer
 
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import survey_options
-from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_option
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, SimToken, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import ExitStatus
 from dfurun.report.words import print_hint, printable
@@ -17,7 +17,7 @@ from dfurun.report.words import print_hint, printable
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One board in the list; `problem` says why it could not be opened."""
+    """One device in the list; `problem` says why it could not be opened, `clone` what it is where it is no STM32."""
 
     port: str
     address: int
@@ -27,6 +27,7 @@ class Listed:
     serial: str
     layout: tuple[str, ...]
     problem: str
+    clone: str | None
 
 
 def devices_command(
@@ -37,18 +38,19 @@ def devices_command(
     sim_chip: SimChip = None,
     sim_state: SimState = None,
     sim_fault: SimFault = None,
+    sim_token: SimToken = None,
 ) -> int:
-    """List the boards in DFU mode, by port."""
+    """List the boards in DFU mode, by port, and the clones, marked: those are no boards for dfurun."""
     output: Output = context.obj
     output.watch(quiet=quiet)
-    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)
+    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault, sim_token=sim_token)
     bench = set_up(options, on_made=output.made)
     found = listed(bench)
     for board in found:
         output.write({"event": "device", **asdict(board)})
     if not output.as_json:
         _print(output, found, bench.bus.enter_dfu, quiet=quiet)
-    return ExitStatus.DONE if found else ExitStatus.NO_DEVICE
+    return ExitStatus.DONE if any(not board.clone for board in found) else ExitStatus.NO_DEVICE
 
 
 def listed(bench: Bench) -> list[Listed]:
@@ -68,22 +70,28 @@ def listed(bench: Bench) -> list[Listed]:
                 serial=told.serial if told else "",
                 layout=tuple(alternate.name for alternate in told.alternates) if told else (),
                 problem=found.problem.message if found.problem else "",
+                clone=str(found.clone) if found.clone else None,
             )
         )
     return boards
 
 
 def _print(output: Output, boards: list[Listed], enter_dfu: str, *, quiet: bool) -> None:
-    if not boards:
+    if all(board.clone for board in boards):
         output.messages.print("no board in DFU mode is on the bus")
         print_hint(output.messages, enter_dfu)
-        return
     for board in boards:
         if quiet:
-            output.line(board.port)
+            if not board.clone:
+                output.line(board.port)
             continue
         ids = f"{board.vendor_id:04x}:{board.product_id:04x}"
-        words = [board.port.ljust(8), ids, board.problem or f"{board.product}  serial {board.serial}"]
+        what = (
+            f"{board.clone}, a clone: no STM32, not touched"
+            if board.clone
+            else f"{board.product}  serial {board.serial}"
+        )
+        words = [board.port.ljust(8), ids, board.problem or what]
         output.product.print(printable("  ".join(words)), soft_wrap=True)
         for name in board.layout:
             output.product.print(printable(f"          {name}"), soft_wrap=True)

@@ -10,7 +10,7 @@ import typer
 
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import BoardOptions, survey_options
-from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, quiet_option
+from dfurun.cli.options import Json, Sim, SimChip, SimFault, SimState, SimToken, quiet_option
 from dfurun.cli.output import Output
 from dfurun.errors import AccessDenied, Code, DfurunError
 from dfurun.usb.hints import ENTER_DFU
@@ -27,6 +27,7 @@ def doctor_command(
     sim_chip: SimChip = None,
     sim_state: SimState = None,
     sim_fault: SimFault = None,
+    sim_token: SimToken = None,
 ) -> int:
     """Look for what prevents flashing: libusb, permissions, drivers, what is on the bus. It changes nothing.
 
@@ -37,7 +38,7 @@ def doctor_command(
     from dfurun.usb.doctor import exit_status, judge
 
     output: Output = context.obj
-    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault)
+    options = survey_options(sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault, sim_token=sim_token)
     checks = judge(gather(options))
     for check in checks:
         output.write(check_object(check))
@@ -59,7 +60,9 @@ def gather(options: BoardOptions) -> Facts:
     try:
         bench = set_up(options)
         enter_dfu = bench.bus.enter_dfu
-        boards, strangers = _boards(bench), tuple(bench.bus.strangers())
+        boards = _boards(bench)
+        clones = {board.port for board in boards if board.clone is not None}
+        strangers = tuple(str(found) for found in bench.bus.strangers() if found.port not in clones)
     except AccessDenied as error:
         if error.code is not Code.NO_LIBUSB:  # which the computer's own check tells
             raise
@@ -96,7 +99,8 @@ def _boards(bench: Bench) -> tuple[Board, ...]:
                 product_id=candidate.product_id,
                 product=told.product if told else "",
                 plug=Plug() if bench.simulated else plug_of(candidate.port, candidate.address),
-                chips=tuple(chips_like(told)) if told else (),
+                chips=tuple(chips_like(told)) if told and not found.clone else (),
+                clone=found.clone,
                 problem=found.problem,
             )
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +10,11 @@ import typer
 from dfurun.chips import BootTarget, Chip
 from dfurun.cli.bench import Bench, chip_called, set_up
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
+from dfurun.cli.failures import UsageFailure
 from dfurun.cli.options import (
+    OUTPUT,
     BoardChip,
+    InfoSimToken,
     Json,
     Log,
     Port,
@@ -31,8 +33,9 @@ from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection, Verdict
 from dfurun.dfuse.session import Session
+from dfurun.dfuse.token import BoardToken, digest_of
 from dfurun.dfuse.trace import Trace
-from dfurun.units import AddressRange
+from dfurun.units import KIBI, AddressRange
 
 LOOK_TIMEOUT_S = 1.0
 WORD_BYTES = 4
@@ -95,6 +98,17 @@ def info_command(
     quiet: Annotated[
         bool, quiet_option("One line: the port, the chip, its protection. And what needs mending.")
     ] = False,
+    token: Annotated[
+        bool,
+        typer.Option(
+            "--token",
+            help="One line for a bug report, which `dfurun explain` and --sim --token read.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    unique_id: Annotated[
+        bool, typer.Option("--unique-id", help="With --token: put the unique id into it.", rich_help_panel=OUTPUT)
+    ] = False,
     verbose: Verbose = 0,
     log: Log = None,
     sim: Sim = False,
@@ -103,17 +117,21 @@ def info_command(
     sim_clock: SimClockOption = SimClock.REAL,
     sim_fault: SimFault = None,
     sim_option_reload: SimReload = None,
+    sim_token: InfoSimToken = None,
 ) -> int:
     """Tell what is attached: layout, option bytes by name, protection and its evidence, what boots."""
     output: Output = context.obj
-    states: tuple[Path, ...] = tuple(sim_state or ())
-    options = BoardOptions(
-        port, serial, sim, sim_chip, states, sim_clock, tuple(sim_fault or ()), SimOperator.PRESENT, sim_option_reload
-    )
+    if unique_id and not token:
+        raise UsageFailure("--unique-id without --token", "a token has it only where it is asked for; `info` shows it")
+    states, faults, there = tuple(sim_state or ()), tuple(sim_fault or ()), SimOperator.PRESENT
+    options = BoardOptions(port, serial, sim, sim_chip, states, sim_clock, faults, there, sim_option_reload, sim_token)
     output.watch(quiet=quiet, verbose=verbose, log=log)
     report = look(set_up(options, on_made=output.made), chip_called(chip) if chip else None, output.trace)
-    output.write({"event": "board", **as_object(report)})
-    if not output.as_json:
+    line = {"token": str(token_of(report, unique_id=unique_id))} if token else {}
+    output.write({"event": "board", **as_object(report), **line})
+    if token and not output.as_json:
+        output.line(line["token"])
+    elif not output.as_json:
         _print(output, report, quiet=quiet)
     report.protection.require_verdict()
     return 0
@@ -157,6 +175,29 @@ def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
         )
     finally:
         connection.close()
+
+
+def token_of(report: Report, *, unique_id: bool) -> BoardToken:
+    """Return the token of a board. The unique id tells one board from all others, and is asked for or left out."""
+    description, identity, usb = report.description, report.identity, report.chip.usb
+    texts = (description.product, *(alternate.name for alternate in description.alternates))
+    return BoardToken(
+        chip=report.chip.name,
+        vendor_id=description.vendor_id,
+        product_id=description.product_id,
+        release=description.release,
+        transfer_size_bytes=description.functional.transfer_size_bytes,
+        commands=bytes(report.commands),
+        verdict=report.protection.verdict,
+        texts_digest=digest_of(texts),
+        flash_empty=report.flash_empty,
+        user_dfu=description.is_user_dfu,
+        bootloader_id=identity.bootloader_id,
+        flash_size_kib=identity.flash_size_bytes // KIBI if identity.flash_size_bytes else None,
+        option_bytes=report.option_bytes,
+        unique_id=bytes.fromhex(identity.unique_id) if unique_id and identity.unique_id else None,
+        texts=None if texts == (usb.product, *usb.alternates) else texts,
+    )
 
 
 def _is_empty(session: Session, chip: Chip) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dfurun import __version__
 from dfurun.cli.recipe_first import with_run
 from dfurun.cli.streams import harden, settle
+from dfurun.cli.token_value import with_token_value
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(arguments: Sequence[str], *, on_status: Callable[[], None] = _nothing) -
     if list(arguments) == ["--version"]:
         print(f"dfurun {__version__}")
         return ExitStatus.DONE
-    arguments = with_run(arguments, _run_options)
+    arguments = with_token_value(with_run(arguments, _run_options))
     output = _output(arguments)
     try:
         status, error = _status_of(arguments, output)

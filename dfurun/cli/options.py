@@ -52,7 +52,7 @@ Serial = Annotated[
     typer.Option(
         "--serial",
         metavar="NUMBER",
-        help="The board with this serial number (not unique on F0).",
+        help="The board with this serial number; some chips all have the same.",
         rich_help_panel=BOARD,
     ),
 ]
@@ -85,6 +85,25 @@ SimState = Annotated[
         help="Keep the board in this file. Repeat it for several boards.",
         rich_help_panel=SIM,
         autocompletion=completion.files,
+    ),
+]
+SimToken = Annotated[
+    str | None,
+    typer.Option(
+        "--sim-token",
+        "--token",
+        metavar="TOKEN",
+        help="Begin with a board like the one of this token; `info --token` prints one.",
+        rich_help_panel=SIM,
+    ),
+]
+InfoSimToken = Annotated[  # where --token alone prints one; with a value it is this (dfurun.cli.token_value)
+    str | None,
+    typer.Option(
+        "--sim-token",
+        metavar="TOKEN",
+        help="Begin with a board like the one of this token; so does --token TOKEN.",
+        rich_help_panel=SIM,
     ),
 ]
 SimClockOption = Annotated[

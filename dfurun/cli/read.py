@@ -23,6 +23,7 @@ from dfurun.cli.options import (
     SimFault,
     SimReload,
     SimState,
+    SimToken,
     Verbose,
     quiet_option,
 )
@@ -78,6 +79,7 @@ def read_command(
     sim_clock: SimClockOption = SimClock.REAL,
     sim_fault: SimFault = None,
     sim_option_reload: SimReload = None,
+    sim_token: SimToken = None,
 ) -> int:
     """Save a board's flash to a file: a backup. What is saved was read twice, the same both times.
 
@@ -94,7 +96,7 @@ def read_command(
     states: tuple[Path, ...] = tuple(sim_state or ())
     faults = tuple(sim_fault or ())
     options = BoardOptions(
-        port, serial, sim, sim_chip, states, sim_clock, faults, SimOperator.PRESENT, sim_option_reload
+        port, serial, sim, sim_chip, states, sim_clock, faults, SimOperator.PRESENT, sim_option_reload, sim_token
     )
     output.watch(quiet=quiet, verbose=verbose, log=log)
     _read(output, set_up(options, on_made=output.made), chip, wanted, output_file, overwrite=force, quiet=quiet)

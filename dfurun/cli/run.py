@@ -26,6 +26,7 @@ from dfurun.cli.options import (
     SimOperatorOption,
     SimReload,
     SimState,
+    SimToken,
     Verbose,
     quiet_option,
 )
@@ -77,6 +78,7 @@ def run_command(
     sim_fault: SimFault = None,
     sim_operator: SimOperatorOption = SimOperator.PRESENT,
     sim_option_reload: SimReload = None,
+    sim_token: SimToken = None,
 ) -> int:
     """Run a recipe on a board."""
     from dfurun.plan import compile_recipe
@@ -98,6 +100,7 @@ def run_command(
         tuple(sim_fault or ()),
         sim_operator,
         sim_option_reload,
+        sim_token,
     )
     bench = set_up(options, runnable.chip, on_made=output.made)
     return _run_unit(

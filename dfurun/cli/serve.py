@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from dfurun.chips.index import default_chip_name
 from dfurun.cli import completion
-from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, open_state, port_called
+from dfurun.cli.bench import chip_called, open_state, port_called
 from dfurun.cli.board_options import Reload
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.options import Json
@@ -48,7 +49,7 @@ def serve_command(
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen.")] = DEFAULT_SERVER,
     chip: Annotated[
         str, typer.Option("--chip", metavar="CHIP", help="The new boards' chip.", autocompletion=completion.chips)
-    ] = DEFAULT_SIM_CHIP,
+    ] = default_chip_name(),
     option_reload: Annotated[
         Reload | None,
         typer.Option("--option-reload", help="When the new boards' option bytes come into force; as the chip has it."),

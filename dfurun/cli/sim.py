@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfurun.chips.index import default_chip_name
 from dfurun.cli import completion
-from dfurun.cli.bench import DEFAULT_SIM_CHIP, chip_called, look_at_state, open_state, port_called
+from dfurun.cli.bench import chip_called, look_at_state, open_state, port_called
 from dfurun.cli.board_options import Reload
 from dfurun.cli.failures import UsageFailure, sim_state_failure
 from dfurun.cli.holding import hold_file
@@ -48,7 +49,7 @@ def new_command(
     file: StateArgument,
     chip: Annotated[
         str, typer.Option("--chip", metavar="CHIP", help="The board's chip.", autocompletion=completion.chips)
-    ] = DEFAULT_SIM_CHIP,
+    ] = default_chip_name(),
     port: Annotated[str, typer.Option("--port", metavar="PORT", help="Where the board is plugged in.")] = "1-1",
     option_reload: Annotated[
         Reload | None,

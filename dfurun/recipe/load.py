@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dfurun import __version__
-from dfurun.chips import Chip, chip_names, load_chip
+from dfurun.chips import Chip
 from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
 from dfurun.files import Outside, TooLarge, read_file
 from dfurun.image import ImageError, ImageFile, UsbIds, read_image
@@ -20,8 +20,9 @@ from dfurun.recipe.positions import Source
 from dfurun.recipe.recipe import Loaded, Recipe
 from dfurun.recipe.salvage import keyword_of, readable_step, without
 from dfurun.recipe.schema import ON_ONE_LINE, is_newer, shape_findings
+from dfurun.steps.chip_called import NoOneChip, chip_called
 from dfurun.steps.expect import Expect
-from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, chip_hint, did_you_mean, nearest, unknown_image
+from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, did_you_mean, nearest, unknown_image
 from dfurun.steps.unread import Unread
 from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
@@ -235,11 +236,11 @@ class _Loader:
     def _load_chip(self, values: Mapping[str, Any]) -> Chip | None:
         if "chip" not in values or not self.is_sound(("chip",)):
             return None
-        name = values["chip"]
-        if name not in chip_names():
-            self._report(Code.UNKNOWN_CHIP, f"no chip is called `{name}`", ("chip",), hint=chip_hint(name))
+        try:
+            return chip_called(values["chip"])
+        except NoOneChip as error:
+            self._report(Code.UNKNOWN_CHIP, error.message, ("chip",), hint=error.hint)
             return None
-        return load_chip(name)
 
     def _check_supply(self, values: Mapping[str, Any], chip: Chip | None) -> None:
         if chip is None or "supply" not in values or not self.is_sound(("supply",)):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import BootTarget, Chip, Duration, MassErase
 from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
 from dfurun.chips.guards import Guard
+from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
 from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
-from dfurun.report.words import print_folded, wrapped
+from dfurun.report.words import wrapped
 from dfurun.report.wrapping import LEAST_WIDTH
 from dfurun.units import format_address, format_duration, format_hex, format_size
 
@@ -29,43 +30,12 @@ Facts = Mapping[str, Any]
 Row = tuple[str, str]
 
 
-def chip_object(chip: Chip, facts: Facts, *, whole: bool) -> dict[str, Any]:
-    """Return a chip as JSON values; `whole` adds everything that its file says."""
-    return {
-        "event": "chip",
-        "name": chip.name,
-        "title": chip.title,
-        "lines": facts["lines"],
-        "flash_size_bytes": chip.flash.extent.size_bytes,
-        "ram_size_bytes": chip.ram.size_bytes,
-        "vendor_id": chip.usb.vendor_id,
-        "product_id": chip.usb.product_id,
-        "product": chip.usb.product,
-        "layout": list(chip.usb.alternates),
-        "errata": list(chip.rom.errata),
-        **({"facts": facts} if whole else {}),
-    }
-
-
-def print_chips(console: Console, chips: Sequence[Chip], facts: Mapping[str, Facts]) -> None:
-    """Print a block a chip: what it is, how it looks on the bus, what trouble its bootloader is known for."""
-    for chip in chips:
-        flash, ram = format_size(chip.flash.extent.size_bytes), format_size(chip.ram.size_bytes)
-        _print(
-            console,
-            [(chip.name, f"{chip.title}, {chip.core}: {flash} flash, {ram} RAM"), *_looks(chip, facts[chip.name])],
-        )
-        _print(console, _trouble(chip))
-        console.print()
-    print_folded(console, "`dfurun chips NAME` shows all that is known of one, and from which document.")
-
-
 def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
     """Print all that is known of a chip, a block a subject, with its documents and how sure it is."""
     name = f"{chip.title}, {chip.core}, device id 0x{facts['device-id']:03X}"
     _print(console, [(chip.name, name), *_looks(chip, facts)])
     blocks = (
-        ("usb", "On the bus", _usb(chip)),
+        ("usb", "On the bus", _usb(chip, facts["usb"])),
         ("memory", "Memory", _memory(chip)),
         ("identity", "Identity", _identity(chip)),
         ("rom", "Bootloader", [*_rom(chip), *_trouble(chip)]),
@@ -119,8 +89,12 @@ def _trouble(chip: Chip) -> Iterator[Row]:
         )
 
 
-def _usb(chip: Chip) -> Iterator[Row]:
+def _usb(chip: Chip, facts: Facts) -> Iterator[Row]:
     usb = chip.usb
+    if usb.predicted:
+        yield "layout", "predicted: no log of such a board is known, the names follow from those of others"
+    else:
+        yield "layout", f"seen in a log of a real board ({facts['seen']})"
     yield "serial number", f"{usb.serial}, on every board" if usb.serial else "made of the unique id"
     for number, alternate in enumerate(usb.alternates):
         yield f"alternate {number}", alternate
@@ -183,7 +157,21 @@ def _option_bytes(chip: Chip) -> Iterator[Row]:
     blocks = " and ".join(str(block) for block in layout.blocks)
     yield "where", f"{blocks}, {format_size(layout.size_bytes)}, alternate {layout.alternate}"
     yield "from the factory", format_hex(layout.factory, group=2)
+    yield "stored as", layout.storage.value
     yield "in force at", layout.in_force_at.value
+    yield "write protection", _write_protection(chip)
+
+
+def _write_protection(chip: Chip) -> str:
+    match chip.option_bytes.write_protection:
+        case ProtectionBits() as bits:
+            pages, names = chip.flash.count(bits.pages_a_bit), ", ".join(bits.fields)
+            return f"a bit of {names} for every {pages}, the last for all that are left; {bits.protected} protects"
+        case ProtectionRanges() as ranges:
+            areas = ", ".join(f"{area.start} to {area.end}" for area in ranges.areas)
+            return f"{chip.flash.unit}s from {areas}, both included; a start behind its end protects nothing"
+        case _:
+            return "none that the bootloader reaches"
 
 
 def _print_fields(console: Console, chip: Chip) -> None:

@@ -1,4 +1,4 @@
-"""What is made of data: the pages of all codes and of the recipe language, the table of faults, the index of the chips.
+"""What is made of data: the pages of codes, of chips and of the recipe language, the table of faults, the index of the chips.
 
 `python -m dfurun.report.reference FOLDER` writes them; in a checkout, `make docs`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from dfurun.chips.make_index import index_text
 from dfurun.errors import Severity
 from dfurun.recipe import recipe_schema
 from dfurun.recipe.schema import example_texts, flow_text
+from dfurun.report.chips_page import chips_page
 from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
 from dfurun.report.faults import fault_rows
+from dfurun.report.markdown import page_text, table
 from dfurun.simulator.catalogue import catalogue
 
 Schema = Mapping[str, Any]
@@ -34,7 +36,8 @@ FAULTS_END = "<!-- end of faults -->"
 
 def pages() -> dict[str, str]:
     """Return the generated pages by their names in docs/."""
-    return {"codes.md": codes_page(), "recipe.md": recipe_page()}
+    chips = NOTE.format(source="dfurun/chips/data and the files beside it") + "\n" + chips_page()
+    return {"chips.md": chips, "codes.md": codes_page(), "recipe.md": recipe_page()}
 
 
 # Codes ---------------------------------------------------------------------------------------------------------------
@@ -53,12 +56,12 @@ def codes_page() -> str:
     ]
     for group, members in groupby(explanations().values(), lambda explanation: explanation.group):
         lines += [f"## {group}", ""]
-        lines += _table(
+        lines += table(
             ("code", "exit", "what happened", "what it means for the board", "what to do"), map(_code, members)
         )
     lines += ["## Exit statuses", ""]
-    lines += _table(("exit", "meaning"), ((str(int(status)), meaning) for status, meaning in EXIT_MEANINGS.items()))
-    return _text(lines)
+    lines += table(("exit", "meaning"), ((str(int(status)), meaning) for status, meaning in EXIT_MEANINGS.items()))
+    return page_text(lines)
 
 
 def _code(explanation: Explanation) -> Sequence[str]:
@@ -105,12 +108,12 @@ def recipe_page() -> str:
         *_prose(steps),
         "The body of every step takes these keys, and a `timeout`:",
         "",
-        *_table(HEADINGS, (_key(key, schema["definitions"][key], required=False) for key in KEYS_OF_EVERY_BODY)),
+        *table(HEADINGS, (_key(key, schema["definitions"][key], required=False) for key in KEYS_OF_EVERY_BODY)),
     ]
     for keyword, step in steps["properties"].items():
         lines += [f"### `{keyword}`", "", *_prose(step)]
         lines += ["```yaml", *(_step(keyword, example) for example in step["examples"]), "```", "", *_keys(step)]
-    return _text(lines)
+    return page_text(lines)
 
 
 def _prose(schema: Schema) -> Iterator[str]:
@@ -131,7 +134,7 @@ def _keys(schema: Schema) -> list[str]:
             inner = part.get(keyword)
             if isinstance(inner, dict) and name != "steps":
                 rows.append(_key(whose, inner, required=False))
-    return _table(HEADINGS, rows)
+    return table(HEADINGS, rows)
 
 
 def _key(name: str, schema: Schema, *, required: bool) -> Sequence[str]:
@@ -161,26 +164,14 @@ def with_faults(page: str) -> str:
     before, _, rest = page.partition(FAULTS_BEGIN)
     _, _, after = rest.partition(FAULTS_END)
     headings = ("fault", "what happens", "its keys (default)", "an occasion", "source")
-    table = "\n".join(_table(headings, fault_rows(catalogue())))
-    return f"{before}{FAULTS_BEGIN}\n\n{table}\n{FAULTS_END}{after}"
-
-
-# Markdown ------------------------------------------------------------------------------------------------------------
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    cells = [headings, ["---"] * len(headings), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
-    return [*(f"| {' | '.join(row)} |" for row in cells), ""]
-
-
-def _text(lines: Sequence[str]) -> str:
-    return "\n".join(lines).rstrip("\n") + "\n"
+    rows = "\n".join(table(headings, fault_rows(catalogue())))
+    return f"{before}{FAULTS_BEGIN}\n\n{rows}\n{FAULTS_END}{after}"
 
 
 if __name__ == "__main__":
+    index = Path(dfurun.chips.__file__).parent / "data" / INDEX_FILE
+    index.write_text(index_text(), encoding="utf-8", newline="\n")  # first: the pages are made of it
     for page, content in pages().items():
         Path(sys.argv[1], page).write_text(content, encoding="utf-8", newline="\n")
     simulator = Path(sys.argv[1], FAULTS_PAGE)
     simulator.write_text(with_faults(simulator.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
-    index = Path(dfurun.chips.__file__).parent / "data" / INDEX_FILE
-    index.write_text(index_text(), encoding="utf-8", newline="\n")

@@ -8,18 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dfurun.chips import Chip, FirstState, UsbIdentity
+from dfurun.chips.clones import known_clones
 from dfurun.simulator.commands import RomModel
 from dfurun.simulator.descriptors import serial_number
 from dfurun.simulator.fault import Impostor
 from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.situation import Running
 from dfurun.simulator.user_dfu import USER_DFU_COMMANDS, user_dfu_identity
-
-# The GD32VF103's own bootloader (dfu-util's and fwupd's quirks): a device in DFU mode that no STM32 tool should touch.
-_STRANGER_IDS = (0x28E9, 0x0189)
-_STRANGER_PRODUCT = "GD32 Device in DFU Mode"
-_STRANGER_SERIAL = "3CBJ"
-_STRANGER_LAYOUT = "@Internal Flash  /0x08000000/512*002Kg"
 
 
 def stack_pointer_is_in_ram(memory: Memory, address: int) -> bool:
@@ -61,15 +56,16 @@ def user_dfu(chip: Chip, unique_id: bytes, model: RomModel) -> tuple[UsbIdentity
 
 
 def stranger_identity(chip: Chip) -> UsbIdentity:
-    """Return how a device presents itself that is no board of this kind and is in DFU mode all the same."""
-    vendor_id, product_id = _STRANGER_IDS
+    """Return how a device presents itself that is in DFU mode and no board of this kind: the first clone of the data."""
+    stranger = known_clones()[0]
     return replace(
         chip.usb,
-        vendor_id=vendor_id,
-        product_id=product_id,
-        product=_STRANGER_PRODUCT,
-        serial=_STRANGER_SERIAL,
-        alternates=(_STRANGER_LAYOUT,),
+        vendor_id=stranger.vendor_id,
+        product_id=stranger.product_id,
+        release=stranger.release,
+        product=stranger.product,
+        serial=stranger.serial,
+        alternates=stranger.alternates,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, assert_never
 
-from dfurun.chips import Chip, chip_names
+from dfurun.chips import Chip
 from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard, Presence
@@ -224,12 +224,6 @@ def nearest(word: str, known: Collection[str], *, cutoff: float = 0.6) -> list[s
     near = get_close_matches(_fold(word), folded, n=4, cutoff=cutoff)
     ratios = [SequenceMatcher(None, name, _fold(word)).ratio() for name in near]
     return sorted(folded[name] for name, ratio in zip(near, ratios, strict=True) if ratio == ratios[0])
-
-
-def chip_hint(name: str) -> str:
-    """Return the did-you-mean for a chip's name. Chips of other lines have names that differ in one digit: none is meant."""
-    inside = [known for known in chip_names() if _fold(name) in known]
-    return did_you_mean(name, inside or chip_names(), cutoff=0 if len(inside) == 1 else 0.83)
 
 
 def _fold(word: str) -> str:

@@ -13,6 +13,7 @@ from dfurun.dfuse.session import Session
 from dfurun.dfuse.trace import Trace, TracedLink
 from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
 from dfurun.usb.discovery import Bus, Candidate, Selector
+from dfurun.usb.foreign import clone_told, refusal
 from dfurun.usb.port import PortPath
 from dfurun.usb.pyusb_link import PyusbLink
 
@@ -166,6 +167,9 @@ class Connection:
                     raise self._lost_while_opened() from None
                 candidate = found
                 continue
+            if (clone := clone_told(link.description)) is not None:
+                link.close()
+                raise refusal(clone, candidate.port)
             self._address = candidate.address
             self._tell(f"opened {candidate} at address {candidate.address}")
             traced = link if self._trace is None else TracedLink(link, self._clock, self._trace)

@@ -9,6 +9,7 @@ from typing import Any
 from dfurun.dfuse.protocol import DFU_INTERFACE_CLASS, DFU_INTERFACE_SUBCLASS, DFU_MODE_PROTOCOL
 from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
 from dfurun.usb import hints
+from dfurun.usb.foreign import clone_at, refusal
 from dfurun.usb.port import PortPath
 
 
@@ -54,23 +55,35 @@ class Bus:
         """Return the devices in DFU mode whose ids the chip data knows, by port; raise LinkUnreliable where that fails."""
         return self._listed(self._fits)
 
-    def strangers(self) -> list[str]:
-        """Return the devices in DFU mode whose ids no chip has, as `1-2  28e9:0189`; raise LinkUnreliable."""
-        return [str(candidate) for candidate in self._listed(self._is_strange)]
+    def strangers(self) -> list[Candidate]:
+        """Return the devices in DFU mode whose ids no chip has, by port; raise LinkUnreliable."""
+        return self._listed(self._is_strange)
 
     def at(self, port: PortPath) -> Candidate | None:
         """Return what is at this port now."""
         return next((candidate for candidate in self.candidates() if candidate.port == port), None)
 
     def select(self, selector: Selector) -> Candidate:
-        """Return the one board that fits; raise DeviceNotFound where none or several do."""
+        """Return the one board that fits.
+
+        Raises DeviceNotFound where none or several do, and Refused where what fits is a clone.
+        """
         found = self.candidates()
         fitting = [c for c in found if selector.port in (None, c.port)]
         if selector.serial is not None:
             fitting = [c for c in fitting if serial_number(c) == selector.serial]
         if len(fitting) == 1:
             return fitting[0]
-        raise _not_found(selector, found, self.enter_dfu) if not fitting else _ambiguous(selector, fitting)
+        if fitting:
+            raise _ambiguous(selector, fitting)
+        self._refuse_clone(selector)
+        raise _not_found(selector, found, self.enter_dfu)
+
+    def _refuse_clone(self, selector: Selector) -> None:
+        for stranger in self.strangers():
+            fits = selector.port in (None, stranger.port)
+            if fits and selector.serial in (None, serial_number(stranger)) and (clone := clone_at(stranger)):
+                raise refusal(clone, stranger.port)
 
     def _listed(self, fits: Callable[[Any], bool]) -> list[Candidate]:
         import usb.core

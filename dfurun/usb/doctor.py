@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from dfurun.chips import Chip
+from dfurun.chips.clones import Clone
 from dfurun.chips.errata import known_errata
 from dfurun.errors import Code, DfurunError, ExitStatus
 from dfurun.usb.hints import ENTER_DFU
@@ -50,7 +51,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One device in DFU mode: where it is, what it tells, the chips that its layout fits, and why it cannot be opened."""
+    """One device in DFU mode: where it is, what it tells, the chips that its layout fits or the clone that it
+    is, and why it cannot be opened.
+    """
 
     port: PortPath
     vendor_id: int
@@ -58,6 +61,7 @@ class Board:
     product: str
     plug: Plug
     chips: tuple[Chip, ...] = ()
+    clone: Clone | None = None
     problem: DfurunError | None = None
 
 
@@ -168,7 +172,7 @@ def _bus(facts: Facts) -> Iterator[Check]:
         yield Check("bus", Verdict.PROBLEM, problem.message, problem.hint, problem.code)
     elif not facts.boards and facts.host.software.libusb is None and not facts.simulated:
         yield Check("bus", Verdict.NOTE, "not looked at: that needs a libusb")
-    elif not facts.boards:
+    elif all(board.clone for board in facts.boards):
         yield Check(
             "bus", Verdict.NOTE, "no board in DFU mode is on it, which is no problem by itself", facts.enter_dfu
         )
@@ -185,6 +189,9 @@ def _board(facts: Facts, board: Board) -> Iterator[Check]:
     details = tuple(_where(board, simulated=facts.simulated))
     if board.problem is not None:
         yield _closed(facts, name, f"{ids}: {board.problem.message}", board.problem, board.plug, details)
+        return
+    if board.clone is not None:
+        yield _clone(name, ids, board.clone)
         return
     titles = " or ".join(chip.title for chip in board.chips)
     words = f"{ids} {board.product}, " + (
@@ -209,6 +216,13 @@ def _closed(facts: Facts, name: str, message: str, problem: DfurunError, plug: P
         else:
             hint, command = INSTALL, install_rule(host.shipped_rule)
     return Check(name, Verdict.PROBLEM, message, hint, problem.code, details, command)
+
+
+def _clone(name: str, ids: str, clone: Clone) -> Check:
+    """Return the check of a device that is no STM32."""
+    details = (clone.known, clone.source) if clone.known else ()
+    advice = "dfurun does not touch it: use its vendor's tool"
+    return Check(name, Verdict.NOTE, f"{ids}: {clone}, a clone and no STM32", advice, details=details)
 
 
 def _errata(name: str, board: Board) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from dfurun.dfuse.link import DeviceDescription, Link, LinkError
 from dfurun.dfuse.session import Session
 from dfurun.errors import Code, DfurunError, LinkUnreliable, Refused
 from dfurun.usb.discovery import Bus, Selector
+from dfurun.usb.foreign import clone_told, refusal
 from dfurun.usb.pyusb_link import PyusbLink
 
 ATTEMPTS = 4
@@ -22,7 +23,8 @@ PAUSE_S = 0.1
 def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
     """Return the chip whose layout the selected board tells; of several, the one whose bootloader id it has.
 
-    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused where the chip data knows no such layout, or several.
+    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused for a clone and for a layout of no chip in the data, or of
+    several.
     """
     candidate = bus.select(selector)
     description, fitting = None, list[Chip]()
@@ -35,6 +37,9 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
             clock.sleep(PAUSE_S)
             continue
         description = link.description
+        if (clone := clone_told(description)) is not None:
+            link.close()
+            raise refusal(clone, candidate.port)
         fitting = chips_like(description)
         if len(fitting) > 1 and not description.is_user_dfu:
             fitting = _with_their_bootloader_id(link, fitting, clock, anomalies)

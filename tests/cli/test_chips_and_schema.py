@@ -3,23 +3,88 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from command_line import Dfurun
 
-from dfurun.chips import chip_names, load_chip
+from dfurun.chips import chip_names, database, load_chip
 from dfurun.chips.database import read_facts
+from dfurun.chips.search import found_lines
 from dfurun.resources import schema_text
 
 
-def test_the_list_names_every_chip_how_it_looks_and_its_known_trouble(dfurun: Dfurun) -> None:
+def test_the_list_has_a_row_a_line_and_every_chip_is_in_one(dfurun: Dfurun) -> None:
     done = dfurun("chips")
     assert (done.exit, done.err) == (0, "")
-    for name in chip_names():
-        assert f"\n{name}" in f"\n{done.out}"
-        assert load_chip(name).usb.alternates[0] in done.out
-    assert "stm32f072xb          STM32F072xB, Cortex-M0: 128 KiB flash, 16 KiB RAM\n" in done.out
-    assert "known trouble        missed-service: this bootloader misses packets" in done.out
+    rows = [line.split(maxsplit=1) for line in done.out.splitlines() if line.startswith("0x")]
+    assert [row[0] for row in rows] == [f"0x{line.first.device_id:03X}" for line in found_lines()]
+    for line, (_, row) in zip(found_lines(), rows, strict=True):
+        assert line.first.core in row
+        assert set(line.parts) <= set(row.split())
+    assert re.search(r"^0x448 +Cortex-M0 +64K 128K +in part +STM32F072 .* STM32F070xB$", done.out, re.MULTILINE)
+    assert {name for line in found_lines() for name in line.names} == set(chip_names())
+
+
+def test_the_list_and_a_search_open_no_family_s_file(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(name: str) -> None:
+        raise AssertionError(f"{name} was read")
+
+    monkeypatch.setattr(database, "read_family", opened)
+    for words in ((), ("f072",), ("0x448",), ("-q",), ("--json",)):
+        assert dfurun("chips", *words).exit == 0
+
+
+def test_one_chip_takes_one_family_s_file(dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, read = [], database.read_family
+    monkeypatch.setattr(database, "read_family", lambda name: opened.append(name) or read(name))
+    assert dfurun("chips", "show", "stm32f042x4").exit == 0
+    assert set(opened) == {"stm32f0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("f042",), {"stm32f042x4", "stm32f042x6"}),
+        (("F072",), {"stm32f072x8", "stm32f072xb"}),
+        (("STM32F07", "64k"), {"stm32f071x8", "stm32f072x8"}),
+        (("0x448", "128K"), {"stm32f070xb", "stm32f071xb", "stm32f072xb", "stm32f078xb"}),
+        (("0X413", "xE"), {"stm32f405xe", "stm32f407xe", "stm32f417xe"}),
+        (("@Internal Flash /0x08000000/032*0001Kg",), {"stm32f042x6", "stm32f048x6", "stm32f070x6"}),
+        (("064*0002Kg", "f07", "xb"), {"stm32f070xb", "stm32f071xb", "stm32f072xb", "stm32f078xb"}),
+    ],
+)
+def test_words_find_chips_and_all_have_to_fit(dfurun: Dfurun, words: tuple[str, ...], names: set[str]) -> None:
+    done = dfurun("chips", "-q", *words)
+    assert (done.exit, set(done.out.split())) == (0, names)
+    shown = dfurun("chips", *words).out
+    assert names <= set(shown.split())
+    assert {line["name"] for line in dfurun("chips", "--json", *words).lines[1:-1]} == names
+
+
+def test_words_that_fit_nothing_together_are_a_usage_error(dfurun: Dfurun) -> None:
+    done = dfurun("chips", "f072", "1M")
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert "no chip fits `f072 1M`" in done.err
+    assert "every word has to fit" in done.err
+
+
+@pytest.mark.parametrize("words", [("show",), ("show", "f072", "f042")])
+def test_show_takes_one_chip(dfurun: Dfurun, words: tuple[str, ...]) -> None:
+    done = dfurun("chips", *words)
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert "`chips show` takes one chip" in done.err
+
+
+@pytest.mark.parametrize("words", [("stm32f072xb",), ("show", "stm32f072xb"), ("STM32F072CBT6",), ("show", "f072cb")])
+def test_a_chip_is_shown_by_its_name_or_its_part_number(dfurun: Dfurun, words: tuple[str, ...]) -> None:
+    assert dfurun("chips", *words).out == dfurun("chips", "stm32f072xb").out
+    assert dfurun("chips", "-q", *words).out == "stm32f072xb\n"
+
+
+def test_a_chip_says_whether_a_log_shows_its_layout(dfurun: Dfurun) -> None:
+    assert "\nlayout               seen in a log of a real board (dfu-util)\n" in dfurun("chips", "stm32f072xb").out
+    assert "\nlayout               predicted: no log of such a board is known" in dfurun("chips", "stm32f072x8").out
 
 
 @pytest.mark.parametrize("name", chip_names())
@@ -56,20 +121,34 @@ def test_a_bootloader_that_reports_too_short_a_time_is_known_trouble(dfurun: Dfu
     assert "for a mass erase that takes" not in dfurun("chips", "stm32f072xb").out
 
 
+@pytest.mark.parametrize("command", [("chips", "show"), ("info", "--sim", "--chip"), ("info", "--sim", "--sim-chip")])
 @pytest.mark.parametrize(
-    ("word", "hint"),
+    ("word", "message", "hint"),
     [
-        ("stm32f72xb", "did you mean 'stm32f072xb'?"),
-        ("STM32F072CBT6", "did you mean 'stm32f072xb'?"),
-        ("stm32f072x8", "did you mean 'stm32f072xb'?"),
-        ("STM32F072C8T6", "known: stm32f042x6, stm32f072xb, stm32f405xg"),
-        ("f405", "did you mean 'stm32f405xg'?"),
-        ("stm32f103c8", "known: stm32f042x6"),  # a chip of another line is not nearly this one
+        ("stm32f72xb", "no chip is called `stm32f72xb`", "did you mean 'stm32f072xb'?"),
+        (
+            "STM32F072CZT6",
+            "no chip is called `STM32F072CZT6`",
+            "STM32F072 is stm32f072x8 (64 KiB) or stm32f072xb (128 KiB)",
+        ),
+        ("f072", "`f072` can mean 2 chips", "name the flash size: stm32f072x8 (64 KiB) or stm32f072xb (128 KiB)"),
+        (
+            "f07",
+            "`f07` can mean",
+            "name one: stm32f070x6/xb, stm32f071x8/xb, stm32f072x8/xb, stm32f078xb; `dfurun",
+        ),
+        ("stm32f103c8", "STM32F103x8 has no USB DFU bootloader in its ROM", "dfurun cannot (AN2606"),
+        ("f103", "STM32F103 has no USB DFU bootloader in its ROM", "a debugger or its serial bootloader flashes it"),
+        ("L053R8", "STM32L053x8 has no USB DFU bootloader in its ROM", "AN2606"),
+        ("nonsense", "no chip is called `nonsense`", "`dfurun chips` lists the chips"),
     ],
 )
-def test_an_unknown_chip_is_a_usage_error_with_a_way_on(dfurun: Dfurun, word: str, hint: str) -> None:
-    done = dfurun("chips", word)
+def test_a_name_of_no_one_chip_is_a_usage_error_with_a_way_on(
+    dfurun: Dfurun, command: tuple[str, ...], word: str, message: str, hint: str
+) -> None:
+    done = dfurun(*command, word)
     assert (done.exit, done.codes) == (2, {"usage"})
+    assert message in done.err
     assert hint in done.err
 
 
@@ -78,6 +157,7 @@ def test_tools_get_chips_as_json(dfurun: Dfurun) -> None:
     assert [line["name"] for line in listed[1:-1]] == list(chip_names())
     assert "facts" not in listed[1]
     (chip,) = dfurun("chips", "stm32f072xb", "--json").lines[1:-1]
+    assert (chip["device_id"], chip["predicted"]) == (0x448, False)
     assert (chip["flash_size_bytes"], chip["errata"]) == (128 * 1024, ["missed-service"])
     assert chip["facts"]["option-bytes"]["fields"]["BOOT_SEL"]["keep"] == 1
 

@@ -8,11 +8,14 @@ import re
 import pytest
 from rich.console import Console
 
-from dfurun.chips import chip_names, load_chip
+from dfurun.chips import load_chip
 from dfurun.chips.database import read_facts
+from dfurun.chips.index import entries
+from dfurun.chips.search import found_lines
 from dfurun.dfuse.layout import parse_layout
 from dfurun.errors import Code
-from dfurun.report.chips import print_chip, print_chips
+from dfurun.report.chips import print_chip
+from dfurun.report.chips_list import print_lines
 from dfurun.report.explain import explanations, print_codes, print_explanation
 from dfurun.report.faults import print_fault, print_faults
 from dfurun.report.text import TextReporter
@@ -51,10 +54,11 @@ def is_layout_string(line: str) -> bool:
 
 @pytest.mark.parametrize("console", consoles(), ids=["colour", "no colour"])
 def test_chips_faults_and_codes_fit(console: Console) -> None:
-    chips = [load_chip(name) for name in chip_names()]
-    print_chips(console, chips, {chip.name: read_facts(chip.name) for chip in chips})
-    for chip in chips:
-        print_chip(console, chip, read_facts(chip.name))
+    print_lines(console, found_lines(), asked=False)
+    for line in found_lines():
+        print_lines(console, [line], asked=True)
+    for entry in entries():
+        print_chip(console, load_chip(entry.names[0]), read_facts(entry.names[0]))
     print_faults(console, catalogue())
     for fault in catalogue():
         print_fault(console, fault)

@@ -177,7 +177,7 @@ def test_a_server_in_the_background_of_a_shell_goes_on() -> None:
         (["--new", "7"], "--new: '7' is not a port such as 1-2 or 1-2.3"),
         (["--new", "1-1", "--new", "1-1"], "two boards at port 1-1"),
         (["--fault", "stal"], "there is no fault 'stal'; did you mean 'stall'?"),
-        (["--chip", "stm32f072xx"], "no chip is called 'stm32f072xx'"),
+        (["--chip", "stm32f072xx"], "`stm32f072xx` can mean 2 chips"),
         (["absent.json"], "absent.json is not there"),
     ],
 )

@@ -31,12 +31,15 @@ from dfurun.errors import ExitStatus
 
 GENERATED = {
     "comparison.md": "made by `make compare`; tests/benchmarks holds it",
+    "chips.md": "made from the chip data",
     "codes.md": "made from the codes",
     "recipe.md": "made from the recipe's schema",
 }
 DOCUMENTS = [
     ROOT / "README.md",
-    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in GENERATED),
+    *sorted(
+        path for path in (ROOT / "docs").rglob("*.md") if path.parent.name == "guide" or path.name not in GENERATED
+    ),
 ]
 NEEDS_A_REASON = ("sh", "text", "powershell")
 SHOWN_FOLDER = "/home/you/dfurun"  # where a document says that the clone is

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from dfurun.chips.database import read_facts
+from dfurun.chips.family import BLOCKS
+from dfurun.chips.search import found_lines
 from dfurun.errors import Code
 from dfurun.recipe import recipe_schema
 from dfurun.recipe.document import MAXIMUM_DEPTH, read_document
@@ -16,7 +19,7 @@ from dfurun.recipe.schema import example_texts
 from dfurun.report.explain import EXIT_MEANINGS
 from dfurun.report.reference import FAULTS_BEGIN, FAULTS_PAGE, pages, with_faults
 from dfurun.simulator import FAULTS
-from dfurun.units import format_size, parse_duration
+from dfurun.units import format_brief_size, format_size, parse_duration
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,6 +41,22 @@ def test_the_table_of_faults_is_current_and_has_a_row_for_each() -> None:
 def test_the_page_of_codes_has_a_row_for_each() -> None:
     rows = [line.split(" | ")[0] for line in pages()["codes.md"].splitlines() if line.startswith("| `")]
     assert rows == [f"| `{code.label}`" for code in Code]
+
+
+def test_the_page_of_chips_has_a_row_for_every_line_and_says_what_is_proven_and_how_sure_it_is() -> None:
+    page = pages()["chips.md"]
+    coverage, sureness = (page.split(f"## {title}\n")[1].split("\n## ")[0] for title in ("Coverage", "How sure"))
+    shown = [[row.split(" | ") for row in text.splitlines() if row.startswith("| 0x")] for text in (coverage, sureness)]
+    for line, covered, sure in zip(found_lines(), *shown, strict=True):
+        assert covered[0] == sure[0] == f"| 0x{line.first.device_id:03X}"
+        assert covered[1].split(", ") == list(line.parts)
+        for entry in line.entries:
+            assert format_brief_size(entry.flash[1]) in re.findall(r"\w+", covered[4 if entry.predicted else 3])
+        facts = read_facts(line.first.names[0])
+        assert sure[2 : 2 + len(BLOCKS)] == [facts[block]["confidence"] for block in BLOCKS]
+        assert set(line.first.errata) <= set(covered[7].rstrip(" |").split(", "))
+    assert "| 0x410 | STM32F101x8/B, STM32F102x8/B, STM32F103x8/B |\n" in page
+    assert "| GD32VF103 (GigaDevice) | 28e9:0189 |" in page
 
 
 def test_the_recipe_reference_has_every_step_and_every_key_with_its_examples() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from dfurun.chips import load_chip
 from dfurun.chips.database import read_facts
 from dfurun.errors import Code, Finding, Place, Related
-from dfurun.report.chips import print_chip, print_chips
+from dfurun.report.chips import print_chip
 from dfurun.report.diagnostics import print_findings
 from dfurun.report.wrapping import fold
 
@@ -94,8 +94,7 @@ def test_the_layout_of_a_chip_stays_whole(width: int) -> None:
     chip = load_chip("stm32f405xg")
     output = io.StringIO()
     console = Console(file=output, width=width, force_terminal=True, color_system=None)
-    print_chips(console, [chip], {chip.name: read_facts(chip.name)})
-    assert f"'{F405_LAYOUT}'" in output.getvalue()
     print_chip(console, chip, read_facts(chip.name))
+    assert f"'{F405_LAYOUT}'" in output.getvalue()
     for layout in chip.usb.alternates:
         assert f" {layout}\n" in output.getvalue()

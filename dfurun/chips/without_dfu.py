@@ -1,0 +1,31 @@
+"""The STM32 lines with no USB DFU bootloader in their ROM. The list is in without-dfu.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutDfu:
+    """Chips of one line: their names, as recipes would give them, what the debugger reads as device id, and the document."""
+
+    names: tuple[str, ...]
+    device_id: int
+    source: str
+
+
+@cache
+def lines_without_dfu() -> tuple[WithoutDfu, ...]:
+    """Return the lines, in the order of the file."""
+    import yaml
+
+    read = yaml.safe_load((files("dfurun.chips") / "without-dfu.yaml").read_text(encoding="utf-8"))
+    return tuple(WithoutDfu(tuple(_names(line["parts"])), line["device-id"], read["source"]) for line in read["lines"])
+
+
+def _names(parts: dict[str, list[str]]) -> Iterator[str]:
+    for stem, letters in parts.items():
+        yield from (f"{stem}x{letter}".lower() for letter in letters)
