@@ -103,13 +103,21 @@ class Otp:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the ROM's version byte, the unique id and the flash size are, and the reads that reach them; None where nowhere."""
+    """Where the ROM's version byte, the unique id and the flash size are, and the reads that reach them; None where nowhere.
+
+    `unique_id` is its words, in a row or apart (L0 and L1: +0, +4 and +0x14, RM0367 section 33).
+    """
 
     reads: tuple[AddressRange, ...]
     bootloader_id_address: int | None
     bootloader_versions: Mapping[int, str]
-    unique_id: AddressRange
+    unique_id: tuple[AddressRange, ...]
     flash_size_address: int | None
+
+    @property
+    def unique_id_size_bytes(self) -> int:
+        """The length of all words together."""
+        return sum(word.size_bytes for word in self.unique_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +188,8 @@ class Timing:
 class Guard:
     """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists.
 
-    The guarded condition: every field of `when` has that value, and every field of `when_not` none of those values.
+    The guarded condition: every field of `when` has that value, and every field of `when_not` none of those values. Every
+    change of a field of `changes` is guarded as well.
     """
 
     name: str
@@ -188,25 +197,31 @@ class Guard:
     irreversible: bool
     means: str
     when_not: Mapping[str, tuple[FieldValue, ...]] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the condition names."""
-        return (*self.when, *self.when_not)
+        return (*self.when, *self.when_not, *self.changes)
 
     def holds(self, values: Mapping[str, FieldValue]) -> bool:
         """Say whether these fields are in the guarded condition; one that is not known is not."""
         outside = (name in values and values[name] not in harmless for name, harmless in self.when_not.items())
-        return matches(self.when, values) and all(outside)
+        return bool(self.when or self.when_not) and matches(self.when, values) and all(outside)
 
     def entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> bool:
-        """Say whether `after` is in the guarded condition and `before` is not."""
+        """Say whether `after` is in the guarded condition and `before` is not, or a guarded field has changed."""
+        if any(before[name] != after[name] for name in self.changes):
+            return True
         return self.holds(after) and not self.holds(before)
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: the facts that the client, the rules and the simulated board share."""
+    """One chip: the facts that the client, the rules and the simulated board share.
+
+    `signature` is the memory of unique id and flash size where that is one of its own, which the ROM reads.
+    """
 
     name: str
     title: str
@@ -218,6 +233,7 @@ class Chip:
     ram_window: AddressRange | None
     system_memory: AddressRange
     otp: Otp | None
+    signature: AddressRange | None
     device_feature: AddressRange | None
     identity: Identity
     rom: Rom

@@ -293,11 +293,16 @@ class SimulatedBoard:
         self.on_change()
 
     def protect(self, level: int) -> None:
-        """Set read protection level 0, 1 or 2 in the option bytes and load them; flash stays as it is."""
-        codes = {0: 0xAA, 1: 0xBB, 2: 0xCC}
-        if level not in codes:
-            raise ValueError(f"read protection has the levels 0, 1 and 2, not {level}")
-        self.replace_option_bytes(self.option_bytes.with_rdp(codes[level]))
+        """Set a level of read protection in the option bytes and load them; flash stays as it is.
+
+        Raises ValueError for a level that the chip does not have.
+        """
+        field = self.chip.option_bytes.fields.get("RDP")
+        codes = {name.removeprefix("level-"): code for name, code in field.values.items()} if field else {}
+        if str(level) not in codes:
+            levels = f"the levels {', '.join(codes)}" if codes else "no level that is known"
+            raise ValueError(f"the read protection of a {self.chip.title} has {levels}, not {level}")
+        self.replace_option_bytes(self.option_bytes.with_rdp(codes[str(level)]))
 
     def settle(self) -> None:
         """Let everything happen whose time has passed, in its order."""
