@@ -67,7 +67,7 @@ class Channel:
         """The longest block to send or to ask for: a whole transfer, or a short one in gentle mode, which the ROM can write."""
         if not self.gentle:
             return self.transfer_size_bytes
-        unit = self._chip.flash.write_alignment_bytes
+        unit = self._chip.flash.granule_bytes
         return min(self.transfer_size_bytes, GENTLE_BLOCK_BYTES // unit * unit)
 
     def close(self) -> None:

@@ -300,8 +300,8 @@ class SimulatedBoard:
         field = self.chip.option_bytes.fields.get("RDP")
         codes = {name.removeprefix("level-"): code for name, code in field.values.items()} if field else {}
         if str(level) not in codes:
-            levels = f"the levels {', '.join(codes)}" if codes else "no level that is known"
-            raise ValueError(f"the read protection of a {self.chip.title} has {levels}, not {level}")
+            *others, last = codes or ("unknown",)
+            raise ValueError(f"{self.chip.title} has the read protection levels {', '.join(others)} and {last}, not {level}")
         self.replace_option_bytes(self.option_bytes.with_rdp(codes[str(level)]))
 
     def settle(self) -> None:

@@ -120,7 +120,7 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
     region = memory.region_of(address)
     extent = memory.extent_at(address) if region in model.regions else None
     fits = extent is not None and extent.contains(AddressRange(address, len(data)))
-    aligned = address % alignment == 0 and len(data) % alignment == 0
+    aligned = _is_aligned(address, len(data), alignment, extent)
     at_start = region is not Region.OPTION_BYTES or (extent is not None and address == extent.start)
     if not (fits and aligned and at_start) or region is Region.SYSTEM_MEMORY:
         return Operation(Action.REFUSE, timing.program_block.reported_s, outcome=DfuStatus.ERR_TARGET)
@@ -138,10 +138,15 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
     return Operation(action, timing.program_block.reported_s, duration_s, address, data)
 
 
-def misaligned(download: Download, *, model: RomModel, pointer: int) -> bool:
+def _is_aligned(address: int, length: int, alignment: int, extent: AddressRange | None) -> bool:
+    """Say whether a block keeps AN2606's rule. A memory that begins between, as the registers of an H7 do, is counted from."""
+    start = extent.start if extent else 0
+    return (address - start) % alignment == 0 and length % alignment == 0
+
+
+def misaligned(download: Download, *, model: RomModel, memory: Memory, pointer: int) -> bool:
     """Say whether a data block breaks AN2606's rule: then it "fails and all following program operations fail as well"."""
     if download.block == COMMAND_BLOCK:
         return False
-    alignment = model.write_alignment_bytes
     address = model.block_address(pointer, download.block, len(download.data))
-    return bool(address % alignment or len(download.data) % alignment)
+    return not _is_aligned(address, len(download.data), model.write_alignment_bytes, memory.extent_at(address))
