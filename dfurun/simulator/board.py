@@ -301,7 +301,9 @@ class SimulatedBoard:
         codes = {name.removeprefix("level-"): code for name, code in field.values.items()} if field else {}
         if str(level) not in codes:
             *others, last = codes or ("unknown",)
-            raise ValueError(f"{self.chip.title} has the read protection levels {', '.join(others)} and {last}, not {level}")
+            raise ValueError(
+                f"{self.chip.title} has the read protection levels {', '.join(others)} and {last}, not {level}"
+            )
         self.replace_option_bytes(self.option_bytes.with_rdp(codes[str(level)]))
 
     def settle(self) -> None:
