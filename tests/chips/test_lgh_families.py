@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -378,3 +379,65 @@ def test_a_chip_without_known_option_bytes_is_shown_read_and_told_as_that(dfurun
     kept = dfurun("read", "--option-bytes", "-o", "options.bin", *board)
     assert kept.exit != 0
     assert "is not established" in " ".join(kept.err.split())
+
+
+# On the simulated board ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("stm32l083xz", "nRST_STOP: 0, WRPROT2: 0x8000"),
+        ("stm32l151xe", "nRST_STOP: 0, WRP3: 1"),
+        ("stm32l476xg", "nRST_STOP: 0, WRP1A_STRT: 2, WRP1A_END: 3"),
+        ("stm32l4r5xi", "nRST_STOP: 0, WRP2A_STRT: 3, WRP2A_END: 4"),
+        ("stm32g431xb", "nRST_STOP: 0"),
+        ("stm32g474xe", "nRST_STOP: 0, WRP2B_STRT: 0, WRP2B_END: 0"),
+        ("stm32g0b1xb", "nBOOT_SEL: 0"),
+        ("stm32wb55xg", "nRST_STOP: 0"),
+        ("stm32h743xi", "nRST_STOP_D1: 0, WRPSn1: 0x7F"),
+        ("stm32h723xg", "nRST_STOP_D1: 0"),
+        ("stm32h7a3xi", "nRST_STOP_D1: 0, WRPSGn2: 0x7FFFFFFF"),
+        ("stm32u575xi", "nRST_STOP: 0, WRP2A_PSTRT: 1, WRP2A_PEND: 2"),
+        ("stm32l552xe", "nRST_STOP: 0"),
+    ],
+)
+def test_a_recipe_sets_option_bytes_and_reads_them_back(dfurun: Dfurun, tmp_path: Path, name: str, fields: str) -> None:
+    """Of every rule of storage and both sorts of two blocks: written, reset, and read back."""
+    steps = f"set-option-bytes: {{fields: {{{fields}}}}}\n  - check-option-bytes: {{fields: {{{fields}}}}}"
+    board = tmp_path / "board.json"
+    assert dfurun("sim", "new", board, "--chip", name).exit == 0
+    done = dfurun("run", recipe(tmp_path, name, steps), "--sim-state", board, "--sim-clock", "virtual", "--json")
+    assert done.exit == 0, done.err
+    (told,) = [line["option_bytes"] for line in dfurun("sim", "show", board, "--json").lines if "option_bytes" in line]
+    layout = load_chip(name).option_bytes
+    changed = {change.field.name for change in layout.changes(layout.factory, bytes.fromhex(told["stored"]))}
+    assert changed == {part.split(":")[0].strip() for part in fields.split(",")} - {"WRP2B_END"}
+
+
+@pytest.mark.parametrize("name", ["stm32l083xz", "stm32h743xi", "stm32u575xi", "stm32h563xi"])
+def test_an_image_of_an_odd_length_is_flashed_and_verified(dfurun: Dfurun, tmp_path: Path, name: str) -> None:
+    """Whole flash words go out, however the image ends; an L0's flash is erased to zeros."""
+    chip = load_chip(name)
+    image = (chip.ram.start + 0x1000).to_bytes(4, "little") + bytes.fromhex("01010008") + bytes(range(1, 252)) * 5
+    (tmp_path / "app.bin").write_bytes(image)
+    text = f"""\
+        dfurun: 1
+        name: Example
+        chip: {name}
+        images: {{app: {{file: app.bin, address: 0x08000000}}}}
+        steps:
+          - connect
+          - erase: {{image: app}}
+          - write: {{image: app}}
+          - verify: {{image: app}}
+        """
+    path = tmp_path / "flash.yaml"
+    path.write_text(dedent(text), encoding="utf-8")
+    board = tmp_path / "board.json"
+    assert dfurun("sim", "new", board, "--chip", name).exit == 0
+    done = dfurun("run", path, "--sim-state", board, "--sim-clock", "virtual")
+    assert done.exit == 0, done.err + done.out
+    assert dfurun("sim", "dump", board, tmp_path / "flash.bin").exit == 0
+    flash = (tmp_path / "flash.bin").read_bytes()
+    assert flash == image.ljust(chip.flash.extent.size_bytes, bytes([chip.flash.erased]))

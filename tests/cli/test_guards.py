@@ -105,7 +105,7 @@ def test_option_bytes_that_did_not_take_are_a_failure(
     dfurun: Dfurun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ROM that acknowledges the write, and neither does it nor resets: only the read-back shows it."""
-    monkeypatch.setattr("dfurun.dfuse.session.Session.write_option_bytes", lambda session, raw: Departure.STAYED)
+    monkeypatch.setattr("dfurun.dfuse.session.Session.write_option_bytes", lambda session, block, raw: Departure.STAYED)
     recipe = write_recipe(tmp_path, "steps:", "  - connect", "  - set-option-bytes: {fields: {DATA0: 0x12}}")
     done = dfurun(recipe, "--sim", *VIRTUAL)
     assert (done.exit, done.codes) == (1, {"option-bytes-differ", "unreliable-answers"})
