@@ -193,7 +193,7 @@ def as_object(report: Report) -> dict[str, Any]:
             "cause": report.cause_of_protection,
             "evidence": report.protection.evidence,
         },
-        "option_bytes": None if raw is None else {"raw": raw.hex(), "fields": report.chip.option_bytes.decode(raw)},
+        "option_bytes": None if not raw else {"raw": raw.hex(), "fields": report.chip.option_bytes.decode(raw)},
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
         "flash_empty": report.flash_empty,
         "always_boots_bootloader": report.always_boots_bootloader,

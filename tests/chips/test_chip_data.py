@@ -18,6 +18,7 @@ from dfurun.chips.database import chip_from_facts, family_names, read_facts, rea
 from dfurun.chips.family import facts_of, variants
 from dfurun.chips.index import INDEX_FILE, entries
 from dfurun.chips.make_index import index_text
+from dfurun.chips.option_bytes import FactoryBytes
 from dfurun.chips.storage import Storage
 from dfurun.chips.write_protection import ProtectionBits
 from dfurun.dfuse.layout import parse_layout
@@ -151,6 +152,7 @@ def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
     assert definitions["rom"]["properties"]["early-poll"]["enum"] == [str(kind) for kind in EarlyPoll]
     assert definitions["rom"]["properties"]["quirks"]["items"]["enum"] == [str(kind) for kind in Quirk]
     assert definitions["option-bytes"]["properties"]["storage"]["enum"] == [str(kind) for kind in Storage]
+    assert definitions["option-bytes"]["properties"]["factory-is"]["enum"] == [str(kind) for kind in FactoryBytes]
     assert definitions["boot-rule"]["properties"]["starts"]["enum"] == [str(kind) for kind in BootTarget]
     assert definitions["size"]["pattern"] == units.SIZE_PATTERN
     assert definitions["duration"]["pattern"] == units.DURATION_PATTERN

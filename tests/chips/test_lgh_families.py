@@ -376,6 +376,8 @@ def test_a_chip_without_known_option_bytes_is_shown_read_and_told_as_that(dfurun
     assert done.exit == 0, done.err
     assert "how its bootloader shows and takes option bytes is not established" in done.out
     board = ("--sim", "--sim-chip", name, "--chip", name, "--sim-clock", "virtual")
+    told = [line for line in dfurun("info", *board, "--json").lines if line["event"] == "board"]
+    assert [(line["option_bytes"], line["boots"]["boot0=1"]) for line in told] == [(None, "system-memory")]
     kept = dfurun("read", "--option-bytes", "-o", "options.bin", *board)
     assert kept.exit != 0
     assert "is not established" in " ".join(kept.err.split())
