@@ -86,6 +86,16 @@ class Code(Enum):
     VERSION_TOO_OLD = ("version-too-old", ExitStatus.INVALID, "the recipe requires a newer dfurun")
     UNKNOWN_CHIP = ("unknown-chip", ExitStatus.INVALID, "a chip that the chip data does not have")
     UNKNOWN_FIELD = ("unknown-field", ExitStatus.INVALID, "an option-byte field that the chip does not have")
+    NO_OPTION_BYTES = (
+        "no-option-bytes",
+        ExitStatus.INVALID,
+        "a chip whose bootloader's option bytes are not established",
+    )
+    FACTORY_NOT_KNOWN = (
+        "factory-not-known",
+        ExitStatus.INVALID,
+        "`from: factory` on a chip whose factory bytes are not known",
+    )
     UNKNOWN_IMAGE = ("unknown-image", ExitStatus.INVALID, "a step names an image that the recipe does not list")
     UNKNOWN_GUARD = ("unknown-guard", ExitStatus.INVALID, "`allow` names a guard that the chip does not have")
     UNUSED_IMAGE = ("unused-image", ExitStatus.INVALID, "an image that no step uses", Severity.WARNING)

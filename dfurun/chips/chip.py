@@ -119,15 +119,21 @@ class Otp:
 class Identity:
     """Where the ROM's version byte, the unique id and the flash size are, and the reads that reach them; None where nowhere.
 
-    `simulated_bootloader` is the version byte of the simulated board.
+    `simulated_bootloader` is the version byte of the simulated board. `unique_id` is its words, in a row or apart (L0 and L1:
+    +0, +4 and +0x14, RM0367 section 33).
     """
 
     reads: tuple[AddressRange, ...]
     bootloader_id_address: int | None
     bootloader_versions: Mapping[int, str]
     simulated_bootloader: int | None
-    unique_id: AddressRange
+    unique_id: tuple[AddressRange, ...]
     flash_size_address: int | None
+
+    @property
+    def unique_id_size_bytes(self) -> int:
+        """The length of all words together."""
+        return sum(word.size_bytes for word in self.unique_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +204,8 @@ class Timing:
 class Chip:
     """One chip: the facts that the client, the rules and the simulated board share.
 
-    `rom` holds for every version of the bootloader that `rom_versions` does not have, by its id.
+    `rom` holds for every version of the bootloader that `rom_versions` does not have, by its id. `signature` is the memory of
+    unique id and flash size where that is one of its own, which the ROM reads.
     """
 
     name: str
@@ -211,6 +218,7 @@ class Chip:
     ram_window: AddressRange | None
     system_memory: AddressRange
     otp: Otp | None
+    signature: AddressRange | None
     device_feature: AddressRange | None
     identity: Identity
     rom: Rom

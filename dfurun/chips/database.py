@@ -27,10 +27,12 @@ from dfurun.chips.family import Facts, facts_of
 from dfurun.chips.flash import Flash, PageRun
 from dfurun.chips.guards import Guard
 from dfurun.chips.index import by_name
-from dfurun.chips.option_bytes import Copy, InForce, OptionField, OptionLayout, data_offsets
+from dfurun.chips.option_bytes import Copy, FactoryBytes, InForce, OptionField, OptionLayout, data_offsets
 from dfurun.chips.storage import Storage
 from dfurun.chips.write_protection import Area, ProtectionBits, ProtectionRanges, WriteProtection
 from dfurun.units import AddressRange, parse_duration, parse_size, parse_voltage
+
+_WORD_BYTES = 4
 
 
 def chip_names() -> tuple[str, ...]:
@@ -105,6 +107,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         ram_window=_optional_range(memory, "ram-window"),
         system_memory=_range(memory["system-memory"]),
         otp=_otp(memory["otp"]) if "otp" in memory else None,
+        signature=_optional_range(memory, "signature"),
         device_feature=_optional_range(memory, "device-feature"),
         identity=_identity(facts["identity"]),
         rom=_rom(rom),
@@ -154,10 +157,17 @@ def _identity(facts: Facts) -> Identity:
         reads=tuple(_range(read) for read in facts["reads"]),
         bootloader_id_address=bootloader.get("address"),
         bootloader_versions=versions,
-        simulated_bootloader=bootloader.get("simulated", max(versions, default=None)),
-        unique_id=_range(facts["unique-id"]),
+        simulated_bootloader=list(versions)[-1] if versions else None,
+        unique_id=_unique_id(facts["unique-id"]),
         flash_size_address=facts.get("flash-size", {}).get("address"),
     )
+
+
+def _unique_id(facts: Facts) -> tuple[AddressRange, ...]:
+    """Return the words of the unique id; `words` are their offsets, in a row where it is left out."""
+    size_bytes = parse_size(facts["size"])
+    offsets = facts.get("words", range(0, size_bytes, _WORD_BYTES))
+    return tuple(AddressRange(facts["address"] + offset, _WORD_BYTES) for offset in offsets)
 
 
 def _timing(facts: Facts, *, units_a_block: int) -> Timing:
@@ -183,17 +193,22 @@ def _duration(facts: Facts) -> Duration:
 
 def _option_layout(facts: Facts) -> OptionLayout:
     storage, blocks = Storage(facts["storage"]), tuple(_range(block) for block in facts["blocks"])
-    offsets = data_offsets(storage, sum(block.size_bytes for block in blocks))
-    fields = {name: _field(name, field, offsets) for name, field in facts["fields"].items()}
+    size_bytes = sum(block.size_bytes for block in blocks)
+    offsets = data_offsets(storage, size_bytes)
+    fields = [_field(name, field, offsets) for name, field in facts["fields"].items()]
+    fields.sort(key=lambda field: field.position)
+    named = {field.name: field for field in fields}
     return OptionLayout(
         blocks=blocks,
-        alternate=facts["alternate"],
+        alternate=facts.get("alternate"),
         storage=storage,
         factory=bytes.fromhex(facts["factory"]),
+        factory_is=FactoryBytes(facts.get("factory-is", FactoryBytes.DOCUMENTED)),
+        readable_end=blocks[0].start + facts.get("readable", blocks[0].size_bytes) if blocks else 0,
         in_force_at=InForce(facts["in-force"]),
-        fields=fields,
+        fields=named,
         copies=tuple(Copy(copy["from"], copy["to"], copy["size"]) for copy in facts.get("copies", ())),
-        write_protection=_write_protection(facts.get("write-protection"), fields),
+        write_protection=_write_protection(facts.get("write-protection"), named),
     )
 
 
@@ -223,12 +238,14 @@ def _write_protection(facts: Facts | None, fields: Mapping[str, OptionField]) ->
         return ProtectionRanges(tuple(areas), facts.get("banks", 1))
     names = tuple(facts["fields"])
     widths = tuple(fields[name].width for name in names)
-    return ProtectionBits(names, facts["pages-a-bit"], facts["protected"], widths, facts.get("inverted-by"))
+    rest, inverted_by = facts.get("last", "rest") == "rest", facts.get("inverted-by")
+    return ProtectionBits(names, facts["pages-a-bit"], facts["protected"], widths, inverted_by, last_has_rest=rest)
 
 
 def _guard(facts: Facts) -> Guard:
     when_not = {name: tuple(values) for name, values in facts.get("when-not", {}).items()}
-    return Guard(facts["name"], dict(facts.get("when", {})), facts["irreversible"], facts["means"], when_not)
+    changes = tuple(facts.get("changes", ()))
+    return Guard(facts["name"], dict(facts.get("when", {})), facts["irreversible"], facts["means"], when_not, changes)
 
 
 def _boot_table(facts: Facts, memory: Facts) -> BootTable:

@@ -30,6 +30,11 @@ class Flash:
     write_alignment_bytes: int
 
     @property
+    def granule_bytes(self) -> int:
+        """What is written as a whole: a program unit that is written twice is spoiled, and the ROM asks for its alignment."""
+        return max(self.program_unit_bytes, self.write_alignment_bytes)
+
+    @property
     def page_count(self) -> int:
         """How many pages the flash has."""
         return sum(run.count for run in self.runs)

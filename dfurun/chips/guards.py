@@ -13,7 +13,8 @@ from dfurun.chips.option_bytes import FieldValue, matches
 class Guard:
     """A transition of option bytes that locks the chip or hides something; `name` is what `allow` lists.
 
-    The guarded condition: every field of `when` has that value, and every field of `when_not` none of those values.
+    The guarded condition: every field of `when` has that value, and every field of `when_not` none of those values. Every
+    change of a field of `changes` is guarded as well.
     """
 
     name: str
@@ -21,19 +22,22 @@ class Guard:
     irreversible: bool
     means: str
     when_not: Mapping[str, tuple[FieldValue, ...]] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the condition names."""
-        return (*self.when, *self.when_not)
+        return (*self.when, *self.when_not, *self.changes)
 
     def holds(self, values: Mapping[str, FieldValue]) -> bool:
         """Say whether these fields are in the guarded condition; one that is not known is not."""
         outside = (name in values and values[name] not in harmless for name, harmless in self.when_not.items())
-        return matches(self.when, values) and all(outside)
+        return bool(self.when or self.when_not) and matches(self.when, values) and all(outside)
 
     def entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> bool:
-        """Say whether `after` is in the guarded condition and `before` is not."""
+        """Say whether `after` is in the guarded condition and `before` is not, or a guarded field has changed."""
+        if any(before[name] != after[name] for name in self.changes):
+            return True
         return self.holds(after) and not self.holds(before)
 
 

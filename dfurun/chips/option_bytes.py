@@ -16,12 +16,25 @@ from dfurun.units import AddressRange
 
 FieldValue = int | str
 
+NOT_ESTABLISHED = "how its bootloader shows and takes option bytes is not established"
+
 
 class InForce(StrEnum):
     """When stored option bytes come into force."""
 
     POWER_ON = "power-on"
     RESET = "reset"
+
+
+class FactoryBytes(StrEnum):
+    """What the data's factory bytes are: every board's, as documents say; those of one board, where each has its own; a model.
+
+    Only the first are ever written.
+    """
+
+    DOCUMENTED = "documented"
+    MEASURED = "measured"
+    MODELLED = "modelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +137,34 @@ class OptionLayout:
     """A chip's option bytes: where they are, how they are stored, what they are called.
 
     `blocks` are the blocks that the ROM reads and writes, each by its own address; raw option bytes are all of them in a row.
+    There are none, and no fields, where it is not established how a chip's ROM shows them. A read that begins in the first
+    block may go on to `readable_end`. `alternate` is None where the ROM has no alternate setting for them.
     """
 
     blocks: tuple[AddressRange, ...]
-    alternate: int
+    alternate: int | None
     storage: Storage
     factory: bytes
+    factory_is: FactoryBytes
+    readable_end: int
     in_force_at: InForce
     fields: Mapping[str, OptionField]
     copies: tuple[Copy, ...]
     write_protection: WriteProtection | None
 
     @property
+    def established(self) -> bool:
+        """Whether it is known how the ROM shows and takes them."""
+        return bool(self.blocks)
+
+    @property
+    def factory_known(self) -> bool:
+        """Whether `factory` holds for every board of the kind, so that it can be written."""
+        return self.factory_is is FactoryBytes.DOCUMENTED
+
+    @property
     def address(self) -> int:
-        """Where the first block begins."""
+        """Where the first block begins; raise IndexError where there is none."""
         return self.blocks[0].start
 
     @property

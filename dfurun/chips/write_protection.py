@@ -34,10 +34,11 @@ class WriteProtection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProtectionBits:
-    """Bit n of `fields`, in order, covers `pages_a_bit` pages from n * that on; the last bit all that are left.
+    """Bit n of `fields`, in order, covers `pages_a_bit` pages from n * that on.
 
     `widths` are the fields'; `protected` is the level of a bit that protects, and where the field `inverted_by` is 1, the
     other level is (SPRMOD of F4: a bit of nWRP that is 1 then keeps its sector from being read, and from being written).
+    `last_has_rest`: the last bit covers all pages that are left as well; where it does not, those cannot be protected.
     """
 
     fields: tuple[str, ...]
@@ -45,6 +46,7 @@ class ProtectionBits:
     protected: int
     widths: tuple[int, ...]
     inverted_by: str | None = None
+    last_has_rest: bool = True
 
     @property
     def decided_by(self) -> tuple[str, ...]:
@@ -73,13 +75,16 @@ class ProtectionBits:
                 )
             if inside:
                 numbers[name] ^= 1 << bit
+            wanted -= inside
+        _require_none_left(wanted, flash)
         return numbers | ({self.inverted_by: 0} if self.inverted_by else {})
 
     def _groups(self, flash: Flash) -> Iterator[tuple[str, int, range]]:
         places = [(name, bit) for name, width in zip(self.fields, self.widths, strict=True) for bit in range(width)]
         for index, (name, bit) in enumerate(places):
             first = index * self.pages_a_bit
-            end = flash.page_count if index == len(places) - 1 else first + self.pages_a_bit
+            is_rest = self.last_has_rest and index == len(places) - 1
+            end = flash.page_count if is_rest else first + self.pages_a_bit
             yield name, bit, range(min(first, flash.page_count), min(end, flash.page_count))
 
 
@@ -130,19 +135,30 @@ class ProtectionRanges:
         for bank in sorted({area.bank for area in self.areas}):
             areas = [area for area in self.areas if area.bank == bank]
             first, a_bank = self._bank(areas[0], flash)
-            runs = list(_runs([page - first for page in left if first <= page < first + a_bank]))
+            here = [page for page in left if first <= page < first + a_bank]
+            runs = list(_runs([page - first for page in here]))
+            left = [page for page in left if page not in here]
             if len(runs) > len(areas):
                 count = f"{len(areas)} range{'' if len(areas) == 1 else 's'}"
                 where = f" of bank {bank}" if self.banks > 1 else ""
                 raise ValueError(f"{count} of {flash.unit}s{where} can be protected, not {len(runs)}")
             for area, run in zip(areas, [*runs, *[None] * (len(areas) - len(runs))], strict=True):
                 numbers[area.start], numbers[area.end] = (run[0], run[-1]) if run else (area.last, 0)
+        _require_none_left(left, flash)
         return numbers
 
     def _bank(self, area: Area, flash: Flash) -> tuple[int, int]:
         """Return the first page of an area's bank, and how many a bank has."""
         a_bank = flash.page_count // self.banks
         return (area.bank - 1) * a_bank, a_bank
+
+
+def _require_none_left(pages: Collection[int], flash: Flash) -> None:
+    """Raise ValueError for pages that none of the option bytes protects which the ROM reaches."""
+    if pages:
+        raise ValueError(
+            f"{flash.unit} {min(pages)} cannot be protected: no option byte that the ROM reaches covers it"
+        )
 
 
 def _runs(pages: list[int]) -> Iterator[range]:

@@ -32,7 +32,7 @@ def token_called(text: str) -> tuple[BoardToken, Chip]:
         raise _unusable(token, f"the token is of a chip that this dfurun does not know, `{token.chip}`") from None
     for what, told, here in (
         ("option bytes", token.option_bytes, chip.option_bytes.size_bytes),
-        ("bytes of unique id", token.unique_id, chip.identity.unique_id.size_bytes),
+        ("bytes of unique id", token.unique_id, chip.identity.unique_id_size_bytes),
     ):
         if told is not None and len(told) != here:
             message = f"the token has {len(told)} {what}, and {chip.title} has {here} in this dfurun's data"
@@ -50,7 +50,7 @@ def board_like(token: BoardToken, chip: Chip, clock: Clock, *, port: int, reload
     from dfurun.simulator.board import DEFAULT_UNIQUE_ID
 
     told = _chip_as_told(token, chip)
-    stored = token.option_bytes or chip.option_bytes.factory
+    stored = chip.option_bytes.factory if token.option_bytes is None else token.option_bytes
     level = _level_of_bootloader(chip, stored, flash_empty=token.flash_empty)
     board = SimulatedBoard(
         told,

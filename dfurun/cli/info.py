@@ -40,6 +40,7 @@ from dfurun.units import KIBI, AddressRange
 LOOK_TIMEOUT_S = 1.0
 WORD_BYTES = 4
 REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
+REPAIR_BY_NAME_HINT = "a recipe with `set-option-bytes` that names the boot fields puts them right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Report:
     @property
     def always_boots_bootloader(self) -> bool:
         """Whether the option bytes start the bootloader whatever BOOT0 and the flash say."""
-        if self.option_bytes is None:
+        if not self.option_bytes:
             return False
         fields = self.chip.option_bytes.decode(self.option_bytes)
         return all(self.chip.starts(fields, boot0=level) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
@@ -233,7 +234,7 @@ def as_object(report: Report) -> dict[str, Any]:
             "cause": report.cause_of_protection,
             "evidence": report.protection.evidence,
         },
-        "option_bytes": None if raw is None else _options(report.chip, raw),
+        "option_bytes": _options(report.chip, raw) if raw else None,
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
         "flash_empty": report.flash_empty,
         "always_boots_bootloader": report.always_boots_bootloader,
@@ -289,7 +290,7 @@ def _print_what_needs_mending(output: Output, report: Report, *, quiet: bool) ->
         (
             report.always_boots_bootloader,
             "this board always boots into the bootloader, whatever BOOT0 says",
-            REPAIR_HINT,
+            REPAIR_HINT if report.chip.option_bytes.factory_known else REPAIR_BY_NAME_HINT,
         ),
         (
             report.description.is_user_dfu,

@@ -68,7 +68,7 @@ class Channel:
         """The longest block to send or to ask for: a whole transfer, or a short one in gentle mode, which the ROM can write."""
         if not self.gentle:
             return self.transfer_size_bytes
-        unit = self._chip.flash.write_alignment_bytes
+        unit = self._chip.flash.granule_bytes
         return min(self.transfer_size_bytes, GENTLE_BLOCK_BYTES // unit * unit)
 
     def close(self) -> None:
@@ -104,8 +104,9 @@ class Channel:
         number = self.description.alternate_of(address)
         options = self._chip.option_bytes
         is_option = any(block.contains(AddressRange(address, 1)) for block in options.blocks)
-        if is_option and not number and options.alternate < len(self.description.alternates):
-            number = options.alternate
+        own = options.alternate
+        if is_option and not number and own is not None and own < len(self.description.alternates):
+            number = own
         self._leave_gap()
         for pause in RETRY_PAUSES_S:
             try:

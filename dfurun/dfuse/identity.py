@@ -47,7 +47,8 @@ def read_identity(session: Session, chip: Chip) -> BoardIdentity:
         return next((piece.data for piece in memory.within(extent) if piece.extent == extent), None)
 
     size, rom = take(where.flash_size_address, 2), take(where.bootloader_id_address, 1)
-    unique_id = take(where.unique_id.start, where.unique_id.size_bytes)
+    words = [take(word.start, word.size_bytes) for word in where.unique_id]
+    unique_id = None if None in words else b"".join(word for word in words if word is not None)
     size_kib = 0 if size is None else int.from_bytes(size, "little")
     return BoardIdentity(
         flash_size_bytes=None if size_kib in UNREADABLE_SIZES else size_kib * KIBI,

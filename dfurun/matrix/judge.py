@@ -100,7 +100,7 @@ def _cannot_be_read(run: Run, recipe: Recipe) -> bool:
     Both protect, both refuse to be read, and in either case the board leaves the bus and comes back.
     """
     meant, layout = intended(recipe, run.before), recipe.chip.option_bytes
-    locked = layout.decode(meant.option_bytes)["RDP"] != OPEN_LEVEL and run.after.protected
+    locked = layout.decode(meant.option_bytes).get("RDP", OPEN_LEVEL) != OPEN_LEVEL and run.after.protected
     return locked and run.after.option_bytes == b"\xff" * layout.size_bytes and run.after.flash == meant.flash
 
 

@@ -45,7 +45,7 @@ def _starts(recipe: Recipe) -> Iterator[Start]:
         recipe, layout.factory, {n: v for n, v in layout.decode(layout.factory).items() if n not in named}
     )
     yield Start("other firmware", firmware, own)
-    if any(isinstance(step, Unprotect) for step in recipe.steps):
+    if "RDP" in layout.fields and any(isinstance(step, Unprotect) for step in recipe.steps):
         yield Start("read-protected", firmware, layout.encode(own, {"RDP": "level-1"}))
     different = _with_others(recipe, own, named)
     if different != own:

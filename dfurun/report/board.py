@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dfurun.chips import BootTarget, Chip, Flash
+from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection
@@ -20,7 +21,12 @@ TARGETS = {
     BootTarget.MAIN_FLASH: "the application in main flash",
     BootTarget.SYSTEM_MEMORY: "the bootloader",
     BootTarget.SRAM: "whatever is in SRAM",
-    BootTarget.ELSEWHERE: "nothing that is known: the boot address is in no memory of the chip",
+    BootTarget.ELSEWHERE: "what lies outside all memories that hold programs",
+}
+USUAL_OF = {
+    FactoryBytes.DOCUMENTED: "factory",
+    FactoryBytes.MEASURED: "another board's",
+    FactoryBytes.MODELLED: "perhaps at first",
 }
 
 
@@ -102,6 +108,10 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
     from rich.text import Text
 
     layout = chip.option_bytes
+    if not layout.established:
+        console.print("option bytes".ljust(LABEL_WIDTH) + NOT_ESTABLISHED, soft_wrap=True)
+        return
+    usually = USUAL_OF[layout.factory_is]
     console.print("option bytes".ljust(LABEL_WIDTH) + format_hex(raw, group=2), soft_wrap=True)
     spoiled = layout.spoiled(raw)
     if spoiled:
@@ -109,12 +119,11 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
         words = f"! the complement does not fit at {where}: the chip takes those bytes as 0xFF"
         console.print(words, style="bold yellow", soft_wrap=True)
     values, factory = layout.decode(raw), layout.decode(layout.factory)
-    rows = [("field", "value", "byte")]
+    offsets, rows = layout.data_offsets(), [("field", "value", "byte")]
     for name, field in layout.fields.items():
+        at = offsets[field.position // 8]
         value, usual = field.show(values[name]), field.show(factory[name])
-        rows.append(
-            (name, value if value == usual else f"{value}, factory {usual}", f"+{field.byte} {raw[field.byte]:02X}")
-        )
+        rows.append((name, value if value == usual else f"{value}, {usually} {usual}", f"+{at} {raw[at]:02X}"))
     protected = layout.protected_pages(raw, chip.flash)
     if protected:
         console.print("write-protected".ljust(LABEL_WIDTH) + pages_in_words(protected, chip.flash), soft_wrap=True)
@@ -122,7 +131,7 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
     for row, means in zip(rows, ["what it does", *(field.means for field in layout.fields.values())], strict=True):
         first, *rest = wrapped(console, means, beside=sum(widths))
         line = Text(row[0].ljust(widths[0]))
-        line.append(row[1].ljust(widths[1]), style="bold yellow" if "factory" in row[1] else "")
+        line.append(row[1].ljust(widths[1]), style="bold yellow" if usually in row[1] else "")
         line.append(row[2].ljust(widths[2]) + first)
         console.print(line, style="bold" if row is rows[0] else "", soft_wrap=True)
         for text in rest:

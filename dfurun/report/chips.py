@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import BootTarget, Chip, Duration, MassErase
 from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
 from dfurun.chips.guards import Guard
+from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
 from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
 from dfurun.report.words import wrapped
 from dfurun.report.wrapping import LEAST_WIDTH
-from dfurun.units import format_address, format_duration, format_hex, format_size
+from dfurun.units import AddressRange, format_address, format_duration, format_hex, format_size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,11 @@ _MASS_ERASE = {
     MassErase.WORKS: "yes",
     MassErase.MISSING: "no, page by page",
     MassErase.SILENT: "acknowledged and not done: page by page",
+}
+FACTORY_OF = {
+    FactoryBytes.DOCUMENTED: "from the factory",
+    FactoryBytes.MEASURED: "those of one board",
+    FactoryBytes.MODELLED: "a model of them",
 }
 FURTHER_IN = 4
 Facts = Mapping[str, Any]
@@ -66,6 +72,8 @@ def _conditions(chip: Chip, guard: Guard) -> Iterator[str]:
         yield f"{name} {chip.option_bytes.fields[name].show(value)}"
     for name, harmless in guard.when_not.items():
         yield f"{name} other than {' or '.join(map(chip.option_bytes.fields[name].show, harmless))}"
+    if guard.changes:
+        yield f"any change of {', '.join(guard.changes)}"
 
 
 def _looks(chip: Chip, facts: Facts) -> Iterator[Row]:
@@ -110,7 +118,7 @@ def _memory(chip: Chip) -> Iterator[Row]:
     yield "", f"programmed {unit} at a time, written from multiples of {alignment}"
     memories = (("RAM", chip.ram), ("CCM RAM", chip.ccm), ("RAM that can be read", chip.ram_window))
     otp = chip.otp.extent if chip.otp else None
-    for name, memory in (*memories, ("system memory", chip.system_memory), ("OTP", otp)):
+    for name, memory in (*memories, ("system memory", chip.system_memory), ("OTP", otp), ("signature", chip.signature)):
         if memory is not None:
             yield name, f"{memory}, {format_size(memory.size_bytes)}"
 
@@ -120,9 +128,16 @@ def _identity(chip: Chip) -> Iterator[Row]:
     if identity.bootloader_id_address is not None:
         versions = ", ".join(f"0x{number:02X} is {name}" for number, name in identity.bootloader_versions.items())
         yield "bootloader id", f"at {format_address(identity.bootloader_id_address)}: {versions}"
-    yield "unique id", str(identity.unique_id)
+    yield "unique id", _unique_id(identity.unique_id)
     if identity.flash_size_address is not None:
         yield "flash size", f"at {format_address(identity.flash_size_address)}, in KiB"
+
+
+def _unique_id(words: Sequence[AddressRange]) -> str:
+    """Return where the unique id is: a range, or each word where they are apart."""
+    size_bytes = sum(word.size_bytes for word in words)
+    whole = AddressRange.between(words[0].start, words[-1].end)
+    return str(whole) if whole.size_bytes == size_bytes else "words at " + ", ".join(str(word) for word in words)
 
 
 def _rom(chip: Chip) -> Iterator[Row]:
@@ -154,9 +169,12 @@ def _duration(duration: Duration) -> str:
 
 def _option_bytes(chip: Chip) -> Iterator[Row]:
     layout = chip.option_bytes
+    if not layout.established:
+        yield "", NOT_ESTABLISHED
+        return
     blocks = " and ".join(str(block) for block in layout.blocks)
     yield "where", f"{blocks}, {format_size(layout.size_bytes)}, alternate {layout.alternate}"
-    yield "from the factory", format_hex(layout.factory, group=2)
+    yield FACTORY_OF[layout.factory_is], format_hex(layout.factory, group=2)
     yield "stored as", layout.storage.value
     yield "in force at", layout.in_force_at.value
     yield "write protection", _write_protection(chip)
@@ -176,8 +194,10 @@ def _write_protection(chip: Chip) -> str:
 
 def _print_fields(console: Console, chip: Chip) -> None:
     layout = chip.option_bytes
+    if not layout.established:
+        return
     factory = layout.decode(layout.factory)
-    rows = [("field", "factory", "takes", "what it does")]
+    rows = [("field", "factory" if layout.factory_known else "perhaps", "takes", "what it does")]
     rows += [(name, field.show(factory[name]), field.allowed(), field.means) for name, field in layout.fields.items()]
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
     beside = not console.is_terminal or console.width - sum(widths) >= LEAST_WIDTH

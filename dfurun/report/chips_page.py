@@ -90,10 +90,16 @@ def _coverage(line: Line, facts: Mapping[str, Any]) -> Sequence[str]:
         line.first.core,
         _sizes(line, predicted=False),
         _sizes(line, predicted=True),
-        f"{option_bytes['storage']}, {sum(parse_size(block['size']) for block in option_bytes['blocks'])} bytes",
-        option_bytes["in-force"],
+        _storage(option_bytes),
+        option_bytes.get("in-force", ""),
         ", ".join(line.first.errata),
     )
+
+
+def _storage(facts: Mapping[str, Any]) -> str:
+    if "storage" not in facts or not facts.get("blocks"):
+        return "not established"
+    return f"{facts['storage']}, {sum(parse_size(block['size']) for block in facts['blocks'])} bytes"
 
 
 def _sizes(line: Line, *, predicted: bool) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 AS_FROM_FACTORY = "the option bytes are as from the factory: there is nothing to put right"
 REPAIR = "This step of a recipe makes them as from the factory; keep out of it what the product sets on purpose:"
+STARTS_AS_USUAL = "what decides what starts is as usual; the factory's other bytes are not known to be every board's"
+REPAIR_OF_THE_START = "This step of a recipe makes what decides what starts as usual, and leaves everything else:"
 OTHER_DATA = "as the chip data had it where the token was made; this dfurun's data has another"
 
 
@@ -50,9 +52,12 @@ def repair(chip: Chip, raw: bytes) -> dict[str, Any]:
     """Return the body of the `set-option-bytes` that makes a board's option bytes as from the factory: no more than it takes.
 
     Where a complement does not fit, every field of those bytes is named, as the step wants it; where those have no field, all
-    comes from the factory. Empty where there is nothing to do.
+    comes from the factory. Where the factory's bytes are not known to be every board's, only what decides what starts, and what
+    has to stay as it is. Empty where there is nothing to do.
     """
     layout = chip.option_bytes
+    if not layout.factory_known:
+        return _as_usual(chip, raw)
     spoiled = [layout.fields_at(at) for at in layout.spoiled(raw)]
     if () in spoiled:
         return {"from": "factory"}
@@ -62,10 +67,19 @@ def repair(chip: Chip, raw: bytes) -> dict[str, Any]:
     return {"fields": fields} if fields else {}
 
 
+def _as_usual(chip: Chip, raw: bytes) -> dict[str, Any]:
+    layout = chip.option_bytes
+    deciding = {name for rule in chip.boot.rules for name in rule.when}
+    deciding |= {name for name, field in layout.fields.items() if field.keep is not None}
+    changes = {change.field.name: change.after for change in layout.changes(raw, layout.factory)}
+    fields = {name: value for name, value in changes.items() if name in deciding}
+    return {"fields": fields} if fields else {}
+
+
 def print_token(console: Console, token: BoardToken, chip: Chip) -> None:
     """Print what a token says."""
     _print_board(console, token, chip)
-    if token.option_bytes is None:
+    if not token.option_bytes:
         print_row(console, "option bytes", "not read", width=LABEL_WIDTH)
         return
     console.print()
@@ -106,11 +120,13 @@ def _print_board(console: Console, token: BoardToken, chip: Chip) -> None:
 
 def _print_repair(console: Console, chip: Chip, raw: bytes) -> None:
     """Print the step that puts the option bytes right, to be pasted: its lines stay whole."""
-    step = repair(chip, raw)
-    if not step:
-        print_folded(console, AS_FROM_FACTORY)
+    if not chip.option_bytes.established:
         return
-    print_folded(console, REPAIR)
+    known, step = chip.option_bytes.factory_known, repair(chip, raw)
+    if not step:
+        print_folded(console, AS_FROM_FACTORY if known else STARTS_AS_USUAL)
+        return
+    print_folded(console, REPAIR if known else REPAIR_OF_THE_START)
     console.print()
     lines = ["  - set-option-bytes:"]
     if "from" in step:
@@ -155,7 +171,7 @@ def _texts(token: BoardToken, chip: Chip) -> tuple[str, ...] | None:
 
 
 def _boots(token: BoardToken, chip: Chip) -> dict[int, BootTarget]:
-    if token.option_bytes is None:
+    if not token.option_bytes:
         return {}
     fields = chip.option_bytes.decode(token.option_bytes)
     return {level: chip.starts(fields, boot0=level, flash_empty=token.flash_empty) for level in (0, 1)}

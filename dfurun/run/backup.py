@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dfurun.chips import Chip
+from dfurun.chips.option_bytes import NOT_ESTABLISHED
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.dfuse.protection import Protection, Verdict
 from dfurun.dfuse.session import Session
@@ -94,6 +95,8 @@ def back_up(
 
 def extent_of(wanted: Wanted, chip: Chip, identity: BoardIdentity) -> AddressRange:
     """Return what is to be read of this board; raise Refused where its ROM does not read that."""
+    if wanted.option_bytes and not chip.option_bytes.established:
+        raise _unreadable(f"{chip.title}: {NOT_ESTABLISHED}", chip)
     if wanted.option_bytes:
         return chip.option_bytes.blocks[0]
     flash = _flash(chip, identity)

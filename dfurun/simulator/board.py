@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, InForce
 from dfurun.clock import Clock
@@ -87,16 +88,12 @@ class SimulatedBoard:
         self.new_address: Callable[[], int] = self._next_own_address
         self.situation = Situation(boot0=boot0 if boot0 is not None else int(not user_dfu))
         self._load_option_bytes()
-        rom = chip.rom_of(self.bootloader_id)
-        self.model = RomModel(
-            commands=rom.commands,
-            mass_erase=rom.mass_erase,
-            execution=execution or rom.execution,
-            early_poll=early_poll or rom.early_poll,
-            first_state=rom.first_state,
-            transfer_size_bytes=chip.usb.transfer_size_bytes,
+        model = RomModel.of(chip, self.bootloader_id)
+        self.model = replace(
+            model,
+            execution=execution or model.execution,
+            early_poll=early_poll or model.early_poll,
             addressing=addressing,
-            write_alignment_bytes=chip.flash.write_alignment_bytes,
             tolerates_stray_requests=tolerates_stray_requests,
         )
         self._bootloader: Bootloader | None = None
@@ -296,11 +293,18 @@ class SimulatedBoard:
         self.on_change()
 
     def protect(self, level: int) -> None:
-        """Set read protection level 0, 1 or 2 in the option bytes and load them; flash stays as it is."""
-        codes = {0: 0xAA, 1: 0xBB, 2: 0xCC}
-        if level not in codes:
-            raise ValueError(f"read protection has the levels 0, 1 and 2, not {level}")
-        self.replace_option_bytes(self.option_bytes.with_rdp(codes[level]))
+        """Set a level of read protection in the option bytes and load them; flash stays as it is.
+
+        Raises ValueError for a level that the chip does not have.
+        """
+        field = self.chip.option_bytes.fields.get("RDP")
+        codes = {name.removeprefix("level-"): code for name, code in field.values.items()} if field else {}
+        if str(level) not in codes:
+            *others, last = codes or ("unknown",)
+            raise ValueError(
+                f"{self.chip.title} has the read protection levels {', '.join(others)} and {last}, not {level}"
+            )
+        self.replace_option_bytes(self.option_bytes.with_rdp(codes[str(level)]))
 
     def settle(self) -> None:
         """Let everything happen whose time has passed, in its order."""

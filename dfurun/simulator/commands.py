@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dfurun.chips import EarlyPoll, Execution, FirstState, MassErase
+from dfurun.chips import Chip, EarlyPoll, Execution, FirstState, MassErase
 from dfurun.dfuse.protocol import COMMAND_BLOCK, FIRST_DATA_BLOCK, Command, DfuStatus
 from dfurun.simulator.memory import Memory, Region
 from dfurun.simulator.operation import Action, Operation
@@ -53,6 +53,20 @@ class RomModel:
     addressing: BlockAddressing = BlockAddressing.FIXED
     tolerates_stray_requests: bool = True
     long_block_hangs: bool = False
+
+    @classmethod
+    def of(cls, chip: Chip, bootloader_id: int | None) -> RomModel:
+        """Return the bootloader with this id as the chip's data has it."""
+        rom = chip.rom_of(bootloader_id)
+        return cls(
+            commands=rom.commands,
+            mass_erase=rom.mass_erase,
+            execution=rom.execution,
+            early_poll=rom.early_poll,
+            first_state=rom.first_state,
+            transfer_size_bytes=chip.usb.transfer_size_bytes,
+            write_alignment_bytes=chip.flash.write_alignment_bytes,
+        )
 
     def block_address(self, pointer: int, block: int, length: int) -> int:
         """Return where the data of a block with this number goes, or comes from."""
@@ -121,7 +135,7 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
     region = memory.region_of(address)
     extent = memory.extent_at(address) if region in model.regions else None
     fits = extent is not None and extent.contains(AddressRange(address, len(data)))
-    aligned = address % alignment == 0 and len(data) % alignment == 0
+    aligned = _is_aligned(address, len(data), alignment, extent)
     at_start = region is not Region.OPTION_BYTES or (extent is not None and address == extent.start)
     if not (fits and aligned and at_start) or region is Region.SYSTEM_MEMORY:
         return Operation(Action.REFUSE, timing.program_block.reported_s, outcome=DfuStatus.ERR_TARGET)
@@ -139,10 +153,15 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
     return Operation(action, timing.program_block.reported_s, duration_s, address, data)
 
 
-def misaligned(download: Download, *, model: RomModel, pointer: int) -> bool:
+def _is_aligned(address: int, length: int, alignment: int, extent: AddressRange | None) -> bool:
+    """Say whether a block keeps AN2606's rule. A memory that begins between, as the registers of an H7 do, is counted from."""
+    start = extent.start if extent else 0
+    return (address - start) % alignment == 0 and length % alignment == 0
+
+
+def misaligned(download: Download, *, model: RomModel, memory: Memory, pointer: int) -> bool:
     """Say whether a data block breaks AN2606's rule: then it "fails and all following program operations fail as well"."""
     if download.block == COMMAND_BLOCK:
         return False
-    alignment = model.write_alignment_bytes
     address = model.block_address(pointer, download.block, len(download.data))
-    return bool(address % alignment or len(download.data) % alignment)
+    return not _is_aligned(address, len(download.data), model.write_alignment_bytes, memory.extent_at(address))

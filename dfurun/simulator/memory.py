@@ -22,6 +22,7 @@ class Region(StrEnum):
     SYSTEM_MEMORY = "system-memory"
     OPTION_BYTES = "option-bytes"
     OTP = "otp"
+    SIGNATURE = "signature"
     DEVICE_FEATURE = "device-feature"
 
 
@@ -29,8 +30,8 @@ class Memory:
     """All memories of one chip."""
 
     def __init__(self, chip: Chip, unique_id: bytes, bootloader_id: int | None = None) -> None:
-        if len(unique_id) != chip.identity.unique_id.size_bytes:
-            raise ValueError(f"a unique id of {len(unique_id)} bytes, not {chip.identity.unique_id.size_bytes}")
+        if len(unique_id) != chip.identity.unique_id_size_bytes:
+            raise ValueError(f"a unique id of {len(unique_id)} bytes, not {chip.identity.unique_id_size_bytes}")
         self.chip = chip
         self.unique_id = unique_id
         self.flash = FlashMemory(chip.flash)
@@ -39,7 +40,12 @@ class Memory:
         self.otp = bytearray(b"\xff" * (chip.otp.extent.size_bytes if chip.otp else 0))
         self.device_feature = bytes(chip.device_feature.size_bytes if chip.device_feature else 0)
         self._system_memory = _system_memory(chip, unique_id, bootloader_id)
-        self._behind_otp = _behind_otp(chip, unique_id)
+        self._behind_otp = _behind(chip.otp.extent.end, chip.otp.readable_end, chip, unique_id) if chip.otp else b""
+        options = chip.option_bytes
+        self._behind_option_bytes = (
+            _behind(options.blocks[0].end, options.readable_end, chip, unique_id) if options.established else b""
+        )
+        self._signature = _behind(chip.signature.start, chip.signature.end, chip, unique_id) if chip.signature else b""
 
     def extent(self, region: Region) -> AddressRange | None:
         """Return where the bootloader reaches this kind of memory, or None where it has none."""
@@ -51,9 +57,11 @@ class Memory:
             case Region.SYSTEM_MEMORY:
                 return self.chip.system_memory
             case Region.OPTION_BYTES:
-                return self.chip.option_bytes.blocks[0]
+                return next(iter(self.chip.option_bytes.blocks), None)
             case Region.OTP:
                 return self.chip.otp.extent if self.chip.otp else None
+            case Region.SIGNATURE:
+                return self.chip.signature
             case Region.DEVICE_FEATURE:
                 return self.chip.device_feature
 
@@ -80,13 +88,14 @@ class Memory:
         """Return at most `length` bytes from `address`, as far as its region goes; nothing outside every region.
 
         What lies behind the OTP area, the unique id and the flash size of an F4, is read in a block that begins in it
-        (stm32loader reads the id so; that no block may begin behind it is an inference).
+        (stm32loader reads the id so; that no block may begin behind it is an inference). On an L0 and L1 it lies behind the
+        first block of option bytes.
         """
         region = self.region_of(address)
         extent = self.extent_at(address)
         if region is None or extent is None:
             return b""
-        if region is not Region.OTP:
+        if region not in (Region.OTP, Region.OPTION_BYTES):
             length = min(length, extent.end - address)
         match region:
             case Region.MAIN_FLASH:
@@ -98,10 +107,15 @@ class Memory:
                 offset = address - extent.start
                 return self._system_memory[offset : offset + length]
             case Region.OPTION_BYTES:
-                return self.option_bytes.read(address, length)
+                own = self.option_bytes.read(address, length)
+                is_first = extent == self.chip.option_bytes.blocks[0]
+                return own + (self._behind_option_bytes[: length - len(own)] if is_first else b"")
             case Region.OTP:
                 offset = address - extent.start
                 return (bytes(self.otp) + self._behind_otp)[offset : offset + length]
+            case Region.SIGNATURE:
+                offset = address - extent.start
+                return self._signature[offset : offset + length]
             case Region.DEVICE_FEATURE:
                 offset = address - extent.start
                 return self.device_feature[offset : offset + length]
@@ -134,11 +148,11 @@ def _system_memory(chip: Chip, unique_id: bytes, bootloader_id: int | None) -> b
     return bytes(contents)
 
 
-def _behind_otp(chip: Chip, unique_id: bytes) -> bytes:
-    """Return what can be read behind the OTP area, in a block that begins in it."""
-    if chip.otp is None:
+def _behind(start: int, end: int, chip: Chip, unique_id: bytes) -> bytes:
+    """Return what lies there beside what a host can change: erased memory, and of the identity what is there."""
+    if start == end:
         return b""
-    extent = AddressRange(chip.otp.extent.end, chip.otp.readable_end - chip.otp.extent.end)
+    extent = AddressRange.between(start, end)
     contents = bytearray(b"\xff" * extent.size_bytes)
     _put_identity(contents, extent, chip, unique_id)
     return bytes(contents)
@@ -146,7 +160,10 @@ def _behind_otp(chip: Chip, unique_id: bytes) -> bytes:
 
 def _put_identity(contents: bytearray, extent: AddressRange, chip: Chip, unique_id: bytes) -> None:
     size_kib = chip.flash.extent.size_bytes // KIBI
-    _put(contents, extent, chip.identity.unique_id.start, unique_id)
+    at = 0
+    for word in chip.identity.unique_id:
+        _put(contents, extent, word.start, unique_id[at : at + word.size_bytes])
+        at += word.size_bytes
     if chip.identity.flash_size_address is not None:
         _put(contents, extent, chip.identity.flash_size_address, size_kib.to_bytes(2, "little"))
 

@@ -119,6 +119,8 @@ class OptionBytes:
 
         `address` is the block's, None that of the first.
         """
+        if not self.layout.blocks:
+            return
         start, end = self._block(self.layout.address if address is None else address)
         taken = bytearray(self._stored)
         whole = min(len(data), end - start) // self._step * self._step
@@ -212,7 +214,9 @@ class OptionBytes:
         turned = self._number(self.layout.fields[rule.inverted_by]) if rule.inverted_by else 0
         for index, bit in enumerate(bits):
             first = index * rule.pages_a_bit
-            end = flash.page_count if index + 1 == len(bits) else min(first + rule.pages_a_bit, flash.page_count)
+            end = min(first + rule.pages_a_bit, flash.page_count)
+            if index + 1 == len(bits) and rule.last_has_rest:
+                end = flash.page_count
             if bit ^ turned == rule.protected and first < end:
                 groups.append(range(first, end))
         return groups

@@ -210,7 +210,9 @@ class Bootloader:
         registers, at_s = self.registers, max(self._clock.now(), not_before_s or 0.0)
         operation = plan(download, model=self.model, memory=self._memory, pointer=registers.pointer)
         forced = self._surroundings.faults.executing(operation)
-        registers.programming_failed |= misaligned(download, model=self.model, pointer=registers.pointer)
+        registers.programming_failed |= misaligned(
+            download, model=self.model, memory=self._memory, pointer=registers.pointer
+        )
         if registers.programming_failed and operation.action in (Action.PROGRAM, Action.WRITE_OTP):
             forced = forced or DfuStatus.ERR_TARGET
         made_s = self._surroundings.faults.reporting(operation)

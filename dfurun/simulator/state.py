@@ -328,7 +328,7 @@ def _board(document: _Part, clock: Clock, faults: Sequence[Fault]) -> SimulatedB
         clock,
         bus=document.integer("bus", maximum=255),
         port=_port(document),
-        unique_id=document.exactly("unique_id", chip.identity.unique_id.size_bytes),
+        unique_id=document.exactly("unique_id", chip.identity.unique_id_size_bytes),
         boot0=document.integer("boot0", maximum=1),
         option_reload=document.choice("option_reload", OptionReload),
         addressing=document.choice("addressing", BlockAddressing),

@@ -11,7 +11,7 @@ from dfurun.errors import Code, Finding, Related, StepFailed
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
-from dfurun.steps.option_fields import parse_fields
+from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.step import Head, Result, Scope, Step
 
 
@@ -25,6 +25,8 @@ class CheckOptionBytes(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for fields that the chip has."""
+        if not require_established(head.path, scope):
+            return None
         fields = parse_fields(body["fields"], (*head.path, "fields"), scope)
         return cls(head, fields) if len(fields) == len(body["fields"]) else None
 

@@ -27,7 +27,7 @@ def aligned(flash: Flash, memory: MemoryImage) -> list[Piece]:
 
     Pieces that touch or overlap once they are widened are one.
     """
-    unit = flash.write_alignment_bytes
+    unit = flash.granule_bytes
     extents: list[AddressRange] = []
     for piece in memory.pieces:
         start, end = piece.address // unit * unit, -(-piece.extent.end // unit) * unit
@@ -231,7 +231,7 @@ def _beside(flash: Flash, memory: MemoryImage, page: int, content: bytes) -> Pie
 def _write_page(context: Context, page: int, content: bytes) -> None:
     """Write a page that is erased, without its erased tail."""
     flash = context.chip.flash
-    unit = flash.write_alignment_bytes
+    unit = flash.granule_bytes
     used = len(content.rstrip(bytes([flash.erased])))
     data = content[: -(-used // unit) * unit]
     if data:

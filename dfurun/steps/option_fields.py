@@ -6,8 +6,18 @@ import re
 from collections.abc import Mapping
 
 from dfurun.chips import FieldValue, OptionField
+from dfurun.chips.option_bytes import NOT_ESTABLISHED
 from dfurun.errors import Code, RecipePath
 from dfurun.steps.step import Scope, did_you_mean, nearest
+
+
+def require_established(path: RecipePath, scope: Scope) -> bool:
+    """Say whether the chip's option bytes are known; report it where they are not."""
+    if scope.chip.option_bytes.established:
+        return True
+    hint = "leave the step out; a chip without one is flashed all the same"
+    scope.report(Code.NO_OPTION_BYTES, f"{scope.chip.title}: {NOT_ESTABLISHED}", path, hint=hint)
+    return False
 
 
 def parse_fields(body: Mapping[str, FieldValue], path: RecipePath, scope: Scope) -> Mapping[str, FieldValue]:

@@ -7,19 +7,24 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
+from dfurun.chips.option_bytes import FactoryBytes
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
 from dfurun.steps.event import OptionBytesPlanned, Outcome
 from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
-from dfurun.steps.option_fields import parse_fields
+from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.option_sources import image_fields, protecting_fields
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
 
 OPEN_LEVEL = "level-0"
 PERMANENT_LEVEL = "level-2"
+_UNKNOWN_FACTORY = {
+    FactoryBytes.MEASURED: "the factory's option bytes differ from board to board",
+    FactoryBytes.MODELLED: "the factory's option bytes are not established",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,13 @@ class SetOptionBytes(Step):
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step with the fields that the chip takes; where there are others, only to be judged."""
         from_factory = body.get("from", "current") == "factory"
+        if not require_established(head.path, scope):
+            return None
+        if from_factory and not scope.chip.option_bytes.factory_known:
+            message = f"{scope.chip.title}: {_UNKNOWN_FACTORY[scope.chip.option_bytes.factory_is]}"
+            hint = "name the fields that are to change in `fields`; all others stay as they are read"
+            scope.report(Code.FACTORY_NOT_KNOWN, message, (*head.path, "from"), hint=hint)
+            return None
         if not from_factory and not any(body.get(key) for key in ("fields", "image")) and "write-protect" not in body:
             words = "none of `fields`, `write-protect`, `image` and `from: factory`: nothing would be set"
             scope.report(Code.BAD_VALUE, words, head.path)

@@ -13,11 +13,12 @@ import yaml
 from jsonschema import Draft7Validator
 
 from dfurun import units
-from dfurun.chips import BootTarget, EarlyPoll, Execution, Quirk, chip_names, load_chip
+from dfurun.chips import BootTarget, EarlyPoll, Execution, FieldValue, Quirk, chip_names, load_chip
 from dfurun.chips.database import chip_from_facts, family_names, read_facts, read_family
 from dfurun.chips.family import facts_of, variants
 from dfurun.chips.index import INDEX_FILE, entries
 from dfurun.chips.make_index import index_text
+from dfurun.chips.option_bytes import FactoryBytes
 from dfurun.chips.storage import Storage
 from dfurun.chips.write_protection import ProtectionBits
 from dfurun.dfuse.layout import parse_layout
@@ -151,6 +152,7 @@ def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
     assert definitions["rom"]["properties"]["early-poll"]["enum"] == [str(kind) for kind in EarlyPoll]
     assert definitions["rom"]["properties"]["quirks"]["items"]["enum"] == [str(kind) for kind in Quirk]
     assert definitions["option-bytes"]["properties"]["storage"]["enum"] == [str(kind) for kind in Storage]
+    assert definitions["option-bytes"]["properties"]["factory-is"]["enum"] == [str(kind) for kind in FactoryBytes]
     assert definitions["boot-rule"]["properties"]["starts"]["enum"] == [str(kind) for kind in BootTarget]
     assert definitions["size"]["pattern"] == units.SIZE_PATTERN
     assert definitions["duration"]["pattern"] == units.DURATION_PATTERN
@@ -243,10 +245,20 @@ def test_factory_option_bytes_are_whole_valid_and_lock_nothing(name: str) -> Non
     assert layout.write_protected(layout.factory, chip.flash) == ()
     fields = layout.decode(layout.factory)
     assert not any(guard.holds(fields) for guard in chip.guards)
-    assert (chip.starts(fields, boot0=0), chip.starts(fields, boot0=1)) == (
-        BootTarget.MAIN_FLASH,
-        BootTarget.SYSTEM_MEMORY,
-    )
+    assert chip.starts(fields, boot0=0) is BootTarget.MAIN_FLASH
+    pin_decides = fields.get("nBOOT_SEL", 0) == 0
+    assert chip.starts(fields, boot0=1) is (BootTarget.SYSTEM_MEMORY if pin_decides else BootTarget.MAIN_FLASH)
+    assert chip.starts(fields, boot0=1, flash_empty=True) is BootTarget.SYSTEM_MEMORY
+
+
+@every_chip
+def test_the_bootloader_can_be_reached_by_boot0_and_by_option_bytes_alone(name: str) -> None:
+    chip = load_chip(name)
+    layout = chip.option_bytes
+    by_pin: dict[str, FieldValue] = {"nBOOT_SEL": 0} if "nBOOT_SEL" in layout.fields else {}
+    fields = layout.decode(layout.encode(layout.factory, by_pin))
+    assert chip.starts(fields, boot0=1) is BootTarget.SYSTEM_MEMORY
+    assert chip.starts(fields, boot0=0) is BootTarget.MAIN_FLASH
 
 
 @every_chip
@@ -266,20 +278,33 @@ def test_rules_and_guards_name_fields_and_values_that_the_chip_has(name: str) ->
     named += [(field, value) for guard in chip.guards for field, values in guard.when_not.items() for value in values]
     for field, value in named:
         chip.option_bytes.fields[field].number(value)
+    assert {field for guard in chip.guards for field in guard.changes} <= set(chip.option_bytes.fields)
     assert all(guard.fields for guard in chip.guards), "a guard without a condition would guard everything"
+    levels = chip.option_bytes.fields["RDP"].values if "RDP" in chip.option_bytes.fields else {}
+    for_ever = [guard for guard in chip.guards if guard.when == {"RDP": "level-2"} and guard.irreversible]
+    assert bool(for_ever) is ("level-2" in levels)
     assert len({guard.name for guard in chip.guards}) == len(chip.guards)
 
 
 @every_chip
 def test_the_alternate_settings_tell_the_memories_of_the_data(name: str) -> None:
     chip = load_chip(name)
-    flash, option_bytes = parse_layout(chip.usb.alternates[0]), parse_layout(chip.usb.alternates[1])
+    flash = parse_layout(chip.usb.alternates[0])
     assert flash.segments[0].start == chip.flash.extent.start
     assert flash.size_bytes == chip.flash.extent.size_bytes
     told = [(segment.count, segment.sector_size_bytes) for segment in flash.segments]
     assert told == [(run.count, run.page_size_bytes) for run in chip.flash.runs]
-    assert option_bytes.segments[0].start == chip.option_bytes.address
-    assert parse_layout(chip.usb.alternates[chip.option_bytes.alternate]).is_option_bytes
+    alternate, blocks = chip.option_bytes.alternate, chip.option_bytes.blocks
+    assert (alternate is None) is not chip.option_bytes.established
+    for number, text in enumerate(chip.usb.alternates):
+        assert not parse_layout(text).is_option_bytes or number == alternate
+    if alternate is None or chip.usb.alternates[alternate] == chip.usb.alternates[0]:
+        return  # there are none, or a ROM's names tell nothing of them
+    told_blocks = parse_layout(chip.usb.alternates[alternate])
+    assert told_blocks.is_option_bytes
+    assert [segment.start for segment in told_blocks.segments] == [block.start for block in blocks]
+    assert all(s.extent.size_bytes >= b.size_bytes for s, b in zip(told_blocks.segments, blocks, strict=True))
+    assert all(block.size_bytes % 4 == 0 for block in blocks)  # AN2606: a write is a multiple of 4 bytes
 
 
 @every_chip
@@ -292,7 +317,11 @@ def test_pages_blocks_and_sectors_divide_the_flash(name: str) -> None:
     assert not any(page.size_bytes % flash.write_alignment_bytes for page in pages)
     assert set(chip.timing.page_erase) == {page.size_bytes for page in pages}
     assert chip.usb.transfer_size_bytes % flash.write_alignment_bytes == 0
-    assert flash.write_alignment_bytes % flash.program_unit_bytes == 0
+    smaller, larger = sorted((flash.program_unit_bytes, flash.write_alignment_bytes))
+    assert flash.granule_bytes == larger
+    assert larger % smaller == 0
+    assert chip.usb.transfer_size_bytes % larger == 0
+    assert not any(page.size_bytes % larger for page in pages)
 
 
 @every_chip
@@ -305,7 +334,10 @@ def test_bits_that_protect_reach_every_page_and_are_all_of_use_together(name: st
             for field, width in zip(rule.fields, rule.widths, strict=True)
         }
         groups = rule.pages(dict.fromkeys(rule.decided_by, 0) | all_set, chip.flash)
-        assert [page for group in groups for page in group] == list(range(chip.flash.page_count))
+        reached = chip.flash.page_count
+        if not rule.last_has_rest:
+            reached = min(reached, sum(rule.widths) * rule.pages_a_bit)
+        assert [page for group in groups for page in group] == list(range(reached))
         *even, last = groups
         assert {len(group) for group in even} <= {rule.pages_a_bit}
         assert len(last) == rule.pages_a_bit or len(groups) == sum(rule.widths), "only the last bit of all has the rest"
@@ -319,7 +351,8 @@ def test_pages_are_found_by_address_and_by_range(name: str) -> None:
         page = flash.page(index)
         assert flash.page_index(page.start) == flash.page_index(page.end - 1) == index
         assert flash.pages_of(page) == range(index, index + 1)
-    assert flash.pages_of(units.AddressRange(flash.extent.start + 1, flash.page(0).size_bytes)) == range(2)
+    if flash.page_count > 1:
+        assert flash.pages_of(units.AddressRange(flash.extent.start + 1, flash.page(0).size_bytes)) == range(2)
     for outside in (flash.extent.start - 1, flash.extent.end):
         with pytest.raises(IndexError, match="outside the flash"):
             flash.page_index(outside)
@@ -335,13 +368,17 @@ def test_identity_and_probes_lie_in_memory_that_the_rom_reads(name: str) -> None
     assert chip.identity.bootloader_versions or chip.identity.bootloader_id_address is None
     for address in (
         *(address for address in told if address is not None),
-        chip.identity.unique_id.start,
-        chip.identity.unique_id.end - 1,
+        *(word.start for word in chip.identity.unique_id),
+        *(word.end - 1 for word in chip.identity.unique_id),
     ):
         assert any(read.start <= address < read.end for read in chip.identity.reads)
+    readable = [chip.system_memory, *([chip.signature] if chip.signature else [])]
+    if chip.otp is not None:
+        readable.append(units.AddressRange.between(chip.otp.extent.start, chip.otp.readable_end))
+    if chip.option_bytes.established:
+        readable.append(units.AddressRange.between(chip.option_bytes.address, chip.option_bytes.readable_end))
     for read in chip.identity.reads:
-        behind_otp = chip.otp is not None and chip.otp.extent.start <= read.start < chip.otp.extent.end
-        assert chip.system_memory.contains(read) or (behind_otp and read.end <= chip.otp.readable_end)
+        assert any(memory.contains(read) for memory in readable), read
         assert read.size_bytes <= chip.usb.transfer_size_bytes
     assert chip.flash.extent.start in chip.protection_probes
     assert len(set(chip.protection_probes)) >= 2

@@ -1,0 +1,104 @@
+"""One chip of every storage rule and of every known fault of a ROM, from the empty board to one that is flashed and set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Dfurun
+
+from dfurun.chips import Chip, FieldValue, OptionField, load_chip
+from dfurun.clock import VirtualClock
+from dfurun.simulator import SimulatedBoard, StateFile
+
+CHIPS = [
+    "stm32f042x6", "stm32f072xb", "stm32f303xc", "stm32f405xg", "stm32f427xi", "stm32f722xe", "stm32l072xz", "stm32l476xg",
+    "stm32g431xb", "stm32g0b1xb", "stm32h743xi", "stm32wb55xg", "stm32u575xi",
+]  # fmt: skip
+every_kind = pytest.mark.parametrize("name", CHIPS)
+QUIET_FIELDS = ("nRST_STOP", "nRST_STDBY", "nRST_STOP_D1", "NRST_STOP", "WDG_SW", "IWDG_SW", "IWDG1_SW")
+
+
+class Place:
+    """A folder with a board of one chip and an image for it."""
+
+    def __init__(self, dfurun: Dfurun, folder: Path, chip: Chip) -> None:
+        self.dfurun, self.folder, self.chip, self.board = dfurun, folder, chip, folder / "board.json"
+        table = chip.ram.end.to_bytes(4, "little") + (chip.flash.extent.start | 0x101).to_bytes(4, "little")
+        self.image = table + bytes(range(1, 250)) * 20
+        (folder / "app.bin").write_bytes(self.image)
+
+    def make(self, level: int = 0) -> None:
+        board = SimulatedBoard(self.chip, VirtualClock())
+        board.protect(level)
+        StateFile(self.board).keep(board)
+
+    def run(self, *steps: str, keys: tuple[str, ...] = ()) -> int:
+        head = ["dfurun: 1", "name: t", f"chip: {self.chip.name}", *keys]
+        head += [f"images: {{app: {{file: app.bin, address: 0x{self.chip.flash.extent.start:08X}}}}}", "steps:"]
+        recipe = self.folder / "recipe.yaml"
+        recipe.write_text("\n".join([*head, *(f"  - {step}" for step in ("connect", *steps))]) + "\n", encoding="utf-8")
+        self.done = self.dfurun(recipe, "--sim-state", self.board, "--sim-clock", "virtual")
+        return int(self.done.exit)
+
+    @property
+    def state(self) -> SimulatedBoard:
+        board = StateFile(self.board).load(VirtualClock())
+        board.clock.sleep(60)
+        return board
+
+
+@pytest.fixture
+def place(dfurun: Dfurun, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("DFURUN_STATE_DIR", str(tmp_path / "state"))
+    return Place(dfurun, tmp_path, load_chip(name))
+
+
+def harmless(chip: Chip) -> OptionField:
+    """Return a field that a board may have either way."""
+    return next(chip.option_bytes.fields[name] for name in QUIET_FIELDS if name in chip.option_bytes.fields)
+
+
+@every_kind
+def test_a_board_is_flashed_and_verified(place: Place) -> None:
+    place.make()
+    assert place.run("mass-erase", "write: {image: app}", "verify: {image: app}", "leave-dfu") == 0, place.done.err
+    assert place.state.flash.contents[: len(place.image)] == place.image
+
+
+@every_kind
+def test_a_field_is_set_survives_the_reset_and_all_others_stay(place: Place) -> None:
+    place.make()
+    field, layout = harmless(place.chip), place.chip.option_bytes
+    before = place.state.option_bytes.stored
+    value: FieldValue = 1 - int(layout.decode(before)[field.name])
+    setting = f"{{fields: {{{field.name}: {value}}}}}"
+    assert place.run(f"set-option-bytes: {setting}", f"check-option-bytes: {setting}") == 0, place.done.err
+    after = place.state.option_bytes
+    assert layout.decode(after.stored) == layout.decode(before) | {field.name: value}
+    assert after.fields[field.name] == value or layout.in_force_at.value == "power-on"
+    assert place.run(f"set-option-bytes: {setting}") == 0
+    assert "already" in place.done.err
+
+
+@every_kind
+def test_a_protected_board_is_opened_and_flashed(place: Place) -> None:
+    place.make(level=1)
+    assert place.run("verify: {image: app}") != 0
+    steps = ("unprotect", "mass-erase", "write: {image: app}", "verify: {image: app}")
+    assert place.run(*steps) == 0, place.done.err
+    assert place.state.option_bytes.protection_level == 0
+    assert place.state.flash.contents[: len(place.image)] == place.image
+
+
+@every_kind
+def test_info_tells_the_board_and_a_wrong_field_gets_the_right_one(place: Place) -> None:
+    place.make()
+    shown = place.dfurun("info", "--sim-state", place.board, "--chip", place.chip.name)
+    assert shown.exit == 0
+    assert place.chip.title in shown.out
+    assert all(name in shown.out for name in place.chip.option_bytes.fields)
+    field = harmless(place.chip).name
+    misspelt = f"{field[:-1]}{field[-1] * 2}"
+    assert place.run(f"set-option-bytes: {{fields: {{{misspelt}: 1}}}}") == 3
+    assert f"did you mean '{field}'?" in place.done.err
