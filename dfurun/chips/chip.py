@@ -235,6 +235,12 @@ class Chip:
         return self.rom if bootloader_id is None else self.rom_versions.get(bootloader_id, self.rom)
 
     @property
+    def errata(self) -> tuple[str, ...]:
+        """The known faults of all versions of its bootloader."""
+        roms = (self.rom, *self.rom_versions.values())
+        return tuple(dict.fromkeys(name for rom in roms for name in rom.errata))
+
+    @property
     def checks_for_empty_flash(self) -> bool:
         """Whether what starts depends on the first word of main flash, read when the option bytes are loaded."""
         return any(rule.flash_empty is not None for rule in self.boot.rules)

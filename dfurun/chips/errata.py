@@ -18,13 +18,15 @@ class Erratum:
     source: str
 
 
+def _advice(facts: dict[str, str]) -> tuple[str, str]:
+    """Return what to do directly at the computer, and behind a hub."""
+    return facts.get("advice-direct") or facts["advice"], facts.get("advice-hub") or facts["advice"]
+
+
 @cache
 def known_errata() -> dict[str, Erratum]:
     """Return every erratum that has a text, by the name that the chips' data give it."""
     import yaml
 
     found = yaml.safe_load((files("dfurun.chips") / "errata.yaml").read_text(encoding="utf-8"))
-    return {
-        name: Erratum(name, facts["means"], facts["advice-direct"], facts["advice-hub"], facts["source"])
-        for name, facts in found.items()
-    }
+    return {name: Erratum(name, facts["means"], *_advice(facts), facts["source"]) for name, facts in found.items()}

@@ -35,7 +35,7 @@ def index_text() -> str:
                 "alternates": chip.usb.alternates,
                 "serial": chip.usb.serial,
                 "predicted": chip.usb.predicted,
-                "errata": chip.rom.errata,
+                "errata": chip.errata,
             }
             lines.append(json.dumps(entry))
     return f'{{"default": {json.dumps(default)}, "chips": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -85,9 +85,12 @@ def _looks(chip: Chip, facts: Facts) -> Iterator[Row]:
 
 def _trouble(chip: Chip) -> Iterator[Row]:
     for name in chip.rom.errata:
-        known = known_errata().get(name)
-        words = f"{name}: {known.means}; {known.advice_direct} ({known.source})" if known else name
-        yield "known trouble", words
+        yield "known trouble", _told(name)
+    for number, rom in chip.rom_versions.items():
+        version = chip.identity.bootloader_versions[number]
+        for name in rom.errata:
+            if name not in chip.rom.errata:
+                yield "known trouble", f"{version} alone: {_told(name)}"
     mass_erase = chip.timing.mass_erase
     if mass_erase.reported_s < mass_erase.typical_s:
         reported, typical = format_duration(mass_erase.reported_s), format_duration(mass_erase.typical_s)
@@ -95,6 +98,11 @@ def _trouble(chip: Chip) -> Iterator[Row]:
             "known trouble",
             f"it reports {reported} for a mass erase that takes {typical}; dfurun waits as long as it takes",
         )
+
+
+def _told(name: str) -> str:
+    known = known_errata()[name]
+    return f"{name}: {known.means}; {known.advice_direct} ({known.source})"
 
 
 def _usb(chip: Chip, facts: Facts) -> Iterator[Row]:

@@ -61,7 +61,7 @@ def chips_page() -> str:
                 ("device id", "parts", *BLOCKS, "guards"),
                 (_sureness(line, facts[line.first.names[0]]) for line in lines),
             ),
-            *_errata(facts),
+            *_errata(),
             WITHOUT_DFU.format(source=without[0].source),
             *table(("device id", "chips"), ((f"0x{line.device_id:03X}", _short(line.names)) for line in without)),
             CLONES,
@@ -117,8 +117,8 @@ def _sureness(line: Line, facts: Mapping[str, Any]) -> Sequence[str]:
     return f"0x{line.first.device_id:03X}", ", ".join(line.parts), *blocks, least
 
 
-def _errata(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    used = {name for read in facts.values() for name in read["rom"]["errata"]}
+def _errata() -> Iterator[str]:
+    used = {name for entry in entries() for name in entry.errata}
     known = [erratum for name, erratum in known_errata().items() if name in used]
     if known:
         yield from ("## Known trouble", "")

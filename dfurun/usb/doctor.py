@@ -228,7 +228,7 @@ def _clone(name: str, ids: str, clone: Clone) -> Check:
 def _errata(name: str, board: Board) -> Iterator[Check]:
     """Yield the known faults of the chips that this may be, with what to do where it is plugged in."""
     behind_hub = len(board.port.ports) > 1
-    names = sorted({erratum for chip in board.chips for erratum in chip.rom.errata})
+    names = sorted({erratum for chip in board.chips for erratum in chip.errata})
     for erratum in (known_errata()[name] for name in names if name in known_errata()):
         advice = erratum.advice_hub if behind_hub else erratum.advice_direct
         yield Check(name, Verdict.NOTE, erratum.means, advice, details=(erratum.source,))

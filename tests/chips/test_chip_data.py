@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator
 from dfurun import units
 from dfurun.chips import BootTarget, EarlyPoll, Execution, FieldValue, Quirk, chip_names, load_chip
 from dfurun.chips.database import chip_from_facts, family_names, read_facts, read_family
+from dfurun.chips.errata import known_errata
 from dfurun.chips.family import facts_of, variants
 from dfurun.chips.index import INDEX_FILE, entries
 from dfurun.chips.make_index import index_text
@@ -398,7 +399,11 @@ def test_no_operation_takes_longer_than_the_data_sheet_allows(name: str) -> None
 def test_the_rom_has_the_commands_that_dfurun_sends_and_faults_that_can_be_simulated(name: str) -> None:
     rom = load_chip(name).rom
     assert {Command.GET_COMMANDS, Command.SET_ADDRESS, Command.ERASE} <= set(rom.commands)
-    assert set(rom.errata) <= set(FAULTS)
+    versions = load_chip(name).rom_versions
+    assert set(versions) <= set(load_chip(name).identity.bootloader_versions)
+    for known in (rom, *versions.values()):
+        assert set(known.errata) <= set(known_errata())
+    assert {"missed-service"} <= set(FAULTS) & set(known_errata())
 
 
 def test_a_quirk_is_in_the_data_of_the_roms_that_need_it_and_in_no_others() -> None:
