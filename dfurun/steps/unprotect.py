@@ -92,7 +92,24 @@ class Unprotect(Step):
     def _opened(self, context: Context) -> Result:
         context.let_go_inherited(context.chip.flash.extent)
         check_identity(context)
+        self._tell_what_was_reset(context)
         return Result(Outcome.CHANGED, "protection removed, all flash erased")
+
+    def _tell_what_was_reset(self, context: Context) -> None:
+        """Say what the ROM has made of the option bytes: that they could not be read before, nobody else will tell."""
+        layout = context.chip.option_bytes
+        if not layout.established:
+            return
+        raw = context.option_bytes()
+        left = layout.changes(layout.factory, raw)
+        values = ", ".join(f"{change.field.name} {change.field.show(change.after)}" for change in left)
+        if not layout.factory_known:
+            words = "the option bytes are what the bootloader has made of them"
+        elif left:
+            words = f"the option bytes are the factory's now, but for {values}"
+        else:
+            words = "the option bytes are the factory's now"
+        context.notice(f"{words}: what they were before is lost")
 
     def _proven_twice(self, context: Context) -> bool:
         """Reach the verdict once more, from fresh attempts: that of `connect` alone erases nothing."""
