@@ -16,7 +16,6 @@ from threading import current_thread, main_thread
 
 from dfurun.errors import Code
 from dfurun.matrix.hands import by_hand
-from dfurun.matrix.intended import intended
 from dfurun.matrix.judge import NO_FAULT, Breach, Invariant, breaches
 from dfurun.matrix.kinds import KINDS, Kind, Survived
 from dfurun.matrix.refused import wrong_boards
@@ -168,8 +167,8 @@ class Trying:
             found = list(breaches(first, recipe, kind))
             bench.power_cycle()
             second = bench.run(compiled)
-            if kind.swaps and first.swapped:
-                wanted = replace(wanted, after=intended(recipe, second.before))
+            if kind.swaps and first.swapped:  # the board that the first run began with is not at the port any more
+                return Trial(case, _worst(found), tuple(found), first.finished)
             judged = replace(_again(wanted, recipe), tears=kind.tears) if kind.tears else _again(wanted, recipe)
             found += breaches(second, recipe, judged, whole=wanted.after)
             survived, hand, runs = Survived.NOT, "", RUNS_A_CASE
@@ -184,6 +183,10 @@ class Trying:
         elif kind.in_session and first.finished and REGAINED in first.finished.anomalies:
             found.append(Breach(Invariant.ONE_RUN, "the board had to be opened anew"))
         return Trial(case, survived if not found else Survived.NOT, tuple(found), first.finished, hand, runs)
+
+
+def _worst(found: Sequence[Breach]) -> Survived:
+    return Survived.NOT if found else Survived.BY_SECOND_RUN
 
 
 def _again(wanted: Run, recipe: Recipe) -> Kind:
