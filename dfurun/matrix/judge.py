@@ -9,7 +9,7 @@ from enum import StrEnum
 from dfurun.chips import Flash
 from dfurun.errors import Code, ExitStatus
 from dfurun.matrix.intended import Contents, intended, stages, starts_rom
-from dfurun.matrix.kinds import Kind
+from dfurun.matrix.kinds import Kind, Occasion
 from dfurun.matrix.trial import Run
 from dfurun.matrix.witness import Executed
 from dfurun.recipe.recipe import Recipe
@@ -27,6 +27,11 @@ from dfurun.steps.write import Write
 from dfurun.units import AddressRange, format_address
 
 _OF_PROTECTION = (Code.PROTECTED, Code.STILL_PROTECTED)
+_DESTROY = (Action.READ_UNPROTECT, Action.ERASE_ALL, Action.ERASE_PAGE, Action.PROGRAM, Action.WRITE_OPTION_BYTES)
+_VECTORS_BYTES = 8  # the initial stack pointer and the reset vector
+
+NO_FAULT = Kind("no fault", "", Occasion.RUN, fits=frozenset({ExitStatus.DONE}))
+"""What a run without any fault is held against."""
 
 
 class Invariant(StrEnum):
@@ -38,6 +43,8 @@ class Invariant(StrEnum):
     JUSTIFIED = "nothing is erased, written or unprotected but what the recipe says and the board justifies"
     NEVER_LOCKED = "no board is locked, and no option byte holds what nobody meant"
     NEVER_HALF = "a backup is whole, or not there"
+    NEVER_BOOTS_HALF = "a half-written image does not boot"
+    JOURNALLED = "what is destroyed is in the journal before"
     HONEST = "exit status and message fit what happened"
     CONVERGES = "after a power cycle a second run puts the board right"
     ONE_RUN = "what a client can survive is survived in one run"
@@ -69,6 +76,17 @@ def breaches(run: Run, recipe: Recipe, kind: Kind, *, whole: Contents | None = N
     for done in run.seen.operations:
         if why := _not_justified(done, recipe):
             yield Breach(Invariant.JUSTIFIED, why)
+        keyword = recipe.steps[done.step].keyword
+        if done.needless and kind.name == NO_FAULT.name:
+            yield Breach(Invariant.JUSTIFIED, f"{done.action.value} changed nothing, in {keyword}")
+        if done.action in _DESTROY and not done.announced:
+            yield Breach(
+                Invariant.JOURNALLED, f"{done.action.value} was executed in {keyword}, and the journal has it not"
+            )
+        if done.action in _DESTROY and done.elsewhere and not run.passed:
+            yield Breach(Invariant.JUSTIFIED, f"{done.action.value} was executed on another board, in {keyword}")
+    if not run.passed and (half := _boots_half(run, recipe)):
+        yield Breach(Invariant.NEVER_BOOTS_HALF, half)
     yield from _locks(run, recipe, kind)
     if not run.passed and (torn := _torn_backup(run, recipe)):
         yield Breach(Invariant.NEVER_HALF, torn)
@@ -84,12 +102,18 @@ def what_is_wrong(run: Run, recipe: Recipe, whole: Contents | None) -> str:
         return f"the flash is wrong from {format_address(recipe.chip.flash.extent.start + differs)} on"
     if layout.decode(run.after.option_bytes) != layout.decode(meant.option_bytes):
         return f"the option bytes are {run.after.option_bytes.hex()}, not {meant.option_bytes.hex()}"
-    if isinstance(recipe.steps[-1], LeaveDfu) and run.in_dfu:
+    last = recipe.steps[-1]
+    if isinstance(last, LeaveDfu) and run.in_dfu:
         return "the board is on the bus in DFU mode, not in its application"
+    # A board that vanishes while it is told to leave has perhaps started nothing: the bus shows no difference.
+    if isinstance(last, LeaveDfu) and run.started not in (last.entry, recipe.chip.system_memory.start):
+        return f"what was started is not what is at {format_address(last.entry)}"
+    if run.kept:
+        return "a copy of a page is kept that is back in the flash"
     for step in recipe.steps:
         if isinstance(step, WaitForPowerCycle) and (step.head.index, step.boot0) not in run.cycled:
             return f"nobody power-cycled the board in {step.keyword}"
-        if isinstance(step, Read) and not any(_is_backup(data, step, recipe, run) for data in run.saved):
+        if isinstance(step, Read) and not any(_is_backup(data, step, recipe, run) for data in _saved_by(step, run)):
             return f"no file holds what {step.extent} held"
     return ""
 
@@ -116,10 +140,42 @@ def _is_backup(data: bytes, step: Read, recipe: Recipe, run: Run) -> bool:
     return len(data) == extent.size_bytes
 
 
+def _saved_by(step: Read, run: Run) -> list[bytes]:
+    """Return the files that can be a step's: the one of its name, any where the name is made as the run goes on."""
+    if "$" in step.file:
+        return list(run.saved.values())
+    return [run.saved[step.file]] if step.file in run.saved else []
+
+
+def _boots_half(run: Run, recipe: Recipe) -> str:
+    """Say which image boots that is not whole: its vector table came into the flash, and pages beside that one are not its own.
+
+    A power cut within the page of the vector table is not meant: that one is written from its beginning.
+    """
+    flash = recipe.chip.flash
+    for step in recipe.steps[: run.reached + 1]:
+        if not isinstance(step, Write):
+            continue
+        memory = step.image.memory
+        first = memory.pieces[0]
+        vectors, at = first.data[:_VECTORS_BYTES], first.address - flash.extent.start
+        place = slice(at, at + len(vectors))
+        if run.before.flash[place] == vectors or run.after.flash[place] != vectors:
+            continue
+        for page in pages_of(flash, memory):
+            extent = flash.page(page)
+            start = extent.start - flash.extent.start
+            found = run.after.flash[start : start + extent.size_bytes]
+            if not extent.contains(AddressRange(first.address, 1)) and found != memory.overlay(extent, found):
+                return f"{step.image.name} is in the flash in part, and its vector table is"
+    return ""
+
+
 def _torn_backup(run: Run, recipe: Recipe) -> str:
     """Say which file of a run that did not pass is no backup; empty where each is one."""
     reads = [step for step in recipe.steps if isinstance(step, Read)]
-    wrong = [data for data in run.saved if not any(_is_backup(data, step, recipe, run) for step in reads)]
+    right = {id(data) for step in reads for data in _saved_by(step, run) if _is_backup(data, step, recipe, run)}
+    wrong = [data for data in run.saved.values() if id(data) not in right]
     return f"a file of {len(wrong[0])} bytes holds what no `read` was to save" if wrong else ""
 
 
@@ -177,7 +233,9 @@ def _locks(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
         yield Breach(Invariant.NEVER_LOCKED, f"no level of BOOT0 starts the bootloader, option bytes {stored.hex()}")
     if layout.decode(stored).get("RDP") == PERMANENT_LEVEL:
         yield Breach(Invariant.NEVER_LOCKED, "read protection is at level 2, for ever")
-    if not kind.tears and layout.decode(stored) not in [layout.decode(stage.option_bytes) for stage in so_far]:
+    if not (kind.tears or run.swapped) and layout.decode(stored) not in [
+        layout.decode(stage.option_bytes) for stage in so_far
+    ]:
         yield Breach(Invariant.NEVER_LOCKED, f"the option bytes are {stored.hex()}, which no step of the recipe means")
 
 

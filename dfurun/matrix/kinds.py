@@ -42,6 +42,7 @@ def _statuses(*statuses: ExitStatus) -> frozenset[ExitStatus]:
 _LINK = _statuses(ExitStatus.FAILED, ExitStatus.NO_DEVICE, ExitStatus.LINK)
 _LOST = _statuses(ExitStatus.NO_DEVICE, ExitStatus.LINK)
 _SEEDS = 40
+_APART = 60  # control transfers: more than a board takes to be regained
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Kind:
     """One sort of fault: its name in the table, its text for each occasion, and what is demanded of a run that meets it.
 
     `bar`: the worst that may come of it. `fits`: the exit statuses that tell the truth. `in_session`: the fault is got over
-    without opening the board anew. `tears`: the fault may leave option bytes that nobody meant, by a power cut.
+    without opening the board anew. `tears`: the fault may leave option bytes that nobody meant, by a power cut. `swaps`: there
+    may be another board in the end.
     """
 
     name: str
@@ -60,11 +62,12 @@ class Kind:
     exhaustive: bool = False
     in_session: bool = False
     tears: bool = False
+    swaps: bool = False
 
     def occasions(self, seen: Seen) -> Iterator[tuple[str, int | None]]:
         """Yield the fault's text for each occasion that the clean run had, and the step that it falls into."""
         for n, step in enumerate(self._steps(seen)):
-            yield self.fault.format(n=n), step
+            yield self.fault.format(n=n, later=n + _APART, latest=n + 2 * _APART), step
 
     def _steps(self, seen: Seen) -> list[int] | list[None]:
         match self.occasion:
@@ -99,6 +102,12 @@ _SECOND, _HAND = Survived.BY_SECOND_RUN, Survived.BY_HAND
 KINDS: tuple[Kind, ...] = (
     # The board is gone
     Kind("disconnect, back in 1 s", "vanish:at={n},back=1", Occasion.TRANSFER, fits=_LOST, exhaustive=True),
+    Kind(
+        "disconnect, three times",
+        "vanish:at={n},back=1 vanish:at={later},back=1 vanish:at={latest},back=1",
+        Occasion.TRANSFER,
+        fits=_LOST,
+    ),
     Kind("disconnect", "vanish:at={n}", Occasion.TRANSFER, _SECOND, _LOST, exhaustive=True),
     Kind("power cut", "power-cut:at={n}", Occasion.TRANSFER, _HAND, _LOST, exhaustive=True, tears=True),
     Kind("brown-out, back in 1 s", "power-cut:at={n},back=1", Occasion.TRANSFER, _HAND, _LINK, tears=True),
@@ -158,6 +167,14 @@ KINDS: tuple[Kind, ...] = (
     *_whole_run("back 5 s later", "late-return:s=5"),
     *_whole_run("not back after a reset", "no-return", bar=_SECOND, status=ExitStatus.LINK),
     *_whole_run("back as something else", "returns-as:what=another-device", bar=_SECOND, status=ExitStatus.LINK),
+    Kind(
+        "back as another board",
+        "returns-as:what=another-board",
+        Occasion.RUN,
+        _SECOND,
+        _statuses(ExitStatus.REFUSED, ExitStatus.LINK, ExitStatus.FAILED),
+        swaps=True,
+    ),
     *_whole_run("stays in the bootloader", "stays", bar=_SECOND, status=ExitStatus.FAILED),
     # The system refuses
     *_whole_run(

@@ -7,31 +7,33 @@ import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
+from threading import current_thread, main_thread
 
-from dfurun.errors import Code, ExitStatus
+from dfurun.errors import Code
 from dfurun.matrix.hands import by_hand
-from dfurun.matrix.judge import Breach, Invariant, breaches
-from dfurun.matrix.kinds import KINDS, Kind, Occasion, Survived
+from dfurun.matrix.judge import NO_FAULT, Breach, Invariant, breaches
+from dfurun.matrix.kinds import KINDS, Kind, Survived
+from dfurun.matrix.refused import wrong_boards
 from dfurun.matrix.starts import Start, starts
 from dfurun.matrix.trial import Run, TrialBench
 from dfurun.plan import Compiled, compile_recipe
 from dfurun.recipe.recipe import Recipe
 from dfurun.simulator import parse_fault
+from dfurun.steps.check_option_bytes import CheckOptionBytes
 from dfurun.steps.event import UnitFinished
 from dfurun.steps.regain import REGAINED
+from dfurun.steps.set_option_bytes import OPEN_LEVEL, SetOptionBytes
 
 DEFAULT_BUDGET = 2000  # runs for what is sampled
 RUNS_A_CASE = 2
 RUNS_BY_HAND = 2
 _CHUNK = 16
 _PROGRESS_STEPS = 100
-_CLEAN = Kind("no fault", "", Occasion.RUN, fits=frozenset({ExitStatus.DONE}))
-"""What a run without any fault is held against."""
-_SHUTS_OUT_ITS_REPEAT = (Code.PROTECTED, Code.WRITE_PROTECTED, Code.OPTION_BYTES_DIFFER)
-"""What a second run may end with where no fault ever was: the first one has changed what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,14 @@ class Matrix:
 
 
 class CleanRunFailed(Exception):
-    """The recipe does not pass on a simulated board without any fault, or not when it is run again: nothing can be judged.
+    """What a recipe does without any fault is not right, so that nothing can be held against it.
 
-    `code` is what a run ended with; None where it passed, and broke `breaches`.
+    It does not pass on a simulated board, or not when it is run again; or it passes on one that it has to refuse. `code` is
+    what a run ended with, None where it passed.
     """
 
-    def __init__(self, start: Start, run: Run, found: Sequence[Breach], *, repeated: bool) -> None:
-        why = "; ".join(breach.words for breach in found) if run.passed else _told(run)
-        again = "a second time " if repeated else ""
-        super().__init__(f"on a board with {start.name} the recipe does not pass {again}without any fault: {why}")
+    def __init__(self, words: str, run: Run, found: Sequence[Breach] = ()) -> None:
+        super().__init__(words)
         self.code = run.finished.code if run.finished else None
         self.breaches = tuple(found)
 
@@ -117,6 +118,7 @@ def fault_matrix(
     compiled = compile_recipe(path, allow_outside=allow_outside)
     boards = starts(compiled.runnable())
     trying = Trying(compiled)
+    trying.require_refusals()
     cases, left_out = _plan(trying, boards, kinds=kinds, budget=budget, most=most, seed=seed)
     trials, step = [], max(1, len(cases) // _PROGRESS_STEPS)
     tried = _try_all(trying, cases, jobs or os.cpu_count() or 1, allow_outside=allow_outside)
@@ -143,6 +145,16 @@ class Trying:
                 self._clean[start.name] = first, bench.run(self.compiled)
         return self._clean[start.name]
 
+    def require_refusals(self) -> None:
+        """Raise CleanRunFailed where the recipe passes on a board that it has to refuse, or changes it."""
+        recipe = self.compiled.runnable()
+        for wrong in wrong_boards(recipe):
+            with TrialBench(self.compiled, wrong.start, unique_id=wrong.unique_id) as bench:
+                run = bench.run(self.compiled)
+            if run.passed or (wrong.untouched and not run.after.same_as(run.before, recipe.chip)):
+                words = "passes" if run.passed else "is changed"
+                raise CleanRunFailed(f"a board with {wrong.why} has to be refused, and {words}", run)
+
     def trial(self, case: Case) -> Trial:
         """Run the recipe with the fault, cycle the power with BOOT0 high, run it again, and judge.
 
@@ -155,7 +167,10 @@ class Trying:
             found = list(breaches(first, recipe, kind))
             bench.power_cycle()
             second = bench.run(compiled)
-            found += breaches(second, recipe, replace(_again(wanted), tears=kind.tears), whole=wanted.after)
+            if kind.swaps and first.swapped:  # the board that the first run began with is not at the port any more
+                return Trial(case, _worst(found), tuple(found), first.finished)
+            judged = replace(_again(wanted, recipe), tears=kind.tears) if kind.tears else _again(wanted, recipe)
+            found += breaches(second, recipe, judged, whole=wanted.after)
             survived, hand, runs = Survived.NOT, "", RUNS_A_CASE
             if _converges(second, wanted, recipe):
                 survived = Survived.IN_ONE_RUN if first.passed else Survived.BY_SECOND_RUN
@@ -170,10 +185,34 @@ class Trying:
         return Trial(case, survived if not found else Survived.NOT, tuple(found), first.finished, hand, runs)
 
 
-def _again(wanted: Run) -> Kind:
-    """Return what a second run is held against: it passes, or ends as it does where no fault ever was."""
+def _worst(found: Sequence[Breach]) -> Survived:
+    return Survived.NOT if found else Survived.BY_SECOND_RUN
+
+
+def _again(wanted: Run, recipe: Recipe) -> Kind:
+    """Return what a second run is held against: it passes, or ends as it does where no fault ever was.
+
+    It may end otherwise only where the first one has changed what it needs.
+    """
     code = wanted.finished.code if wanted.finished else None
-    return replace(_CLEAN, fits=_CLEAN.fits | {code.exit_status}) if code in _SHUTS_OUT_ITS_REPEAT else _CLEAN
+    if code is None or code not in _shut_out(recipe):
+        return NO_FAULT
+    return replace(NO_FAULT, fits=NO_FAULT.fits | {code.exit_status})
+
+
+def _shut_out(recipe: Recipe) -> Iterator[Code]:
+    """Yield what a recipe's second run may end with: it sets read or write protection, or what it checks before."""
+    layout = recipe.chip.option_bytes
+    rule = layout.write_protection
+    for step in recipe.steps:
+        match step:
+            case SetOptionBytes(fields=fields):
+                if fields.get("RDP", OPEN_LEVEL) != OPEN_LEVEL:
+                    yield Code.PROTECTED
+                if rule and any(name in rule.fields for name in fields):
+                    yield Code.WRITE_PROTECTED
+            case CheckOptionBytes():
+                yield Code.OPTION_BYTES_DIFFER
 
 
 def _converges(second: Run, wanted: Run, recipe: Recipe) -> bool:
@@ -202,10 +241,12 @@ def _plan(
     samples: list[list[Case]] = []
     for start in boards:
         clean, again = trying.clean(start)
-        for run, kind in ((clean, _CLEAN), (again, _again(again))):
+        for run, kind in ((clean, NO_FAULT), (again, _again(again, recipe))):
             found = tuple(breaches(run, recipe, kind))
             if found or not (run.passed or run is again):
-                raise CleanRunFailed(start, run, found, repeated=run is again)
+                why = "; ".join(breach.words for breach in found) if run.passed else _told(run)
+                words = f"does not pass {'a second time ' if run is again else ''}without any fault"
+                raise CleanRunFailed(f"on a board with {start.name} the recipe {words}: {why}", run, found)
         for kind in kinds:
             cases = [Case(kind, fault, step, start) for fault, step in kind.occasions(clean.seen)]
             if kind.exhaustive:
@@ -233,12 +274,37 @@ def _try_all(trying: Trying, cases: Sequence[Case], jobs: int, *, allow_outside:
     if jobs == 1 or len(cases) < _CHUNK:
         yield from map(trying.trial, cases)
         return
-    with ProcessPoolExecutor(
-        jobs,
-        initializer=_begin_work,
-        initargs=(partial(compile_recipe, trying.compiled.runnable().path, allow_outside=allow_outside),),
-    ) as pool:
-        yield from pool.map(_work, cases, chunksize=_CHUNK)
+    with (
+        _ended_by_interrupts(),
+        ProcessPoolExecutor(
+            jobs,
+            initializer=_begin_work,
+            initargs=(partial(compile_recipe, trying.compiled.runnable().path, allow_outside=allow_outside),),
+        ) as pool,
+    ):
+        # Not `map`: it cancels what is not done where it is left, and the pool's own thread does not get over that.
+        chunks = [pool.submit(_work, cases[first : first + _CHUNK]) for first in range(0, len(cases), _CHUNK)]
+        for chunk in chunks:
+            yield from chunk.result()
+
+
+@contextmanager
+def _ended_by_interrupts() -> Iterator[None]:
+    """Have each Ctrl-C end all workers before it ends anything else: nothing then waits for them, however many there are."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        for worker in active_children():
+            worker.kill()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _begin_work(compiled: Callable[[], Compiled]) -> None:
@@ -249,6 +315,6 @@ def _begin_work(compiled: Callable[[], Compiled]) -> None:
     _worker = Trying(compiled())
 
 
-def _work(case: Case) -> Trial:
+def _work(cases: Sequence[Case]) -> list[Trial]:
     assert _worker is not None
-    return _worker.trial(case)
+    return [_worker.trial(case) for case in cases]

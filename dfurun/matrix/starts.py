@@ -18,6 +18,7 @@ from dfurun.steps.set_option_bytes import SetOptionBytes
 from dfurun.steps.unprotect import Unprotect
 
 _WORD_BYTES = 4
+_BLANK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ def _starts(recipe: Recipe) -> Iterator[Start]:
 
 
 def other_firmware(chip: Chip) -> bytes:
-    """Return a flash full of firmware that is not the recipe's, with a vector table that starts."""
-    extent = chip.flash.extent
-    noise = random.Random(chip.name).randbytes(extent.size_bytes)
+    """Return a flash with firmware that is not the recipe's: a vector table that starts, and every fourth page is blank."""
+    flash, extent = chip.flash, chip.flash.extent
+    contents = bytearray(random.Random(chip.name).randbytes(extent.size_bytes))
     vectors = (chip.ram.end, extent.start + 0x101)
     table = b"".join(word.to_bytes(_WORD_BYTES, "little") for word in vectors)
-    return table + noise[len(table) :]
+    contents[: len(table)] = table
+    for index in range(_BLANK - 1, flash.page_count, _BLANK):
+        page = flash.page(index)
+        contents[page.start - extent.start : page.end - extent.start] = flash.blank(index)
+    return bytes(contents)
 
 
 def _fields_set(recipe: Recipe) -> dict[str, FieldValue]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dfurun.dfuse.protocol import FIRST_DATA_BLOCK, DfuStatus, Request
 from dfurun.simulator.fault import Fault, Moment
@@ -13,13 +13,20 @@ from dfurun.simulator.transfer import Kind
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """An operation that the ROM took up: what, where, on how many bytes, in which step, and whether protection was in force."""
+    """An operation that the ROM took up: what, where, on how many bytes, in which step, and what was true of the board then.
+
+    `protected`: read protection was in force. `needless`: it makes the memory what it was. `announced`: what the step destroys
+    was in the journal. `elsewhere`: on another board than the one that the run began with.
+    """
 
     action: Action
     address: int
     size_bytes: int
     step: int
     protected: bool
+    needless: bool = False
+    announced: bool = True
+    elsewhere: bool = False
 
 
 @dataclass(slots=True)
@@ -43,20 +50,43 @@ class Overrun(BaseException):
     """A run that does not come to an end: no error of dfurun's, so nothing in it catches this."""
 
 
+class Watched(Protocol):
+    """What a witness asks of the run and of the board at each operation."""
+
+    def step(self) -> int:
+        """Return where the run is."""
+        ...
+
+    def protected(self) -> bool:
+        """Say whether read protection is in force."""
+        ...
+
+    def needless(self, operation: Operation) -> bool:
+        """Say whether the operation makes the memory what it is."""
+        ...
+
+    def announced(self) -> bool:
+        """Say whether the journal has what the step destroys."""
+        ...
+
+    def elsewhere(self) -> bool:
+        """Say whether another board is at the port."""
+        ...
+
+
 class Witness(Fault):
-    """Watches one run. `step` tells where the run is, `protected` the board's truth; more than `most_transfers` end it."""
+    """Watches one run; more than `most_transfers` end it."""
 
     name = "witness"
 
-    def __init__(self, step: Callable[[], int], protected: Callable[[], bool], *, most_transfers: int) -> None:
+    def __init__(self, watched: Watched, *, most_transfers: int) -> None:
         self.seen = Seen()
-        self._step = step
-        self._protected = protected
+        self._watched = watched
         self._most_transfers = most_transfers
 
     def before(self, moment: Moment) -> bytes | None:
         """Note the transfer."""
-        seen, setup, step = self.seen, moment.setup, self._step()
+        seen, setup, step = self.seen, moment.setup, self._watched.step()
         seen.transfers.append(step)
         if setup.kind is Kind.CLASS and setup.request == Request.UPLOAD and setup.value >= FIRST_DATA_BLOCK:
             seen.uploads.append(step)
@@ -66,7 +96,17 @@ class Witness(Fault):
 
     def executing(self, operation: Operation) -> DfuStatus | None:
         """Note the operation, and let it be."""
-        size = len(operation.data)
-        seen = Executed(operation.action, operation.address, size, self._step(), self._protected())
-        self.seen.operations.append(seen)
+        watched = self._watched
+        self.seen.operations.append(
+            Executed(
+                operation.action,
+                operation.address,
+                len(operation.data),
+                watched.step(),
+                watched.protected(),
+                watched.needless(operation),
+                watched.announced(),
+                watched.elsewhere(),
+            )
+        )
         return None

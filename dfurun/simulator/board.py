@@ -75,6 +75,7 @@ class SimulatedBoard:
         self.option_reload = OptionReload(option_reload or _RELOAD[chip.option_bytes.in_force_at])
         self.faults = Afflictions(faults)
         self.power_cuts = 0
+        self.started_at: int | None = None
         self._impostor: Impostor | None = None
         self.user_dfu = user_dfu
         self.bootloader_id = chip.identity.simulated_bootloader if bootloader_id is None else bootloader_id
@@ -430,6 +431,7 @@ class SimulatedBoard:
 
     def _start_image(self, address: int, *, connects_at_s: float | None) -> None:
         """Start what the vector table at `address` leads to."""
+        self.started_at = address
         self.situation.running = what_starts(self.memory, address)
         self._start_device(connects_at_s)
 

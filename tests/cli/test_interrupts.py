@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,39 @@ def test_ctrl_c_is_heard_while_the_main_thread_is_in_c() -> None:
     assert len(heard) == 1
     assert heard[0] < ended - 0.05
     assert signal.set_wakeup_fd(-1) == -1, "all is as it was"
+
+
+@pytest.mark.parametrize("gaps_s", [[], [0.01, 0.01], [0.2]], ids=["once", "three times at once", "twice"])
+def test_the_fault_matrix_ends_at_once_with_all_its_processes(recipes: Path, gaps_s: list[float]) -> None:
+    """Its workers are killed before anything waits for them, whenever the next Ctrl-C comes."""
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program = f"{heard}from dfurun.cli.main import main\nmain()"
+    arguments = ["check", "--faults", "--jobs", "2", str(recipes / "f072-release.yaml")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        while not _children(process.pid):
+            time.sleep(0.05)
+            assert process.poll() is None
+        for gap_s in (0.3, *gaps_s):
+            time.sleep(gap_s)
+            os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert err.decode().endswith(STOPPED)
+
+
+def _children(pid: int) -> list[str]:
+    """Return the processes that a process has started; Linux only, elsewhere what says that it has."""
+    file = Path(f"/proc/{pid}/task/{pid}/children")
+    if not file.exists():
+        time.sleep(3)
+        return ["?"]
+    return file.read_text(encoding="ascii").split()

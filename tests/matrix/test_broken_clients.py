@@ -12,13 +12,18 @@ import pytest
 from dfurun.dfuse.channel import Channel
 from dfurun.dfuse.link import Garbled, Stalled, TimedOut
 from dfurun.dfuse.protocol import DfuState
+from dfurun.dfuse.session import Session
 from dfurun.errors import Code, DfurunError, StepFailed
 from dfurun.image import Piece
 from dfurun.matrix import KINDS, CleanRunFailed, Invariant, fault_matrix
 from dfurun.run.interpreter import Unit
+from dfurun.run.journal import UnitJournal
+from dfurun.steps.check_option_bytes import CheckOptionBytes
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
-from dfurun.steps.set_option_bytes import SetOptionBytes
+from dfurun.steps.flashing import pages_of
+from dfurun.steps.read import Read
+from dfurun.steps.set_option_bytes import SetOptionBytes, Writing
 from dfurun.steps.step import Result
 from dfurun.steps.verify import Verify
 from dfurun.steps.wait_for_power_cycle import WaitForPowerCycle
@@ -48,13 +53,16 @@ def protect(recipes: Path) -> Path:
 
 @pytest.fixture
 def recipe_with(tmp_path: Path) -> RecipeWith:
-    """Return what makes a recipe with these steps, and an image that begins and ends within a page."""
+    """Return what makes a recipe with these steps, and an image that ends within a page; with `vectors` it is a program."""
 
-    def make(*steps: str) -> Path:
-        (tmp_path / "a.bin").write_bytes(bytes(range(256)))
-        head = "dfurun: 1\nname: a\nchip: stm32f072xb\nimages: {a: {file: a.bin, address: 0x08000800}}\nsteps:\n"
+    def make(*steps: str, size: int = 256, vectors: bool = False, expect: str = "") -> Path:
+        table = bytes.fromhex("00400020 01090008") if vectors else b""
+        (tmp_path / "a.bin").write_bytes((table + bytes(range(256)) * -(-size // 256))[:size])
+        lines = ["dfurun: 1", "name: a", "chip: stm32f072xb", "images: {a: {file: a.bin, address: 0x08000800}}"]
+        lines += [f"expect: {{{expect}}}"] if expect else []
         recipe = tmp_path / "recipe.yaml"
-        recipe.write_text(head + "".join(f"  - {step}\n" for step in ("connect", *steps)), encoding="utf-8")
+        body = [f"  - {step}" for step in ("connect", *steps)]
+        recipe.write_text("\n".join([*lines, "steps:", *body]) + "\n", encoding="utf-8")
         return recipe
 
     return make
@@ -265,3 +273,121 @@ def test_one_that_writes_option_bytes_in_another_step(release: Path, monkeypatch
     monkeypatch.setattr(Verify, "execute", refreshed)
     with pytest.raises(CleanRunFailed, match="option bytes were written in verify"):
         fault_matrix(release, most=1, jobs=1)
+
+
+def test_one_that_sends_option_bytes_that_are_there_already(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write of option bytes is one that a power cut can tear."""
+
+    def always(step: SetOptionBytes, context: Context) -> Result:
+        before = context.option_bytes()
+        return step._write(context, Writing(before, step._target(before), "written"))
+
+    monkeypatch.setattr(SetOptionBytes, "execute", always)
+    with pytest.raises(CleanRunFailed, match="write-option-bytes changed nothing, in set-option-bytes"):
+        fault_matrix(release, most=1, jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("step", "target", "broken"),
+    [
+        (
+            "erase: {pages: 2-5, mode: needed}",
+            "dfurun.steps.erase.blank_pages",
+            lambda _, pages: dict.fromkeys(pages, False),
+        ),
+        (
+            "write: {image: a, mode: changed}",
+            "dfurun.steps.write.changed_pages",
+            lambda context, memory: pages_of(context.chip.flash, memory),
+        ),
+    ],
+    ids=["erase needed", "write changed"],
+)
+def test_one_that_erases_what_need_not_be(
+    recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch, step: str, target: str, broken: Any
+) -> None:
+    recipe = recipe_with(step, size=0x900)
+    assert broken_by(recipe, "stall") == set()
+    monkeypatch.setattr(target, broken)
+    with pytest.raises(CleanRunFailed, match="erase-page changed nothing"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_checks_no_option_bytes(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_with("check-option-bytes: {fields: {nRST_STOP: 1}}")
+    assert broken_by(recipe, "stall") == set()
+    monkeypatch.setattr(CheckOptionBytes, "execute", lambda step, context: Result(Outcome.OK, "as they should be"))
+    with pytest.raises(CleanRunFailed, match="asks for 1 has to be refused, and passes"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_takes_any_board_for_the_one_expected(
+    recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_with("mass-erase", expect="unique-id: [0102030405060708090A0B0C]")
+    assert broken_by(recipe, "stall") == set()
+    monkeypatch.setattr("dfurun.steps.connect.check_identity", lambda context: None)
+    with pytest.raises(CleanRunFailed, match="a board with another unique id has to be refused"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_starts_another_program(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is at the start of the flash is other firmware, which starts as well."""
+    recipe = recipe_with(
+        "write: {image: a, mode: changed}", "verify: {image: a}", "leave-dfu: {address: 0x08000800}", vectors=True
+    )
+    assert broken_by(recipe, "stall") == set()
+    leave = Session.leave
+    monkeypatch.setattr(Session, "leave", lambda session, entry: leave(session, 0x0800_0000))
+    with pytest.raises(CleanRunFailed, match="what was started is not what is at 0x08000800"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_writes_the_vector_table_first(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert broken_by(release, "disconnect", most=300) == set()
+    monkeypatch.setattr("dfurun.steps.flashing.vector_page", lambda flash, memory: max(pages_of(flash, memory)))
+    assert Invariant.NEVER_BOOTS_HALF in broken_by(release, "disconnect", most=300)
+
+
+def test_one_that_leaves_copies_of_pages_behind(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_with("write: {image: a, mode: changed}", "verify: {image: a}")
+    monkeypatch.setattr(UnitJournal, "let_go", lambda journal, file: None)
+    with pytest.raises(CleanRunFailed, match="a copy of a page is kept that is back in the flash"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_journals_nothing_before_it_destroys(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UnitJournal, "before_destruction", lambda journal, entry, **details: None)
+    with pytest.raises(CleanRunFailed, match="erase-all was executed in mass-erase, and the journal has it not"):
+        fault_matrix(release, most=1, jobs=1)
+
+
+def test_one_that_swaps_two_backups(recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_with("read: {range: 0x08000000+2K, file: a.out}", "read: {range: 0x08000800+2K, file: b.out}")
+    assert broken_by(recipe, "stall") == set()
+    swapped = {"a.out": Path("b.out"), "b.out": Path("a.out")}
+    monkeypatch.setattr(Read, "_file", lambda step, context: swapped[step.file])
+    with pytest.raises(CleanRunFailed, match="no file holds what"):
+        fault_matrix(recipe, most=1, jobs=1)
+
+
+def test_one_that_regains_a_board_once_a_step(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert broken_by(release, "disconnect, three times") == set()
+    monkeypatch.setattr("dfurun.steps.context.REGAINS_A_STEP", 1)
+    assert Invariant.ONE_RUN in broken_by(release, "disconnect, three times")
+
+
+def test_one_that_takes_a_right_board_for_a_wrong_one_when_it_is_run_again(
+    recipe_with: RecipeWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_with("set-option-bytes: {fields: {nRST_STOP: 0}}")
+    execute = SetOptionBytes.execute
+
+    def suspicious(step: SetOptionBytes, context: Context) -> Result:
+        if context.option_bytes() == step._target(context.option_bytes()):
+            raise StepFailed(Code.OPTION_BYTES_DIFFER, "as named already", consequence="nothing was written")
+        return execute(step, context)
+
+    monkeypatch.setattr(SetOptionBytes, "execute", suspicious)
+    with pytest.raises(CleanRunFailed, match="does not pass a second time"):
+        fault_matrix(recipe, most=1, jobs=1)
