@@ -77,7 +77,7 @@ shell = pytest.mark.skipif(os.name == "nt", reason="no /bin/sh on this system")
         (["info", "--sim", "--json"], 0),
         (["check", str(ROOT / "recipes/f072-release.yaml")], 0),
         (["check", "absent.yaml"], 3),
-        (["chips", "stm32"], 2),
+        (["chips", "show", "stm32"], 2),
     ],
     ids=lambda value: " ".join(value).replace(str(ROOT), "") if isinstance(value, list) else str(value),
 )
