@@ -69,6 +69,8 @@ def print_board(
     line("commands", format_hex(bytes(commands)))
     for number, alternate in enumerate(description.alternates):
         line("memory" if number == 0 else "", alternate.name)
+    if chip.usb.predicted:
+        line("", "(as dfurun predicts it: no log of such a board is known to it)")
     line("protection", protection.verdict.value)
     if cause_of_protection:
         line("", cause_of_protection)

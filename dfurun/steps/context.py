@@ -374,7 +374,8 @@ class Context:
         self.device = self.session.description
 
     def _why_still_in_dfu(self) -> str:
-        hint = "`dfurun info` tells why; `set-option-bytes: {from: factory}` puts boot option bytes right"
+        back = "{from: factory}" if self.chip.option_bytes.factory_known else "{fields: ...}"
+        hint = f"`dfurun info` tells why; `set-option-bytes: {back}` puts boot option bytes right"
         if self.chip.checks_for_empty_flash:
             hint += "; an empty flash starts the bootloader as well, whatever BOOT0 says"
         return hint

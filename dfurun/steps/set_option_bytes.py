@@ -131,7 +131,7 @@ class SetOptionBytes(Step):
             context.notice(
                 f"{field.name} reads 0 and must stay 1 ({field.means})",
                 code=Code.RESERVED_BIT_CLEARED,
-                hint="name it in `fields`, or use `from: factory`, to set it",
+                hint=f"to set it, name it in `fields`{self._or_from_factory()}",
             )
         changes = tuple(str(change) for change in layout.changes(before, after))
         context.emit(OptionBytesPlanned(self.head.index, before, after, changes))
@@ -243,9 +243,13 @@ class SetOptionBytes(Step):
                 f"the complement does not fit at +{spoiled[0]} ({', '.join(holders)}): the chip takes that byte as 0xFF, "
                 f"stored is 0x{before[spoiled[0]]:02X}",
                 consequence="nothing was written",
-                hint="say what it should be: name all of its fields' byte, or use `from: factory`",
+                hint=f"say what it should be: name all of its fields{self._or_from_factory()}",
             )
         return layout.encode(before, self.fields)
+
+    def _or_from_factory(self) -> str:
+        """Return the other way to a value that nobody has named, on the chips that have it."""
+        return ", or use `from: factory`" if self.chip.option_bytes.factory_known else ""
 
     def _known_after(self) -> Mapping[str, FieldValue]:
         """Return the fields whose value after this step the recipe alone tells."""
