@@ -82,7 +82,7 @@ class Bus:
     def _refuse_clone(self, selector: Selector) -> None:
         for stranger in self.strangers():
             fits = selector.port in (None, stranger.port)
-            if fits and selector.serial in (None, serial_number(stranger)) and (clone := clone_at(stranger)):
+            if fits and selector.serial in (None, serial_number(stranger)) and (clone := clone_at(stranger.device)):
                 raise refusal(clone, stranger.port)
 
     def _listed(self, fits: Callable[[Any], bool]) -> list[Candidate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dfurun.chips.clones import Clone, clone_like
 from dfurun.dfuse.link import DeviceDescription
@@ -11,15 +11,11 @@ from dfurun.errors import Code, Refused
 from dfurun.usb.port import PortPath
 from dfurun.usb.strings import read_string
 
-if TYPE_CHECKING:
-    from dfurun.usb.discovery import Candidate
 
-
-def clone_at(candidate: Candidate) -> Clone | None:
-    """Return the clone that a device is by its ids and strings, None where it is no known one. It is not opened for DFU."""
-    device = candidate.device
+def clone_at(device: Any) -> Clone | None:
+    """Return the clone that a device of pyusb's is by its ids and strings, None where it is no known one. It is not opened."""
     product = read_string(device, device.iProduct) or ""
-    return clone_like((candidate.vendor_id, candidate.product_id), product, tuple(_alternates(device)))
+    return clone_like((device.idVendor, device.idProduct), product, tuple(_alternates(device)))
 
 
 def clone_told(description: DeviceDescription) -> Clone | None:

@@ -38,7 +38,7 @@ def survey(bus: Bus, clock: Clock) -> Iterator[Surveyed]:
             yield Surveyed(candidate, link.description, clone=clone_told(link.description))
             link.close()
     for stranger in bus.strangers():
-        if (clone := clone_at(stranger)) is not None:
+        if (clone := clone_at(stranger.device)) is not None:
             yield Surveyed(stranger, None, clone=clone)
 
 
