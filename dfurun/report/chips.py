@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dfurun.chips import BootTarget, Chip, Duration, MassErase
 from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
-from dfurun.chips.guards import Guard
+from dfurun.chips.guards import HIDING, Guard
 from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
 from dfurun.report.board import TARGETS
@@ -61,7 +61,12 @@ def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
         when = ", ".join(_conditions(chip, guard))
         needs = " Needs --allow-irreversible as well." if guard.irreversible else ""
         _print(console, [(guard.name, f"{when}: {guard.means}.{needs} {_origin(source)}")])
-    if not chip.guards:
+    for name in chip.guard_names[len(chip.guards) :]:
+        means = HIDING[name][1]
+        _print(
+            console, [(name, f"whatever leads there, and no guard above says: {means}. (worked out of the boot table)")]
+        )
+    if not chip.guard_names:
         _print(console, [("", "none")])
     console.print("\n[bold]Sources[/bold]", markup=True)
     _print(console, list(facts["sources"].items()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,21 @@ def test_the_bootloader_can_be_reached_by_boot0_and_by_option_bytes_alone(name: 
     fields = layout.decode(layout.encode(layout.factory, by_pin))
     assert chip.starts(fields, boot0=1) is BootTarget.SYSTEM_MEMORY
     assert chip.starts(fields, boot0=0) is BootTarget.MAIN_FLASH
+
+
+@every_chip
+def test_no_change_of_boot_bits_hides_what_starts_without_a_guard(name: str) -> None:
+    """Every value of the fields of one bit that decide what starts, from the factory's on."""
+    chip = load_chip(name)
+    layout = chip.option_bytes
+    before = layout.decode(layout.factory) if layout.established else {}
+    bits = [field for field in sorted(chip.boot.fields) if layout.fields[field].width == 1]
+    reachable = {chip.starts(before, boot0=level) for level in (0, 1)}
+    for values in product((0, 1), repeat=len(bits)):
+        after = before | dict(zip(bits, values, strict=True))
+        lost = reachable - {chip.starts(after, boot0=level) for level in (0, 1)}
+        assert not lost or chip.guards_entered(before, after), (lost, after)
+        assert not chip.guards_entered(before, before)
 
 
 @every_chip

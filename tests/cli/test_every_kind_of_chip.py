@@ -87,6 +87,13 @@ def test_a_protected_board_is_opened_and_flashed(place: Place) -> None:
     assert place.run("verify: {image: app}") != 0
     steps = ("unprotect", "mass-erase", "write: {image: app}", "verify: {image: app}")
     assert place.run(*steps) == 0, place.done.err
+    known = place.chip.option_bytes.factory_known
+    words = (
+        "the option bytes are the factory's now"
+        if known
+        else "the option bytes are what the bootloader has made of them"
+    )
+    assert f"{words}: what they were before is lost" in " ".join(place.done.err.split())
     assert place.state.option_bytes.protection_level == 0
     assert place.state.flash.contents[: len(place.image)] == place.image
 

@@ -176,6 +176,14 @@ def test_option_bytes_are_read_through_their_own_alternate_setting(bench: Bench)
     assert [(sent.value, sent.length) for sent in bench.link.requests(UPLOAD)] == [(2, 16)]
 
 
+def test_option_bytes_that_no_alternate_setting_names_are_read_through_the_one_that_the_data_knows() -> None:
+    """The G0B1's ROM gives every setting the name of its flash; the flash itself stays at the first one."""
+    bench = Bench(alternates=(CHIP.usb.alternates[0],) * 3).contact()
+    bench.session.read(OPTION_BLOCK)
+    bench.session.read(AddressRange(FLASH, 16))
+    assert bench.link.selected == [1, 0]
+
+
 # Erasing -------------------------------------------------------------------------------------------------------------
 
 
