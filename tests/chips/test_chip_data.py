@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from dfurun import units
-from dfurun.chips import BootTarget, EarlyPoll, Execution, FieldValue, Quirk, chip_names, load_chip
+from dfurun.chips import BootTarget, Chip, EarlyPoll, Execution, FieldValue, Quirk, chip_names, load_chip
 from dfurun.chips.database import chip_from_facts, family_names, read_facts, read_family
 from dfurun.chips.errata import known_errata
 from dfurun.chips.family import facts_of, variants
@@ -265,8 +266,13 @@ def test_the_bootloader_can_be_reached_by_boot0_and_by_option_bytes_alone(name: 
 
 @every_chip
 def test_no_change_of_boot_bits_hides_what_starts_without_a_guard(name: str) -> None:
-    """Every value of the fields of one bit that decide what starts, from the factory's on."""
-    chip = load_chip(name)
+    """Every value of the fields of one bit that decide what starts, from the factory's on; also where the data has no guard."""
+    with_data = load_chip(name)
+    for chip in (with_data, replace(with_data, guards=())):
+        hold_to_its_boot_table(chip)
+
+
+def hold_to_its_boot_table(chip: Chip) -> None:
     layout = chip.option_bytes
     before = layout.decode(layout.factory) if layout.established else {}
     bits = [field for field in sorted(chip.boot.fields) if layout.fields[field].width == 1]
