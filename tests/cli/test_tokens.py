@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -212,9 +213,9 @@ def test_every_command_that_takes_a_simulated_board_takes_a_token(dfurun: Dfurun
     ],
 )
 def test_a_damaged_or_foreign_token_is_wrong_usage(
-    dfurun: Dfurun, words: tuple[str, ...], damage: object, said: str
+    dfurun: Dfurun, words: tuple[str, ...], damage: Callable[[str], str], said: str
 ) -> None:
-    token = damage(token_of(dfurun, *SIM))  # type: ignore[operator]
+    token = damage(token_of(dfurun, *SIM))
     done = dfurun(*(word.format(token) for word in words))
     assert (done.exit, done.codes) == (2, {"usage"})
     assert said in done.err
