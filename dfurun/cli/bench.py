@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Bench:
     """Where boards are looked for, how time passes, who is there, and how a port's journal is called.
 
-    A board that ends with this process has none: `journal_name` returns None.
+    A board that ends with this process has none: `journal_name` returns None. `told` is the chip that somebody has named for
+    a simulated board, None where nobody has.
     """
 
     bus: Bus
@@ -43,6 +44,7 @@ class Bench:
     selector: Selector
     simulated: bool
     journal_name: Callable[[str], str | None]
+    told: Chip | None = None
 
     def connection(self, chip: Chip, trace: Trace | None = None) -> Connection:
         """Return the way to the board that is meant, with this chip; `trace` hears what passes."""
@@ -91,6 +93,7 @@ def set_up(
         selector=selector,
         simulated=True,
         journal_name=partial(_simulated_journal, options),
+        told=chip_called(options.sim_chip) if options.sim_chip else None,
     )
 
 

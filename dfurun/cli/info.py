@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dfurun.chips import BootTarget, Chip
+from dfurun.cli import completion
 from dfurun.cli.bench import Bench, chip_called, set_up
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
 from dfurun.cli.failures import UsageFailure
@@ -40,20 +41,22 @@ from dfurun.units import KIBI, AddressRange
 LOOK_TIMEOUT_S = 1.0
 WORD_BYTES = 4
 REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
+PIN_IGNORED = "; once it is flashed, BOOT0 high does not start the bootloader with these option bytes"
 REPAIR_BY_NAME_HINT = "a recipe with `set-option-bytes` that names the boot fields puts them right"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is known of one board. `chip_is_named`: --chip says which, and its memory layout does not contradict.
+    """All that is known of one board. `chips` are those that it can be: several where nothing that it tells decides.
 
-    `option_bytes` is None where they could not be read. `flash_empty`: the first word of flash is erased, and the chip starts
-    its bootloader for that. `cause_of_protection` is None for a board that is not protected.
+    `named_by` is the option that says which, None where its memory layout does. `option_bytes` is None where they could not be
+    read. `flash_empty`: the first word of flash is erased, and the chip starts its bootloader for that. `cause_of_protection`
+    is None for a board that is not protected.
     """
 
     port: str
-    chip: Chip
-    chip_is_named: bool
+    chips: tuple[Chip, ...]
+    named_by: str | None
     description: DeviceDescription
     identity: BoardIdentity
     commands: tuple[int, ...]
@@ -64,34 +67,61 @@ class Report:
     anomalies: dict[str, int]
 
     @property
+    def chip(self) -> Chip:
+        """The chip, or of several the one that stands for what all have in common."""
+        return self.chips[0]
+
+    def require_one_chip(self) -> None:
+        """Raise Refused for a board that can be several chips: a token names one."""
+        from dfurun.usb.recognise import Likeness
+
+        Likeness(self.chips, self.description.flash_layout_text).the_one()
+
+    @property
+    def fields_known(self) -> bool:
+        """Whether it is known how its option bytes are called: all the chips that it can be call them alike."""
+        return all(chip.option_bytes.fields == self.chip.option_bytes.fields for chip in self.chips)
+
+    @property
     def boots(self) -> dict[int, BootTarget]:
-        """What starts at power-on for each level of BOOT0, empty where the option bytes are not known."""
-        if self.option_bytes is None:
-            return {}
-        fields = self.chip.option_bytes.decode(self.option_bytes)
-        return {level: self.chip.starts(fields, boot0=level, flash_empty=self.flash_empty) for level in (0, 1)}
+        """What starts at power-on for each level of BOOT0, empty where that is not known."""
+        return self._starts(flash_empty=self.flash_empty)
 
     @property
     def always_boots_bootloader(self) -> bool:
         """Whether the option bytes start the bootloader whatever BOOT0 and the flash say."""
-        if not self.option_bytes:
-            return False
-        fields = self.chip.option_bytes.decode(self.option_bytes)
-        return all(self.chip.starts(fields, boot0=level) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
+        return set(self._starts(flash_empty=False).values()) == {BootTarget.SYSTEM_MEMORY}
 
     @property
     def boots_for_empty_flash(self) -> frozenset[int]:
         """The levels of BOOT0 at which the bootloader starts only because the flash is empty."""
-        if self.option_bytes is None or not self.flash_empty:
-            return frozenset()
-        fields = self.chip.option_bytes.decode(self.option_bytes)
-        return frozenset(
-            level for level, target in self.boots.items() if self.chip.starts(fields, boot0=level) is not target
-        )
+        once_flashed = self._starts(flash_empty=False)
+        return frozenset(level for level, target in self.boots.items() if once_flashed[level] is not target)
+
+    def _starts(self, *, flash_empty: bool) -> dict[int, BootTarget]:
+        """Return what all the chips that it can be start with its option bytes; nothing where one starts another thing."""
+        if not self.option_bytes or not self.fields_known:
+            return {}
+        fields, starts = self.chip.option_bytes.decode(self.option_bytes), dict[int, BootTarget]()
+        for level in (0, 1):
+            targets = {chip.starts(fields, boot0=level, flash_empty=flash_empty) for chip in self.chips}
+            if len(targets) > 1:
+                return {}
+            starts[level] = targets.pop()
+        return starts
 
 
 def info_command(
     context: typer.Context,
+    named: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CHIP",
+            help="The board's chip, as --chip names it; with --sim, the chip of the simulated board.",
+            show_default=False,
+            autocompletion=completion.chips,
+        ),
+    ] = None,
     port: Port = None,
     serial: Serial = None,
     chip: BoardChip = None,
@@ -127,7 +157,13 @@ def info_command(
     states, faults, there = tuple(sim_state or ()), tuple(sim_fault or ()), SimOperator.PRESENT
     options = BoardOptions(port, serial, sim, sim_chip, states, sim_clock, faults, there, sim_option_reload, sim_token)
     output.watch(quiet=quiet, verbose=verbose, log=log)
-    report = look(set_up(options, on_made=output.made), chip_called(chip) if chip else None, output.trace)
+    if named and chip:
+        raise UsageFailure(f"`{named}` and --chip {chip} both name the chip", "one of them is enough")
+    the_chip = chip_called(named or chip or "") if named or chip else None
+    named_by = "the command" if named else "--chip" if chip else None
+    report = look(set_up(options, the_chip, on_made=output.made), the_chip, named_by, output.trace)
+    if token:
+        report.require_one_chip()
     line = {"token": str(token_of(report, unique_id=unique_id))} if token else {}
     output.write({"event": "board", **as_object(report), **line})
     if token and not output.as_json:
@@ -138,31 +174,37 @@ def info_command(
     return 0
 
 
-def look(bench: Bench, chip: Chip | None, trace: Trace | None = None) -> Report:
-    """Open the board that the bench's selector means and learn all that it tells. Raise DfurunError."""
-    from dfurun.run.journal import known_cause
-    from dfurun.usb.recognise import recognise, require_named_chip
+def look(bench: Bench, chip: Chip | None, named_by: str | None, trace: Trace | None = None) -> Report:
+    """Open the board that the bench's selector means and learn all that it tells; `named_by` says who has named the chip.
 
-    chip_is_named = chip is not None
-    if chip is None:
+    Raises DfurunError.
+    """
+    from dfurun.run.journal import known_cause
+    from dfurun.usb.recognise import likeness, require_named_chip
+
+    chips: tuple[Chip, ...] = (chip,) if chip else ()
+    if not chips:
         bench.hold_selected()
-        chip = recognise(bench.bus, bench.selector, bench.clock)
+        like = likeness(bench.bus, bench.selector, bench.clock, bench.told)
+        chips, named_by = like.chips, "--sim-chip" if like.is_told else None
+    chip = chips[0]
     connection = bench.connection(chip, trace)
     bench.keep_to_itself(connection)
     session = connection.open(LOOK_TIMEOUT_S)
     try:
-        require_named_chip(chip, session.description)
+        require_named_chip(chip, session.description, named_by or "--chip")
         commands = session.commands()
         protection = session.protection()
         identity, option_bytes, flash_empty = BoardIdentity(), None, False
         if protection.verdict is Verdict.UNPROTECTED and not session.description.is_user_dfu:
             identity = read_identity(session, chip)
-            option_bytes = session.read_option_bytes()
+            if all(other.option_bytes.blocks == chip.option_bytes.blocks for other in chips):
+                option_bytes = session.read_option_bytes()
             flash_empty = chip.checks_for_empty_flash and _is_empty(session, chip)
         return Report(
             port=str(connection.port),
-            chip=chip,
-            chip_is_named=chip_is_named,
+            chips=chips,
+            named_by=named_by,
             description=session.description,
             identity=identity,
             commands=commands,
@@ -213,7 +255,8 @@ def as_object(report: Report) -> dict[str, Any]:
     raw = report.option_bytes
     return {
         "port": report.port,
-        "chip": report.chip.name,
+        "chip": report.chip.name if len(report.chips) == 1 else None,
+        "chips": [chip.name for chip in report.chips],
         "usb": {
             "vendor_id": description.vendor_id,
             "product_id": description.product_id,
@@ -225,7 +268,7 @@ def as_object(report: Report) -> dict[str, Any]:
         "layout": [alternate.name for alternate in description.alternates],
         "user_dfu": description.is_user_dfu,
         "bootloader_id": identity.bootloader_id,
-        "bootloader": identity.bootloader_version(report.chip),
+        "bootloader": identity.bootloader_version(*report.chips),
         "unique_id": identity.unique_id,
         "flash_size": identity.flash_size_bytes,
         "commands": list(report.commands),
@@ -234,7 +277,7 @@ def as_object(report: Report) -> dict[str, Any]:
             "cause": report.cause_of_protection,
             "evidence": report.protection.evidence,
         },
-        "option_bytes": _options(report.chip, raw) if raw else None,
+        "option_bytes": _options(report, raw) if raw else None,
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
         "flash_empty": report.flash_empty,
         "always_boots_bootloader": report.always_boots_bootloader,
@@ -242,7 +285,10 @@ def as_object(report: Report) -> dict[str, Any]:
     }
 
 
-def _options(chip: Chip, raw: bytes) -> dict[str, Any]:
+def _options(report: Report, raw: bytes) -> dict[str, Any]:
+    chip = report.chip
+    if not report.fields_known:
+        return {"raw": raw.hex(), "fields": None, "write_protected_pages": None}
     groups = chip.option_bytes.protected_pages(raw, chip.flash)
     return {
         "raw": raw.hex(),
@@ -252,8 +298,10 @@ def _options(chip: Chip, raw: bytes) -> dict[str, Any]:
 
 
 def _print(output: Output, report: Report, *, quiet: bool) -> None:
+    from dfurun.report.words import titles_of
+
     if quiet:
-        output.line(f"{report.port}: {report.chip.title}, {report.protection.verdict.value}")
+        output.line(f"{report.port}: {titles_of(report.chips)}, {report.protection.verdict.value}")
     else:
         _print_all(output, report)
     _print_what_needs_mending(output, report, quiet=quiet)
@@ -265,14 +313,15 @@ def _print_all(output: Output, report: Report) -> None:
     print_board(
         output.product,
         port=report.port,
-        chip=report.chip,
-        chip_is_named=report.chip_is_named,
+        chips=report.chips,
+        named_by=report.named_by,
         description=report.description,
         identity=report.identity,
         commands=report.commands,
         protection=report.protection,
         cause_of_protection=report.cause_of_protection,
         option_bytes=report.option_bytes,
+        fields_known=report.fields_known,
         boots=report.boots,
         boots_for_empty_flash=report.boots_for_empty_flash,
     )
@@ -285,7 +334,7 @@ def _print_what_needs_mending(output: Output, report: Report, *, quiet: bool) ->
         (
             bool(report.boots_for_empty_flash),
             "the flash is empty: this chip starts its bootloader for that",
-            "flash it; the chip looks again at the next power-on",
+            f"flash it; the chip looks again at the next power-on{PIN_IGNORED if 1 in report.boots_for_empty_flash else ''}",
         ),
         (
             report.always_boots_bootloader,

@@ -31,6 +31,7 @@ from dfurun.cli.output import Output
 from dfurun.units import format_address, format_size, in_both_bases, parse_address, parse_size
 
 if TYPE_CHECKING:
+    from dfurun.chips import Chip
     from dfurun.run.backup import Wanted
 
 WHAT = "What to read"
@@ -99,23 +100,24 @@ def read_command(
         port, serial, sim, sim_chip, states, sim_clock, faults, SimOperator.PRESENT, sim_option_reload, sim_token
     )
     output.watch(quiet=quiet, verbose=verbose, log=log)
-    _read(output, set_up(options, on_made=output.made), chip, wanted, output_file, overwrite=force, quiet=quiet)
+    named = chip_called(chip) if chip else None
+    _read(output, set_up(options, named, on_made=output.made), named, wanted, output_file, overwrite=force, quiet=quiet)
     return 0
 
 
 def _read(
-    output: Output, bench: Bench, chip: str | None, wanted: Wanted, file: str, *, overwrite: bool, quiet: bool
+    output: Output, bench: Bench, chip: Chip | None, wanted: Wanted, file: str, *, overwrite: bool, quiet: bool
 ) -> None:
     from dfurun.errors import Interrupted
     from dfurun.run.backup import back_up
     from dfurun.run.interruption import Interruption
     from dfurun.run.journal import known_cause
-    from dfurun.usb.recognise import recognise
+    from dfurun.usb.recognise import likeness
 
-    if not chip:
+    if chip is None:
         bench.hold_selected()
-    the_chip = chip_called(chip) if chip else recognise(bench.bus, bench.selector, bench.clock)
-    connection = bench.connection(the_chip, output.trace)
+        chip = likeness(bench.bus, bench.selector, bench.clock, bench.told).the_one()
+    connection = bench.connection(chip, output.trace)
     bench.keep_to_itself(connection)
     with Interruption(output.stopping) as interruption:
 
@@ -126,7 +128,7 @@ def _read(
         try:
             saved = back_up(
                 connection,
-                the_chip,
+                chip,
                 wanted,
                 file,
                 overwrite=overwrite,

@@ -28,11 +28,12 @@ class BoardIdentity:
     bootloader_id: int | None = None
     unique_id: str | None = None
 
-    def bootloader_version(self, chip: Chip) -> str | None:
-        """Return the ROM's version by its id, `unknown (0x..)` where the data has none for it."""
+    def bootloader_version(self, *chips: Chip) -> str | None:
+        """Return the ROM's version by its id, `unknown (0x..)` where the data of none of the chips that it can be has it."""
         if self.bootloader_id is None:
             return None
-        return chip.identity.bootloader_versions.get(self.bootloader_id, f"unknown (0x{self.bootloader_id:02X})")
+        known = (chip.identity.bootloader_versions.get(self.bootloader_id) for chip in chips)
+        return next((version for version in known if version), f"unknown (0x{self.bootloader_id:02X})")
 
 
 def read_identity(session: Session, chip: Chip) -> BoardIdentity:

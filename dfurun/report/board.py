@@ -10,7 +10,7 @@ from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection
-from dfurun.report.words import wrapped
+from dfurun.report.words import titles_of, wrapped
 from dfurun.units import format_hex, format_size
 
 if TYPE_CHECKING:
@@ -34,20 +34,24 @@ def print_board(
     console: Console,
     *,
     port: str,
-    chip: Chip,
-    chip_is_named: bool,
+    chips: Sequence[Chip],
+    named_by: str | None,
     description: DeviceDescription,
     identity: BoardIdentity,
     commands: tuple[int, ...],
     protection: Protection,
     cause_of_protection: str | None,
     option_bytes: bytes | None,
+    fields_known: bool,
     boots: Mapping[int, BootTarget],
     boots_for_empty_flash: frozenset[int],
 ) -> None:
-    """Print all that is known of a board. `chip_is_named`: --chip says which chip it is.
+    """Print all that is known of a board. `chips` are those that it can be, `named_by` the option that says which it is.
 
-    `boots_for_empty_flash`: the levels of BOOT0 that start so for that alone."""
+    `fields_known`: all of them call the option bytes alike. `boots_for_empty_flash`: the levels of BOOT0 that start so for
+    that alone.
+    """
+    chip = chips[0]
 
     def line(label: str, text: str) -> None:
         for index, part in enumerate(wrapped(console, text, beside=LABEL_WIDTH)):
@@ -58,9 +62,9 @@ def print_board(
     line("device", f"{description.product} ({ids})")
     unique = "" if chip.usb.serial_unique else " (the same on every board of this kind)"
     line("serial number", description.serial + unique)
-    line("chip", f"{chip.title}, {_by_what_it_is_known(description, is_named=chip_is_named)}")
+    line("chip", f"{titles_of(chips)}, {_by_what_it_is_known(chips, named_by, description)}")
     if identity.bootloader_id is not None:
-        line("bootloader", f"{identity.bootloader_version(chip)} (id 0x{identity.bootloader_id:02X})")
+        line("bootloader", f"{identity.bootloader_version(*chips)} (id 0x{identity.bootloader_id:02X})")
     if identity.unique_id:
         line("unique id", identity.unique_id)
     if identity.flash_size_bytes:
@@ -69,14 +73,17 @@ def print_board(
     line("commands", format_hex(bytes(commands)))
     for number, alternate in enumerate(description.alternates):
         line("memory" if number == 0 else "", alternate.name)
-    if chip.usb.predicted:
+    if all(one.usb.predicted for one in chips):
         line("", "(as dfurun predicts it: no log of such a board is known to it)")
     line("protection", protection.verdict.value)
     if cause_of_protection:
         line("", cause_of_protection)
     for answer in protection.evidence:
         line("", answer)
-    if option_bytes is not None:
+    if option_bytes is not None and not fields_known:
+        line("option bytes", format_hex(option_bytes, group=2))
+        line("", "(what they are called differs from chip to chip: --chip shows them by name)")
+    elif option_bytes is not None:
         console.print()
         print_option_bytes(console, chip, option_bytes)
         console.print()
@@ -85,12 +92,14 @@ def print_board(
         line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}{why}")
 
 
-def _by_what_it_is_known(description: DeviceDescription, *, is_named: bool) -> str:
-    if not is_named:
+def _by_what_it_is_known(chips: Sequence[Chip], named_by: str | None, description: DeviceDescription) -> str:
+    if len(chips) > 1:
+        return "which it does not tell: its memory layout fits each; --chip says which"
+    if named_by is None:
         return "by its memory layout"
     if description.flash_layout is None:
-        return "as --chip names it; it tells no memory layout that can be read"
-    return "as --chip names it; its memory layout fits"
+        return f"as {named_by} names it; it tells no memory layout that can be read"
+    return f"as {named_by} names it; its memory layout fits"
 
 
 def pages_in_words(groups: Sequence[range], flash: Flash) -> str:

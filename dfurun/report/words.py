@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dfurun.report.wrapping import fold_for
@@ -9,6 +10,8 @@ from dfurun.text import disarm, escape
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from dfurun.chips import Chip
 
 MAXIMUM_LENGTH = 1000
 
@@ -44,3 +47,9 @@ def print_folded(console: Console, text: str, *, style: str = "", further_in: in
 def count(number: int, one: str, many: str) -> str:
     """Return `1 page` or `3 pages`."""
     return f"{number} {one if number == 1 else many}"
+
+
+def titles_of(chips: Sequence[Chip]) -> str:
+    """Return the names of chips of which a board has one: `STM32F401xC or STM32F411xC`."""
+    *others, last = [chip.title for chip in chips]
+    return f"{', '.join(others)} or {last}" if others else last

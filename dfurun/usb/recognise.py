@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dfurun.chips import Chip, load_chip
-from dfurun.chips.index import entries
+from dfurun.chips.index import by_name, entries
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
@@ -20,11 +22,29 @@ ATTEMPTS = 4
 PAUSE_S = 0.1
 
 
-def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
-    """Return the chip whose layout the selected board tells; of several, the one whose bootloader id it has.
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The chips that a board can have by all that it tells, at least one, and the layout by which.
 
-    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused for a clone and for a layout of no chip in the data, or of
-    several.
+    `is_told`: it is the chip that somebody has named, and the board alone would not have told so.
+    """
+
+    chips: tuple[Chip, ...]
+    layout_text: str
+    is_told: bool = False
+
+    def the_one(self) -> Chip:
+        """Return the chip; raise Refused where it is one of several."""
+        if len(self.chips) == 1:
+            return self.chips[0]
+        raise _undecided(self.layout_text, ", ".join(chip.name for chip in self.chips))
+
+
+def likeness(bus: Bus, selector: Selector, clock: Clock, told: Chip | None = None) -> Likeness:
+    """Return the chips whose layout the selected board tells; of several, those whose bootloader id it has.
+
+    Of those that are left it is `told`, where somebody has said so and it, or one that differs in its name only, is among them.
+    Raises DeviceNotFound, AccessDenied, LinkUnreliable, and Refused for a clone and for a layout of no chip in the data.
     """
     candidate = bus.select(selector)
     description, fitting = None, list[Chip]()
@@ -54,26 +74,35 @@ def recognise(bus: Bus, selector: Selector, clock: Clock) -> Chip:
             hint=HUB_ADVICE,
             evidence=anomalies.evidence,
         )
-    if len(fitting) == 1 or (fitting and description.is_user_dfu):
-        return fitting[0]  # of a DFU program in user flash only the flash is asked, which is as large in all of them
-    names = ", ".join(chip.name for chip in fitting) or "none"
-    raise Refused(
+    if not fitting:
+        raise _undecided(description.flash_layout_text, "none")
+    if description.is_user_dfu:
+        fitting = fitting[
+            :1
+        ]  # of a DFU program in user flash only the flash is asked, which is as large in all of them
+    if told is not None and fitting != [told] and by_name()[told.name].names[0] in {chip.name for chip in fitting}:
+        return Likeness((told,), description.flash_layout_text, is_told=True)
+    return Likeness(tuple(fitting), description.flash_layout_text)
+
+
+def _undecided(layout_text: str, names: str) -> Refused:
+    return Refused(
         Code.EXPECTATION,
-        f"which chip this is cannot be told from its memory layout {description.flash_layout_text!r}: {names} fit",
+        f"which chip this is cannot be told from its memory layout {layout_text!r}: {names} fit",
         consequence="nothing was sent but the question",
         hint="name it with --chip",
     )
 
 
-def require_named_chip(chip: Chip, description: DeviceDescription) -> None:
-    """Refuse a board whose own memory layout is not that of the chip that --chip names, before it is read by that chip."""
+def require_named_chip(chip: Chip, description: DeviceDescription, named_by: str = "--chip") -> None:
+    """Refuse a board whose own memory layout is not that of the chip that was named, before it is read by that chip."""
     own = " or ".join(f"`--chip {known.name}`" for known in chips_like(description))
     require_layout(
         chip,
         description,
-        named="--chip names",
+        named=f"{named_by} names",
         consequence="nothing was read, and nothing was changed on the board",
-        hint=f"leave --chip out, or name the chip that has this layout: {own}"
+        hint=f"leave {'--chip' if named_by == '--chip' else 'the name'} out, or name the chip that has this layout: {own}"
         if own
         else "the chip data knows no such layout: is this the right board?",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from command_line import Dfurun
+from command_line import Dfurun, Finished
 
 from dfurun.chips import load_chip
 from dfurun.dfuse.link import AlternateSetting, DeviceDescription
@@ -13,6 +13,10 @@ from dfurun.dfuse.protocol import FunctionalDescriptor
 from dfurun.usb.recognise import chips_like
 
 VIRTUAL = ("--sim-clock", "virtual")
+SIMULATED = (
+    "stm32f042x6", "stm32f072xb", "stm32f303xc", "stm32f405xg", "stm32f427xi", "stm32f722xe", "stm32l072xz", "stm32l476xg",
+    "stm32g431xb", "stm32g0b1xb", "stm32h743xi", "stm32wb55xg", "stm32u575xi",
+)  # fmt: skip
 
 
 def names(alternates: tuple[str, ...], serial: str) -> set[str]:
@@ -57,17 +61,109 @@ def test_boards_with_one_layout_are_told_apart_by_their_bootloader_id(dfurun: Df
     assert told["chip"] == name
 
 
-def test_what_the_bootloader_id_leaves_open_has_to_be_named(dfurun: Dfurun) -> None:
+def info_of(dfurun: Dfurun, name: str, *words: str, level: int = 0) -> Finished:
+    """Return what `info` says of a board in a file, of which it is told nothing but that."""
+    dfurun("sim", "new", "board.json", "--chip", name)
+    dfurun("sim", "protect", "board.json", str(level))
+    return dfurun("info", "--sim-state", "board.json", *VIRTUAL, *words)
+
+
+def test_what_the_bootloader_id_leaves_open_is_told_as_far_as_the_chips_agree(dfurun: Dfurun) -> None:
     """Both have a bootloader V13.0, at one address; the F205 and the F446 of this layout are ruled out."""
-    done = dfurun("info", "--sim", "--sim-chip", "stm32f411xc", *VIRTUAL)
-    assert "cannot be told from its memory layout" in done.err
-    assert ": stm32f401xc, stm32f411xc fit" in done.err
-    assert dfurun("info", "--sim", "--sim-chip", "stm32f411xc", *VIRTUAL, "--chip", "stm32f411xc").exit == 0
+    done = info_of(dfurun, "stm32f411xc")
+    assert done.exit == 0
+    assert (
+        "STM32F401xC or STM32F411xC, which it does not tell: its memory layout fits each; --chip says which" in done.out
+    )
+    assert "bootloader      V13.0 (id 0xD0)" in done.out
+    assert "SPRMOD " in done.out, "both call their option bytes alike"
+    assert "BOOT0 high      starts the bootloader" in done.out
+    told = info_of(dfurun, "stm32f411xc", "--json").lines[1]
+    assert (told["chip"], told["chips"]) == (None, ["stm32f401xc", "stm32f411xc"])
+    assert dfurun("info", "--sim-state", "board.json", *VIRTUAL, "-q").out == (
+        "1-1: STM32F401xC or STM32F411xC, not protected\n"
+    )
+    named = info_of(dfurun, "stm32f411xc", "--chip", "stm32f411xc", "--json").lines[1]
+    assert (named["chip"], named["chips"]) == ("stm32f411xc", ["stm32f411xc"])
 
 
-def test_a_board_that_lets_nothing_be_read_has_to_be_named(dfurun: Dfurun) -> None:
-    dfurun("sim", "new", "board.json", "--chip", "stm32f405xg")
-    dfurun("sim", "protect", "board.json", "1")
-    done = dfurun("info", "--sim-state", "board.json", *VIRTUAL)
-    assert "stm32f205xg, stm32f405xg, stm32f412xg, stm32f413xg fit" in done.err
-    assert dfurun("info", "--sim-state", "board.json", *VIRTUAL, "--chip", "stm32f405xg").exit != 2
+def test_option_bytes_that_the_chips_call_differently_are_shown_raw(dfurun: Dfurun) -> None:
+    done = info_of(dfurun, "stm32l452xc")
+    assert done.exit == 0
+    assert "STM32L452xC or STM32L476xC" in done.out
+    assert "option bytes    AAF8 EFFF 5507 1000" in done.out
+    assert "--chip shows them by name" in done.out
+    assert "nSWBOOT0" not in done.out
+    assert "BOOT0 low" not in done.out
+    told = dfurun("info", "--sim-state", "board.json", *VIRTUAL, "--json").lines[1]
+    assert told["option_bytes"]["raw"].startswith("aaf8efff")
+    assert (told["option_bytes"]["fields"], told["boots"]) == (None, {})
+    assert "nSWBOOT0" in info_of(dfurun, "stm32l452xc", "--chip", "stm32l452xc").out
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("stm32f303xc", "STM32F373xC or STM32F303xC"),
+        ("stm32f405xg", "STM32F205xG, STM32F405xG, STM32F412xG or STM32F413xG"),
+        ("stm32f427xi", "STM32F427xI or STM32F469xI"),
+        ("stm32l476xg", "STM32L476xG or STM32L496xG"),
+        ("stm32u575xi", "STM32U575xI, STM32U5A5xI or STM32U5F7xI"),
+    ],
+)
+def test_a_protected_board_is_told_to_be_so_whichever_chip_it_is(dfurun: Dfurun, name: str, titles: str) -> None:
+    """It lets nothing be read that would tell, and it is the board of which somebody has to know that it is protected."""
+    done = info_of(dfurun, name, level=1)
+    assert done.exit == 0, done.err
+    assert f"chip            {titles}, which it does not tell" in done.out
+    assert "protection      read-protected" in done.out
+    assert "Get Commands: answered" in done.out
+
+
+def test_what_needs_the_chip_needs_it_named(dfurun: Dfurun) -> None:
+    for done in (
+        info_of(dfurun, "stm32f411xc", "--token"),
+        dfurun("read", "-o", "flash.bin", "--sim-state", "board.json", *VIRTUAL),
+    ):
+        assert (done.exit, done.codes) == (6, {"expectation"})
+        assert "cannot be told from its memory layout" in done.err
+        assert ": stm32f401xc, stm32f411xc fit" in done.err
+        assert "name it with --chip" in done.err
+
+
+@pytest.mark.parametrize("name", ["stm32f411xc", "stm32wb35xc", "stm32wb30xe", "stm32f048x6"])
+def test_a_simulated_board_of_a_chip_that_was_named_is_of_that_chip(dfurun: Dfurun, name: str) -> None:
+    board = ("--sim", *VIRTUAL)
+    told = dfurun("info", *board, "--sim-chip", name)
+    assert f"chip            {load_chip(name).title}, as --sim-chip names it; its memory layout fits\n" in told.out
+    assert dfurun("read", "-o", "flash.bin", *board, "--sim-chip", name).exit == 0
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_info_takes_the_chip_of_a_simulated_board_as_a_word(dfurun: Dfurun, name: str) -> None:
+    done = dfurun("info", "--sim", name, *VIRTUAL)
+    assert done.exit == 0, done.err
+    chip = load_chip(name)
+    assert f"\nchip            {chip.title}, as the command names it; its memory layout fits\n" in done.out
+    assert chip.usb.alternates[0] in done.out
+    assert all(f"\n{field} " in done.out for field in chip.option_bytes.fields)
+    assert "\nBOOT0 low       starts " in done.out
+    assert (
+        dfurun("info", "--sim", "--chip", name, *VIRTUAL, "-q").out == dfurun("info", "--sim", name, *VIRTUAL, "-q").out
+    )
+
+
+def test_a_chip_is_named_once(dfurun: Dfurun) -> None:
+    done = dfurun("info", "--sim", "f042k6", "--chip", "f072cb", *VIRTUAL)
+    assert (done.exit, done.codes) == (2, {"usage"})
+    assert "`f042k6` and --chip f072cb both name the chip" in done.err
+    done = dfurun("info", "--sim", "f042k6", "--sim-chip", "f072cb", *VIRTUAL)
+    assert (done.exit, done.codes) == (6, {"expectation"})
+    assert "the command names STM32F042x6 with 32 KiB, the board tells 128 KiB" in done.err
+
+
+def test_an_empty_board_whose_pin_counts_for_nothing_is_told_what_flashing_it_means(dfurun: Dfurun) -> None:
+    """A G0 leaves the factory with nBOOT_SEL at 1: BOOT0 is ignored, and only its empty flash starts the bootloader."""
+    ignored = "once it is flashed, BOOT0 high does not start the bootloader with these option bytes"
+    assert ignored in dfurun("info", "--sim", "g0b1cb", *VIRTUAL).out
+    assert ignored not in dfurun("info", "--sim", "f042k6", *VIRTUAL).out
