@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from dfurun.errors import DfurunError
+from dfurun.report.board import TARGETS
 from dfurun.report.words import count, printable, wrapped
 from dfurun.steps.event import (
     BoardFound,
@@ -34,6 +35,7 @@ OUTCOME_STYLES = {
     Outcome.FAILED: "bold red",
 }
 NAME_WIDTH = 22
+LEVELS = {"boot0=0": "low ", "boot0=1": "high"}
 FURTHER_IN = 2
 WAITING_FOR_HANDS = "waiting for the power cycle"
 
@@ -132,6 +134,10 @@ class TextReporter:
         self._line(f"    after  {format_hex(event.after, group=2)}")
         for change in event.changes:
             self._line(f"           {change}")
+        for level, was in event.boots_before.items():
+            starts = event.boots_after[level]
+            words = f"{TARGETS[starts]}, as before" if starts is was else f"{TARGETS[was]} -> {TARGETS[starts]}"
+            self._line(f"           BOOT0 {LEVELS[level]} starts {words}")
 
     def _notice(self, event: Notice) -> None:
         code = f"[{event.code}]" if event.code else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dfurun.chips import BootTarget
 from dfurun.errors import Code
 
 
@@ -73,12 +74,18 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class OptionBytesPlanned:
-    """Option bytes before and after a change, raw and by field; sent before anything is written."""
+    """Option bytes before and after a change, raw and by field; sent before anything is written.
+
+    `boots_before` and `boots_after` say what starts at each level of BOOT0 (`boot0=0`, `boot0=1`) from a flash that holds a
+    program; they are empty where nothing changes that decides it.
+    """
 
     index: int
     before: bytes
     after: bytes
     changes: tuple[str, ...]
+    boots_before: Mapping[str, BootTarget]
+    boots_after: Mapping[str, BootTarget]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -19,6 +19,7 @@ from dfurun.steps.option_sources import image_fields, protecting_fields
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
 
+BOOT0_LEVELS = (0, 1)
 OPEN_LEVEL = "level-0"
 PERMANENT_LEVEL = "level-2"
 _UNKNOWN_FACTORY = {
@@ -134,13 +135,22 @@ class SetOptionBytes(Step):
                 hint=f"to set it, name it in `fields`{self._or_from_factory()}",
             )
         changes = tuple(str(change) for change in layout.changes(before, after))
-        context.emit(OptionBytesPlanned(self.head.index, before, after, changes))
+        boots_before, boots_after = self._boots(before, after)
+        context.emit(OptionBytesPlanned(self.head.index, before, after, changes, boots_before, boots_after))
         if before == after:
             return Result(Outcome.OK, "already as named")
         context.begin_destruction("option-bytes", "write option bytes", before=before.hex(), after=after.hex())
         writing = Writing(before, after, ", ".join(changes) or "erased bytes programmed")
         context.reached = writing
         return self._write(context, writing)
+
+    def _boots(self, before: bytes, after: bytes) -> Iterator[dict[str, BootTarget]]:
+        """Yield what starts at each level of BOOT0 before and after a change; nothing where no such field changes."""
+        layout = self.chip.option_bytes
+        decides = any(change.field.name in self.chip.boot.fields for change in layout.changes(before, after))
+        for fields in (layout.decode(before), layout.decode(after)):
+            levels = BOOT0_LEVELS if decides else ()
+            yield {f"boot0={level}": self.chip.starts(fields, boot0=level) for level in levels}
 
     def resume(self, context: Context) -> Result:
         """Look at what is stored where the write was begun; the block is written again where it was not taken, or torn."""

@@ -116,6 +116,67 @@ def test_option_bytes_that_did_not_take_are_a_failure(
     assert result["duration_s"] < 4, "a board that still answers is not waited for as for one that has left"
 
 
+@pytest.mark.parametrize(
+    ("chip", "fields", "allow", "low", "high"),
+    [
+        (
+            "stm32f722xe",
+            "BOOT_ADD0: 0x0040",
+            "application-moved",
+            "the application in main flash -> the bootloader",
+            "the bootloader, as before",
+        ),
+        (
+            "stm32g0b1xb",
+            "nBOOT_SEL: 0",
+            "",
+            "the application in main flash, as before",
+            "the application in main flash -> the bootloader",
+        ),
+        (
+            "stm32g431xb",
+            "nSWBOOT0: 0",
+            "boot-pin-ignored",
+            "the application in main flash, as before",
+            "the bootloader -> the application in main flash",
+        ),
+        (
+            "stm32f042x6",
+            "nBOOT1: 0",
+            "bootloader-hidden",
+            "the application in main flash, as before",
+            "the bootloader -> whatever is in SRAM",
+        ),
+        (
+            "stm32h743xi",
+            "BOOT_ADD0: 0x0900",
+            "application-hidden",
+            "the application in main flash -> what lies outside all memories that hold programs",
+            "the bootloader, as before",
+        ),
+    ],
+)
+def test_a_change_says_what_starts_at_each_level_of_boot0_before_and_after(
+    dfurun: Dfurun, tmp_path: Path, chip: str, fields: str, allow: str, low: str, high: str
+) -> None:
+    recipe = tmp_path / "boots.yaml"
+    step = f"set-option-bytes: {{fields: {{{fields}}}}}"
+    recipe.write_text(f"dfurun: 1\nname: t\nchip: {chip}\nallow: [{allow}]\nsteps:\n  - connect\n  - {step}\n")
+    done = dfurun(recipe, "--sim", *VIRTUAL)
+    assert f"BOOT0 low  starts {low}\n" in done.err
+    assert f"BOOT0 high starts {high}\n" in done.err
+    (planned,) = [line for line in dfurun(recipe, "--sim", *VIRTUAL, "--json").lines if "boots_after" in line]
+    assert set(planned["boots_before"]) == set(planned["boots_after"]) == {"boot0=0", "boot0=1"}
+    assert (planned["boots_before"] != planned["boots_after"]) is ("->" in low + high)
+
+
+def test_a_change_of_what_starts_nothing_says_nothing_of_it(dfurun: Dfurun, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "steps:", "  - connect", "  - set-option-bytes: {fields: {DATA0: 0x12}}")
+    assert "BOOT0 low" not in dfurun(recipe, "--sim", *VIRTUAL).err
+    (planned,) = [line for line in dfurun(recipe, "--sim", *VIRTUAL, "--json").lines if "boots_after" in line]
+    assert planned["boots_before"] == planned["boots_after"] == {}
+
+
 def _with_guard(when: dict[str, int]) -> Chip:
     return replace(
         CHIP, guards=(Guard("boots-for-ever", when, False, "the board would start its bootloader for ever"),)
