@@ -9,7 +9,7 @@ the packing: of all that a chip's name in the data has the stem and the flash si
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 VENDOR_PREFIX = "stm32"
@@ -54,6 +54,12 @@ def meant_by(text: str, names: Collection[str]) -> Meant:
 def stem_of(name: str) -> str:
     """Return what a chip's name begins with: all but the `x` for its pins and the letter of its flash size."""
     return name[:-2]
+
+
+def names_of(parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the names of chips of which a file of the data gives the stems, and to each the letters of its flash sizes."""
+    for stem, letters in parts.items():
+        yield from (f"{stem}{ANY}{letter}".lower() for letter in letters)
 
 
 def title_of(name: str) -> str:

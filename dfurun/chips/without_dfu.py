@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from dfurun.chips.part_number import names_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,6 @@ def lines_without_dfu() -> tuple[WithoutDfu, ...]:
     import yaml
 
     read = yaml.safe_load((files("dfurun.chips") / "without-dfu.yaml").read_text(encoding="utf-8"))
-    return tuple(WithoutDfu(tuple(_names(line["parts"])), line["device-id"], read["source"]) for line in read["lines"])
-
-
-def _names(parts: dict[str, list[str]]) -> Iterator[str]:
-    for stem, letters in parts.items():
-        yield from (f"{stem}x{letter}".lower() for letter in letters)
+    return tuple(
+        WithoutDfu(tuple(names_of(line["parts"])), line["device-id"], read["source"]) for line in read["lines"]
+    )

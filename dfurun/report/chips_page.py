@@ -10,6 +10,7 @@ from dfurun.chips.database import read_facts
 from dfurun.chips.errata import known_errata
 from dfurun.chips.family import BLOCKS
 from dfurun.chips.index import Entry, entries
+from dfurun.chips.left_out import LeftOut, lines_left_out
 from dfurun.chips.part_number import stem_of, title_of
 from dfurun.chips.search import Line, found_lines
 from dfurun.chips.without_dfu import lines_without_dfu
@@ -34,6 +35,10 @@ HOW_SURE = """## How sure
 
 `high` was read in ST's own document or code, or in a real log; `medium` is a consistent inference, or one log; `low` is
 a model, to be confirmed on hardware ([hardware.md](hardware.md)). Of guards the least sure one counts.
+"""
+LEFT_OUT = """## Left out
+
+These have a USB DFU bootloader in ROM, and dfurun does nothing with them by guess.
 """
 WITHOUT_DFU = """## Without a USB DFU bootloader in ROM
 
@@ -62,6 +67,8 @@ def chips_page() -> str:
                 (_sureness(line, facts[line.first.names[0]]) for line in lines),
             ),
             *_errata(),
+            LEFT_OUT,
+            *table(("device id", "chips", "why", "source"), map(_left_out, lines_left_out())),
             WITHOUT_DFU.format(source=without[0].source),
             *table(("device id", "chips"), ((f"0x{line.device_id:03X}", _short(line.names)) for line in without)),
             CLONES,
@@ -131,6 +138,10 @@ def _errata() -> Iterator[str]:
 def _clone(clone: Clone) -> Sequence[str]:
     layouts = "<br>".join(f"`{name}`" for name in clone.alternates)
     return str(clone), f"{clone.vendor_id:04x}:{clone.product_id:04x}", layouts, clone.known, clone.source
+
+
+def _left_out(line: LeftOut) -> Sequence[str]:
+    return f"0x{line.device_id:03X}", _short(line.names), line.why, line.source
 
 
 def _short(names: Sequence[str]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.chips.index import by_name
+from dfurun.chips.left_out import lines_left_out
 from dfurun.chips.part_number import Meant, meant_by, stem_of, title_of
 from dfurun.chips.without_dfu import lines_without_dfu
 from dfurun.steps.step import did_you_mean
 from dfurun.units import format_size
 
 MOST_LINES = 6  # in a hint; `dfurun chips` lists the rest
+BEGINS = re.compile(r"[A-Za-z0-9]+")  # a part number, before a dealer's own `-ND` or a blank
 NEAR = 0.83  # chips of other lines have names that differ in one digit: none of them is meant
 
 
@@ -58,9 +61,21 @@ def _none(text: str, meant: Meant) -> tuple[str, str]:
             title = title_of(found[0]) if len(found) == 1 else stem_of(found[0]).upper()
             message = f"{title} has no USB DFU bootloader in its ROM"
             return message, f"a debugger or its serial bootloader flashes it, dfurun cannot ({line.source})"
+    for left_out in lines_left_out():
+        found = meant_by(text, left_out.names).names
+        if found:
+            titles = " and ".join(title_of(name) for name in found)
+            message = f"{titles}: not in the chip data, {left_out.why}"
+            return (
+                message,
+                f"`dfurun devices` with such a board shows it; reported, that would settle it ({left_out.source})",
+            )
     if meant.stem:
         of_the_line = [name for name in chip_names() if stem_of(name) == meant.stem]
         return message, f"{meant.stem.upper()} is {_by_size(of_the_line)}"
+    begins = BEGINS.match(text.strip())
+    if begins and begins[0] != text.strip() and (names := meant_by(begins[0], chip_names()).names):
+        return message, f"did you mean {names[0]!r}?" if len(names) == 1 else several(begins[0], names)
     near = did_you_mean(text.strip(), chip_names(), cutoff=NEAR)
     return message, near if near.startswith(
         "did"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfurun.chips import chip_names
+from dfurun.chips.left_out import lines_left_out
 from dfurun.chips.part_number import Meant, meant_by, stem_of, title_of
 from dfurun.chips.without_dfu import lines_without_dfu
 
@@ -68,7 +69,7 @@ def test_any_text_means_chips_or_none(text: str) -> None:
     assert set(meant_by(text, NAMES).names) <= set(NAMES)
 
 
-def test_no_chip_of_the_data_is_among_those_without_dfu_and_none_of_them_is_there_twice() -> None:
-    without = [name for line in lines_without_dfu() for name in line.names]
+def test_no_chip_of_the_data_is_among_those_without_dfu_or_left_out_and_none_of_them_is_there_twice() -> None:
+    without = [name for line in (*lines_without_dfu(), *lines_left_out()) for name in line.names]
     assert len(without) == len(set(without))
     assert not set(without) & set(chip_names())
