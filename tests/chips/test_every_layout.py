@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from difflib import SequenceMatcher
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from dfurun.chips import FieldValue, OptionField, OptionLayout, load_chip
 from dfurun.chips.index import entries
 from dfurun.simulator.option_bytes import OptionBytes
+from dfurun.steps.step import did_you_mean
 
 # Chips that differ in the size of their flash alone have the same layout.
 LAYOUTS = {repr(load_chip(entry.names[0]).option_bytes): entry.names[0] for entry in entries()}
@@ -133,3 +136,53 @@ def test_protected_pages_are_told_as_they_were_asked_for(name: str, data: st.Dat
     written = layout.encode(layout.factory, {n: layout.fields[n].name_of(v) for n, v in numbers.items()})
     told = [index for part in layout.write_protected(written, flash) for index in flash.pages_of(part)]
     assert told == list(wanted)
+
+
+MISSPELT: dict[str, Callable[[str], str]] = {
+    "another case": str.swapcase,
+    "a letter twice": lambda name: name[:-1] + name[-1] * 2,
+    "a letter missing": lambda name: name[0] + name[2:],
+    "two letters in the wrong order": lambda name: name[0] + name[2:3] + name[1:2] + name[3:],
+    "no underscores": lambda name: name.replace("_", ""),
+    "dashes": lambda name: name.replace("_", "-"),
+}
+
+
+def folded(name: str) -> str:
+    return name.casefold().replace("_", "-")
+
+
+@pytest.mark.parametrize("how", MISSPELT)
+@every_layout
+def test_a_misspelt_field_gets_the_right_one_on_every_chip(name: str, how: str) -> None:
+    """Where what was written is another field, or as near to one, that one may be told beside it."""
+    fields = layout_of(name).fields
+    for field in fields:
+        written = MISSPELT[how](field)
+        if written in fields:
+            continue
+        told = did_you_mean(written, fields)
+        likeness = {other: SequenceMatcher(None, folded(other), folded(written)).ratio() for other in fields}
+        nearer = [other for other in fields if likeness[other] > likeness[field]]
+        assert any(f"{right!r}" in told for right in (nearer or [field])), f"{written}: {told}"
+        assert told.startswith("did you mean "), f"{written}: {told}"
+
+
+@every_layout
+def test_rdp_has_the_levels_of_its_family(name: str) -> None:
+    fields = layout_of(name).fields
+    if not fields:
+        return
+    levels = fields["RDP"].values
+    assert ("level-0.5" in levels) is ("TZEN" in fields), "half a level is of chips with TrustZone alone"
+    assert levels.get("level-0.5", 0x55) == 0x55
+    first_generation = "level-2" not in levels
+    assert levels["level-0"] == (0xA5 if first_generation else 0xAA)
+    assert levels.get("level-2", 0xCC) == 0xCC
+    assert fields["RDP"].otherwise == "level-1", "everything else is level 1"
+    assert fields["RDP"].name_of(0x00) == fields["RDP"].name_of(0xFF) == "level-1"
+
+
+def test_one_family_alone_has_a_key_of_its_own_and_no_level_2() -> None:
+    fields = [(entry.family, load_chip(entry.names[0]).option_bytes.fields.get("RDP")) for entry in entries()]
+    assert {family for family, field in fields if field and "level-2" not in field.values} == {"STM32F1"}

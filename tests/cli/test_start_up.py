@@ -66,3 +66,37 @@ def test_a_mistyped_command_is_told_the_command_that_was_meant(dfurun: Dfurun, m
     finished = dfurun(mistyped)
     assert finished.exit == 2
     assert f"did you mean '{meant}'? `dfurun --help`" in finished.err
+
+
+# Prints the file of every family that the process opened, after its own output.
+OPENED = """
+import atexit, pathlib, sys
+opened = set()
+def look(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, pathlib.Path)) and str(arguments[0]).endswith(".yaml"):
+        path = pathlib.Path(arguments[0])
+        opened.update({path.stem} if path.parent.parts[-2:] == ("chips", "data") else set())
+sys.addaudithook(look)
+atexit.register(lambda: print("families:", *sorted(opened), file=sys.stderr))
+"""
+
+
+def families_opened(*words: object, folder: Path) -> list[str]:
+    finished = in_a_process(*words, folder=folder, script=OPENED)
+    assert finished.exit == 0, finished.err
+    return finished.err.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    ("chip", "family"), [("STM32F427VIT6", "stm32f4"), ("stm32g0b1xb", "stm32g0"), ("u575zi", "stm32u5")]
+)
+def test_a_run_and_a_look_open_the_file_of_one_family(tmp_path: Path, chip: str, family: str) -> None:
+    recipe = tmp_path / "one.yaml"
+    recipe.write_text(
+        f"dfurun: 1\nname: t\nchip: {chip}\nsteps:\n  - connect\n  - check-option-bytes: {{fields: {{RDP: level-0}}}}\n",
+        encoding="utf-8",
+    )
+    board = ("--sim", "--sim-clock=virtual")
+    for words in (("check", recipe), (recipe, *board), ("info", *board, chip), ("chips", "show", chip)):
+        assert families_opened(*words, folder=tmp_path) == [family], words
+    assert families_opened("chips", folder=tmp_path) == [], "a list needs the index alone"

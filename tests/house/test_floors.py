@@ -13,6 +13,7 @@ import pytest
 from dfurun.chips import chip_names
 from dfurun.chips.clones import known_clones
 from dfurun.chips.index import default_chip_name
+from dfurun.chips.left_out import lines_left_out
 from dfurun.chips.part_number import stem_of
 from dfurun.chips.without_dfu import lines_without_dfu
 
@@ -117,7 +118,8 @@ def test_no_text_names_a_chip(path: Path) -> None:
 
 
 def test_every_chip_of_the_data_and_every_clone_would_be_found() -> None:
-    for name in [*chip_names(), *(name for line in lines_without_dfu() for name in line.names)]:
+    others = [name for line in (*lines_without_dfu(), *lines_left_out()) for name in line.names]
+    for name in [*chip_names(), *others]:
         assert CHIP.search(name)
         assert CHIP.search(stem_of(name).removeprefix("stm32"))
     assert all(CHIP.search(clone.name) for clone in known_clones())
@@ -150,3 +152,11 @@ def test_a_module_says_what_lives_there_and_fits_a_head(path: Path) -> None:
 @every_module
 def test_nothing_is_silenced(path: Path) -> None:
     assert re.findall(r"#\s*(?:noqa|pragma|pylint)", path.read_text(encoding="utf-8")) == []
+
+
+def test_no_test_takes_anything_of_a_conftest() -> None:
+    """There are several, and which one `conftest` is depends on the folders that pytest was given."""
+    taking = [
+        path.name for path in (ROOT / "tests").rglob("*.py") if "from conftest " in path.read_text(encoding="utf-8")
+    ]
+    assert [name for name in taking if name != Path(__file__).name] == []

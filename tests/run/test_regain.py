@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from bench import run_compiled
-from conftest import RECIPES
+from command_line import ROOT
 from intelhex import IntelHex
 
 from dfurun.clock import VirtualClock
@@ -139,7 +139,7 @@ class LongBlocks(Fault):
 
 
 def shipped(name: str) -> Case:
-    compiled = compile_recipe(RECIPES / name)
+    compiled = compile_recipe(ROOT / "recipes" / name)
     chip = compiled.runnable().chip
     options = {"BOR_LEV": 0} if "BOR_LEV" in chip.option_bytes.fields else BOOT_BITS_CLEARED
     before = chip.option_bytes.encode(chip.option_bytes.factory, options)
