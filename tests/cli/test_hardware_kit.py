@@ -12,6 +12,7 @@ import pytest
 from command_line import ROOT, Dfurun, Finished
 
 from dfurun.chips import Chip, load_chip
+from dfurun.chips.index import entries
 from dfurun.clock import VirtualClock
 from dfurun.dfuse.protocol import (
     FIRST_DATA_BLOCK,
@@ -260,7 +261,7 @@ def test_a_board_that_uses_a_field_is_left_alone(dfurun: Dfurun, tmp_path: Path)
 
 def rows() -> dict[str, str]:
     """Return the questions by their numbers."""
-    found = re.findall(r"^\| ([A-D]\d+) \| (.+)$", HARDWARE.read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(r"^\| ([A-E]\d+) \| (.+)$", HARDWARE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(found) == len(dict(found)), "each number once"
     return dict(found)
 
@@ -275,6 +276,19 @@ def test_every_question_says_what_depends_on_it_how_it_is_settled_and_what_would
         assert len(cells) == 5, (number, len(cells))
         assert all(cells), number
     assert len({row.partition(" | ")[0] for row in rows().values()}) == len(rows()), "each question once"
+
+
+def test_every_way_of_storing_option_bytes_has_questions_and_every_family_is_in_one() -> None:
+    """Those without option bytes are `not established`; F0 has its own kit, and what is asked of every family is of all."""
+    asked = [row.partition(" | ")[0] for number, row in rows().items() if number.startswith("E")]
+    for entry in entries():
+        layout = load_chip(entry.names[0]).option_bytes
+        storage = layout.storage.value if layout.established else "not established"
+        family = entry.family.removeprefix("STM32")
+        named = [question for question in asked if question.startswith(f"{storage} (")]
+        assert named, storage
+        in_it = any(re.search(rf"\b{family}|\b{family[0]}\b", question.partition(")")[0]) for question in named)
+        assert in_it or family == "F0", (entry.family, storage)
 
 
 def test_the_table_of_the_kit_names_questions_that_are_asked() -> None:
