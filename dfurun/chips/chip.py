@@ -205,7 +205,8 @@ class Chip:
     """One chip: the facts that the client, the rules and the simulated board share.
 
     `rom` holds for every version of the bootloader that `rom_versions` does not have, by its id. `signature` is the memory of
-    unique id and flash size where that is one of its own, which the ROM reads.
+    unique id and flash size where that is one of its own, which the ROM reads. `regression` is what a step from RDP level 1 to
+    0 has left on boards, beyond the erased flash, empty where nothing is known.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Chip:
     rom_versions: Mapping[int, Rom]
     timing: Timing
     protection_probes: tuple[int, ...]
+    regression: str
     supply: Supply
     option_bytes: OptionLayout
     boot: BootTable

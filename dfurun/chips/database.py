@@ -114,6 +114,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         rom_versions={number: _rom({**rom, **other}) for number, other in rom.get("versions", {}).items()},
         timing=_timing(facts["timing"], units_a_block=usb["transfer-size"] // flash["program-unit"]),
         protection_probes=tuple(facts["protection"]["probes"]),
+        regression=facts["protection"].get("regression", ""),
         supply=Supply(*(parse_voltage(facts["supply"][end]) for end in ("minimum", "maximum"))),
         option_bytes=_option_layout(facts["option-bytes"]),
         boot=_boot_table(facts["boot"], memory),

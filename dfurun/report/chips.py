@@ -96,6 +96,8 @@ def _trouble(chip: Chip) -> Iterator[Row]:
         for name in rom.errata:
             if name not in chip.rom.errata:
                 yield "known trouble", f"{version} alone: {_told(name)}"
+    if chip.regression:
+        yield "RDP level 1 to 0", chip.regression
     mass_erase = chip.timing.mass_erase
     if mass_erase.reported_s < mass_erase.typical_s:
         reported, typical = format_duration(mass_erase.reported_s), format_duration(mass_erase.typical_s)

@@ -34,6 +34,8 @@ class Unprotect(Step):
         if not self._proven_twice(context):
             return Result(Outcome.OK, "not protected, nothing was sent")
         context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
+        if context.chip.regression:
+            context.notice(f"what else it may do to such a chip: {context.chip.regression}")
         return self._send(context)
 
     def resume(self, context: Context) -> Result:

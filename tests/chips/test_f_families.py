@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Dfurun
 
 from dfurun.chips import BootTarget, Chip, load_chip
 from dfurun.chips.database import chip_from_facts, family_names, read_facts
@@ -368,6 +370,22 @@ def test_what_an_f7_loses_in_a_regression_is_told_with_its_document() -> None:
     said = {guard["name"] for guard in facts["guards"] if "rusefi-3597" in guard["source"]}
     assert said == {"application-moved", "bootloader-hidden", "dual-bank"}
     assert "rusefi#3597" in facts["sources"]["rusefi-3597"]
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("stm32f722xe", True), ("stm32f767xi", True), ("stm32f405xg", False)])
+def test_what_a_regression_has_done_to_such_a_chip_is_told_before_it_is_taken(
+    dfurun: Dfurun, tmp_path: Path, name: str, is_told: bool
+) -> None:
+    (tmp_path / "open.yaml").write_text(f"dfurun: 1\nname: t\nchip: {name}\nsteps: [connect, unprotect]\n")
+    board = ("--sim-state", "board.json", "--sim-clock", "virtual")
+    words = "left the boot addresses at 0xFFFF and nDBANK turned"
+    dfurun("sim", "new", "board.json", "--chip", name)
+    assert words not in " ".join(dfurun("open.yaml", *board).err.split()), "nothing is sent to a board that is open"
+    dfurun("sim", "protect", "board.json", "1")
+    told, opened, _ = " ".join(dfurun("open.yaml", *board).err.split()).partition("unprotect changed")
+    assert opened
+    assert (words in told) is is_told
+    assert (words in " ".join(dfurun("chips", "show", name).out.split())) is is_told
 
 
 # The form of the data --------------------------------------------------------------------------------------------------
