@@ -57,6 +57,7 @@ class Report:
     port: str
     chips: tuple[Chip, ...]
     named_by: str | None
+    is_simulated: bool
     description: DeviceDescription
     identity: BoardIdentity
     commands: tuple[int, ...]
@@ -205,6 +206,7 @@ def look(bench: Bench, chip: Chip | None, named_by: str | None, trace: Trace | N
             port=str(connection.port),
             chips=chips,
             named_by=named_by,
+            is_simulated=bench.simulated,
             description=session.description,
             identity=identity,
             commands=commands,
@@ -315,6 +317,7 @@ def _print_all(output: Output, report: Report) -> None:
         port=report.port,
         chips=report.chips,
         named_by=report.named_by,
+        is_simulated=report.is_simulated,
         description=report.description,
         identity=report.identity,
         commands=report.commands,

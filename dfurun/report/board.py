@@ -10,7 +10,7 @@ from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection
-from dfurun.report.words import titles_of, wrapped
+from dfurun.report.words import raw_rows, titles_of, wrapped
 from dfurun.units import format_hex, format_size
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def print_board(
     port: str,
     chips: Sequence[Chip],
     named_by: str | None,
+    is_simulated: bool,
     description: DeviceDescription,
     identity: BoardIdentity,
     commands: tuple[int, ...],
@@ -48,8 +49,8 @@ def print_board(
 ) -> None:
     """Print all that is known of a board. `chips` are those that it can be, `named_by` the option that says which it is.
 
-    `fields_known`: all of them call the option bytes alike. `boots_for_empty_flash`: the levels of BOOT0 that start so for
-    that alone.
+    A simulated board's layout may be predicted; a real one's is its own. `fields_known`: all of the chips call the option bytes
+    alike. `boots_for_empty_flash`: the levels of BOOT0 that start so for that alone.
     """
     chip = chips[0]
 
@@ -73,7 +74,7 @@ def print_board(
     line("commands", format_hex(bytes(commands)))
     for number, alternate in enumerate(description.alternates):
         line("memory" if number == 0 else "", alternate.name)
-    if all(one.usb.predicted for one in chips):
+    if is_simulated and all(one.usb.predicted for one in chips):
         line("", "(as dfurun predicts it: no log of such a board is known to it)")
     line("protection", protection.verdict.value)
     if cause_of_protection:
@@ -81,7 +82,7 @@ def print_board(
     for answer in protection.evidence:
         line("", answer)
     if option_bytes is not None and not fields_known:
-        line("option bytes", format_hex(option_bytes, group=2))
+        _print_raw(console, option_bytes)
         line("", "(what they are called differs from chip to chip: --chip shows them by name)")
     elif option_bytes is not None:
         console.print()
@@ -90,6 +91,11 @@ def print_board(
     for level, target in boots.items():
         why = ": the flash is empty" if level in boots_for_empty_flash else ""
         line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}{why}")
+
+
+def _print_raw(console: Console, raw: bytes) -> None:
+    for index, row in enumerate(raw_rows(raw)):
+        console.print(("" if index else "option bytes").ljust(LABEL_WIDTH) + row, soft_wrap=True)
 
 
 def _by_what_it_is_known(chips: Sequence[Chip], named_by: str | None, description: DeviceDescription) -> str:
@@ -123,7 +129,7 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
         console.print("option bytes".ljust(LABEL_WIDTH) + NOT_ESTABLISHED, soft_wrap=True)
         return
     usually = USUAL_OF[layout.factory_is]
-    console.print("option bytes".ljust(LABEL_WIDTH) + format_hex(raw, group=2), soft_wrap=True)
+    _print_raw(console, raw)
     spoiled = layout.spoiled(raw)
     if spoiled:
         where = ", ".join(f"+{offset}" for offset in spoiled)

@@ -13,7 +13,7 @@ from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
 from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
-from dfurun.report.words import wrapped
+from dfurun.report.words import raw_rows, wrapped
 from dfurun.report.wrapping import LEAST_WIDTH
 from dfurun.units import AddressRange, format_address, format_duration, format_hex, format_size
 
@@ -189,7 +189,8 @@ def _option_bytes(chip: Chip) -> Iterator[Row]:
         return
     blocks = " and ".join(str(block) for block in layout.blocks)
     yield "where", f"{blocks}, {format_size(layout.size_bytes)}, alternate {layout.alternate}"
-    yield FACTORY_OF[layout.factory_is], format_hex(layout.factory, group=2)
+    for index, row in enumerate(raw_rows(layout.factory)):
+        yield "" if index else FACTORY_OF[layout.factory_is], row
     yield "stored as", layout.storage.value
     yield "in force at", layout.in_force_at.value
     yield "write protection", _write_protection(chip)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dfurun.report.board import LABEL_WIDTH
-from dfurun.units import format_hex
+from dfurun.report.words import raw_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +43,10 @@ def print_simulated(console: Console, board: SimulatedBoard) -> None:
     def line(label: str, text: str) -> None:
         console.print(label.ljust(LABEL_WIDTH) + text, soft_wrap=True)
 
+    def lines(label: str, texts: Sequence[str]) -> None:
+        for index, text in enumerate(texts):
+            line("" if index else label, text)
+
     line("chip", f"{board.chip.title}, simulated, at port {told['port']}")
     line("BOOT0", "high" if board.boot0 else "low")
     line("running", told["running"] + (", in DFU mode on the bus" if told["on_the_bus"] else ""))
@@ -53,8 +58,9 @@ def print_simulated(console: Console, board: SimulatedBoard) -> None:
     options = board.option_bytes
     layout = board.chip.option_bytes
     if layout.effective(options.stored) != layout.effective(options.in_force):
-        line("in force", format_hex(options.in_force, group=2) + " until the next power-on")
-    line("option bytes", format_hex(options.stored, group=2))
+        *rows, last = raw_rows(options.in_force, options.stored)
+        lines("in force", [*rows, f"{last} until the next power-on"])
+    lines("option bytes", raw_rows(options.stored))
     for change in layout.changes(layout.factory, options.stored):
         field = change.field
         line("", f"{field.name} is {field.show(change.after)}, from the factory {field.show(change.before)}")

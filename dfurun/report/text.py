@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from dfurun.errors import DfurunError
 from dfurun.report.board import TARGETS
-from dfurun.report.words import count, printable, wrapped
+from dfurun.report.words import ROW_BYTES, count, printable, raw_rows, wrapped
 from dfurun.steps.event import (
     BoardFound,
     Event,
@@ -128,10 +128,13 @@ class TextReporter:
         if self._verbosity < 0:
             return
         if event.before == event.after:
-            self._line(f"    option bytes {format_hex(event.before, group=2)}, nothing to change")
+            whole = f"{format_hex(event.before, group=2)}, " if len(event.before) <= ROW_BYTES else ""
+            self._line(f"    option bytes {whole}nothing to change")
             return
-        self._line(f"    before {format_hex(event.before, group=2)}")
-        self._line(f"    after  {format_hex(event.after, group=2)}")
+        for before in raw_rows(event.before, event.after):
+            self._line(f"    before {before}")
+        for after in raw_rows(event.after, event.before):
+            self._line(f"    after  {after}")
         for change in event.changes:
             self._line(f"           {change}")
         for level, was in event.boots_before.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dfurun.report.wrapping import fold_for
 from dfurun.text import disarm, escape
+from dfurun.units import format_hex
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dfurun.chips import Chip
 
 MAXIMUM_LENGTH = 1000
+ROW_BYTES = 16
 
 
 def printable(text: str) -> str:
@@ -53,3 +55,18 @@ def titles_of(chips: Sequence[Chip]) -> str:
     """Return the names of chips of which a board has one: `STM32F401xC or STM32F411xC`."""
     *others, last = [chip.title for chip in chips]
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def raw_rows(raw: bytes, beside: bytes | None = None) -> list[str]:
+    """Return raw bytes in hex, 16 in a row, each row led by its offset where there are several.
+
+    With `beside` only the rows that differ from it, where there are several.
+    """
+    if len(raw) <= ROW_BYTES:
+        return [format_hex(raw, group=2)]
+    offsets = range(0, len(raw), ROW_BYTES)
+    return [
+        f"{f'+{at}':<5}{format_hex(raw[at : at + ROW_BYTES], group=2)}"
+        for at in offsets
+        if beside is None or raw[at : at + ROW_BYTES] != beside[at : at + ROW_BYTES]
+    ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from command_line import Dfurun, Finished
 
 from dfurun.chips import load_chip
+from dfurun.cli import bench, info
 from dfurun.dfuse.link import AlternateSetting, DeviceDescription
 from dfurun.dfuse.protocol import FunctionalDescriptor
 from dfurun.usb.recognise import chips_like
@@ -91,7 +94,7 @@ def test_option_bytes_that_the_chips_call_differently_are_shown_raw(dfurun: Dfur
     done = info_of(dfurun, "stm32l452xc")
     assert done.exit == 0
     assert "STM32L452xC or STM32L476xC" in done.out
-    assert "option bytes    AAF8 EFFF 5507 1000" in done.out
+    assert "option bytes    +0   AAF8 EFFF 5507 1000" in done.out
     assert "--chip shows them by name" in done.out
     assert "nSWBOOT0" not in done.out
     assert "BOOT0 low" not in done.out
@@ -167,3 +170,32 @@ def test_an_empty_board_whose_pin_counts_for_nothing_is_told_what_flashing_it_me
     ignored = "once it is flashed, BOOT0 high does not start the bootloader with these option bytes"
     assert ignored in dfurun("info", "--sim", "g0b1cb", *VIRTUAL).out
     assert ignored not in dfurun("info", "--sim", "f042k6", *VIRTUAL).out
+
+
+def test_a_predicted_layout_is_said_to_be_one_of_a_simulated_board_alone(
+    dfurun: Dfurun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real board tells its own."""
+    predicted = "(as dfurun predicts it: no log of such a board is known to it)"
+    assert predicted in dfurun("info", "--sim", "l476rg", *VIRTUAL).out
+    assert predicted not in dfurun("info", "--sim", "f072cb", *VIRTUAL).out
+    monkeypatch.setattr(info, "set_up", lambda *given, **named: replace(bench.set_up(*given, **named), simulated=False))
+    assert predicted not in dfurun("info", "--sim", "l476rg", *VIRTUAL).out
+
+
+def test_long_option_bytes_are_shown_in_rows_with_their_offsets(dfurun: Dfurun, tmp_path: Path) -> None:
+    """The field BOOT_ADD0 is at +36: it is found in the row of +32. A change shows the rows that differ, short ones whole."""
+    shown = dfurun("info", "--sim", "h743zi", *VIRTUAL).out
+    assert "\noption bytes    +0   F0AA C61B F0AA C61B 0000 0000 FF00 0000\n" in shown
+    assert "\n                +32  FF00 0000 0008 F01F 0008 F01F 0000 0000\n" in shown
+    assert "\n                +112 " in shown
+    assert "\noption bytes    AA55 FF00 FF00 FF00" in dfurun("info", "--sim", "f072cb", *VIRTUAL).out
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "dfurun: 1\nname: t\nchip: stm32g431xb\nsteps: [connect, {set-option-bytes: {fields: {nRST_STDBY: 0}}}]\n"
+    )
+    told = dfurun(recipe, "--sim", *VIRTUAL)
+    assert "    before +0   AAF8 EFFF 5507 1000 FFFF FFFF 0000 0000\n    after  +0   AAD8 EFFF 5527 1000" in told.err
+    assert "+16" not in told.err
+    (planned,) = [line for line in dfurun(recipe, "--sim", *VIRTUAL, "--json").lines if "boots_after" in line]
+    assert len(bytes.fromhex(planned["after"])) == 40, "a tool gets all of them"
