@@ -91,7 +91,7 @@ class Report:
     @property
     def always_boots_bootloader(self) -> bool:
         """Whether the option bytes start the bootloader whatever BOOT0 and the flash say."""
-        return set(self._starts(flash_empty=False).values()) == {BootTarget.SYSTEM_MEMORY}
+        return bool(self.option_bytes) and set(self._starts(flash_empty=False).values()) == {BootTarget.SYSTEM_MEMORY}
 
     @property
     def boots_for_empty_flash(self) -> frozenset[int]:
@@ -101,7 +101,7 @@ class Report:
 
     def _starts(self, *, flash_empty: bool) -> dict[int, BootTarget]:
         """Return what all the chips that it can be start with its option bytes; nothing where one starts another thing."""
-        if not self.option_bytes or not self.fields_known:
+        if self.option_bytes is None or not self.fields_known:
             return {}
         fields, starts = self.chip.option_bytes.decode(self.option_bytes), dict[int, BootTarget]()
         for level in (0, 1):
