@@ -154,7 +154,7 @@ def _meaning(field: OptionField, chip: Chip, value: FieldValue) -> str:
     """Return what one value of a field means: what the field's words say of it, and the guards that it needs consent for."""
     first = _MEANING.search(field.means)
     context = field.means[: first.start()] if first else ""
-    told = {number: words for number, words in _MEANING.findall(field.means)}
+    told: dict[str, str] = dict(_MEANING.findall(field.means))
     words = told.get(str(value), "")
     if words and context:
         words = f"{context}: {words}"

@@ -175,9 +175,7 @@ def test_shipped_recipes_are_right_by_their_own_chip_s_schema_and_wrong_by_anoth
 @pytest.mark.parametrize("name", ["stm32h503xb", "stm32g471xc"])
 def test_what_is_not_established_of_a_chip_cannot_be_written(dfurun: Dfurun, tmp_path: Path, name: str) -> None:
     recipe = tmp_path / "factory.yaml"
-    recipe.write_text(
-        f"dfurun: 1\nname: x\nchip: {name}\nsteps: [connect, {{set-option-bytes: {{from: factory}}}}]\n"
-    )
+    recipe.write_text(f"dfurun: 1\nname: x\nchip: {name}\nsteps: [connect, {{set-option-bytes: {{from: factory}}}}]\n")
     assert dfurun("check", recipe).codes & {"no-option-bytes", "factory-not-known"}
     assert not Draft7Validator(narrowed(load_chip(name))).is_valid(_plain(recipe))
 
