@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json as json_format
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
+from dfurun.cli.junit_report import JUnit, Listener, junit_report
 from dfurun.cli.options import (
     Format,
     FormatOption,
@@ -35,6 +37,9 @@ from dfurun.errors import Code, Refused
 from dfurun.files import read_file
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from dfurun.run.journal_lines import Entry
 
 UNIT = "1"
 LARGEST_RECORD_BYTES = 16 * 1024 * 1024
@@ -66,6 +71,7 @@ def run_command(
             autocompletion=completion.files,
         ),
     ] = None,
+    junit: JUnit = None,
     format: FormatOption = Format.TEXT,
     json: Json = False,
     verbose: Verbose = 0,
@@ -81,15 +87,9 @@ def run_command(
     sim_token: SimToken = None,
 ) -> int:
     """Run a recipe on a board."""
-    from dfurun.plan import compile_recipe
-
     output: Output = context.obj
     output.watch(quiet=quiet, verbose=verbose, log=log)
-    compiled = compile_recipe(recipe, allow_outside=allow_outside)
     output.annotate = format is Format.GITHUB
-    output.findings(compiled.findings)
-    runnable = compiled.runnable()
-    assert compiled.interpretation is not None
     options = BoardOptions(
         port,
         serial,
@@ -102,16 +102,29 @@ def run_command(
         sim_option_reload,
         sim_token,
     )
-    bench = set_up(options, runnable.chip, on_made=output.made)
-    return _run_unit(
-        output,
-        bench,
-        runnable,
-        interpretation=compiled.interpretation,
-        allow_irreversible=allow_irreversible,
-        overwrite_files=force,
-        record=record,
-    )
+    with junit_report(junit, recipe) as listeners:
+        runnable, interpretation = _compiled(output, recipe, allow_outside=allow_outside)
+        return _run_unit(
+            output,
+            set_up(options, runnable.chip, on_made=output.made),
+            runnable,
+            interpretation=interpretation,
+            allow_irreversible=allow_irreversible,
+            overwrite_files=force,
+            record=record,
+            listeners=listeners,
+        )
+
+
+def _compiled(output: Output, recipe: Path, *, allow_outside: bool) -> tuple[Recipe, Interpretation]:
+    """Return a recipe that can be run and what it comes to, with its findings shown; raise InvalidInput."""
+    from dfurun.plan import compile_recipe
+
+    compiled = compile_recipe(recipe, allow_outside=allow_outside)
+    output.findings(compiled.findings)
+    runnable = compiled.runnable()
+    assert compiled.interpretation is not None
+    return runnable, compiled.interpretation
 
 
 def _run_unit(
@@ -123,6 +136,7 @@ def _run_unit(
     allow_irreversible: bool,
     overwrite_files: bool,
     record: str | None,
+    listeners: Sequence[Listener],
 ) -> int:
     from dfurun.run.interpreter import Unit
     from dfurun.run.journal import UnitJournal, journals_folder
@@ -132,7 +146,12 @@ def _run_unit(
     if record:
         _refuse_to_overwrite(Path(record))
     listen = output.listener(UNIT)
-    on_entry = RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save if record else None
+    kept = [RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save] if record else []
+
+    def on_entry(entries: Sequence[Entry]) -> None:
+        for save in (*kept, *listeners):
+            save(entries)
+
     journal = UnitJournal(journals_folder(), on_entry)
     context = Context(
         chip=recipe.chip,

@@ -134,6 +134,10 @@ def _keys(schema: Schema) -> list[str]:
             inner = part.get(keyword)
             if isinstance(inner, dict) and name != "steps":
                 rows.append(_key(whose, inner, required=False))
+                rows += [
+                    _key(f"{name}: - {key}", part, required=key in inner.get("required", ()))
+                    for key, part in inner.get("properties", {}).items()
+                ]
     return table(HEADINGS, rows)
 
 

@@ -99,15 +99,16 @@ def _is_plain(command: str) -> bool:
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     if shutil.which("sh") is None:
         pytest.skip("the documents show a POSIX shell, and there is none")
-    for name in ("recipes", "schemas"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("recipes", "schemas", ".github/action"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DFURUN_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    for name in ("FORCE_COLOR", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.delenv(name, raising=False)
     return Clone(tmp_path)
 
 
@@ -177,6 +178,8 @@ def _yaml(block: Block, clone: Clone) -> list[str]:
     if isinstance(value, dict) and ("jobs" in value or name.endswith(".gitlab-ci.yml")):
         file.write_text(block.text)
         return _workflow(block, clone, file, value)
+    if name == ".pre-commit-config.yaml":
+        return _hooks(block, file, value)
     is_whole = isinstance(value, dict) and "dfurun" in value
     assert is_whole or isinstance(value, list) or set(value) <= RECIPE_KEYS, f"{block.where}: YAML of what kind?"
     file.write_text(block.text if is_whole else _completed(block, value))
@@ -221,11 +224,30 @@ def _workflow(block: Block, clone: Clone, file: Path, value: Any) -> list[str]:
         [BIN / "check-jsonschema", "--builtin-schema", schema, file], capture_output=True, text=True, check=False
     )
     wrong = [f"{block.where}: {judged.stdout}"] if judged.returncode else []
+    wrong += _action_inputs(block, value)
     for command in re.findall(r"^ *(?:- )?(?:run: )?(dfurun .*)$", block.text, re.MULTILINE):
         printed = clone.run(command)
         if clone.status:
             wrong.append(f"{block.where}: `{command}` exits with {clone.status}\n" + "\n".join(printed))
     return wrong
+
+
+def _action_inputs(block: Block, value: Any) -> list[str]:
+    """Judge what a workflow gives to dfurun's action."""
+    known = set(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"])
+    steps = [step for job in value.get("jobs", {}).values() for step in job.get("steps", ())]
+    given = {key for step in steps if "/dfurun@" in step.get("uses", "") for key in step.get("with", {})}
+    return [f"{block.where}: the action has no input {key}" for key in sorted(given - known)]
+
+
+def _hooks(block: Block, file: Path, value: Any) -> list[str]:
+    """Judge a configuration of pre-commit, by pre-commit and by the hooks that there are."""
+    file.write_text(block.text)
+    judged = subprocess.run([BIN / "pre-commit", "validate-config", file], capture_output=True, text=True, check=False)
+    known = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))}
+    named = [hook["id"] for repo in value["repos"] for hook in repo["hooks"]]
+    wrong = [f"{block.where}: {judged.stdout}"] if judged.returncode else []
+    return wrong + [f"{block.where}: there is no hook {name}" for name in named if name not in known]
 
 
 def _json(block: Block, clone: Clone) -> list[str]:
@@ -272,6 +294,14 @@ def test_only_three_dots_stand_for_what_is_not_shown(shown: list[str], agree: bo
         (
             "```yaml\non: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: dfurun check no.yaml\n```\n",
             "no.yaml",
+        ),
+        (
+            "```yaml\non: push\njobs: {a: {runs-on: x, steps: [{uses: a/dfurun@v1, with: {fautls: true}}]}}\n```\n",
+            "no input fautls",
+        ),
+        (
+            "<!-- file: .pre-commit-config.yaml -->\n```yaml\nrepos: [{repo: local, hooks: [{id: dfurun-chekc}]}]\n```\n",
+            "no hook dfurun-chekc",
         ),
     ],
 )

@@ -1,0 +1,72 @@
+"""`--junit FILE`: the report of a run for CI, also of one that never had a board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfurun.cli import completion
+from dfurun.cli.options import OUTPUT
+from dfurun.errors import Code, DfurunError, Refused
+
+if TYPE_CHECKING:
+    from dfurun.run.journal_lines import Entry
+
+Listener = Callable[[Sequence["Entry"]], None]
+LARGEST_REPORT_BYTES = 16 * 1024 * 1024
+
+JUnit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write the run as JUnit XML to this file; an older one there is replaced.",
+        rich_help_panel=OUTPUT,
+        autocompletion=completion.files,
+    ),
+]
+
+
+@contextmanager
+def junit_report(target: Path | None, recipe: Path) -> Iterator[list[Listener]]:
+    """Have a report of what happens inside, whatever that is; yield who has to hear a unit's entries.
+
+    Raises Refused where another file is there, StepFailed where it cannot be written.
+    """
+    if target is None:
+        yield []
+        return
+    from dfurun.report.junit import JUnitFile
+
+    _refuse_to_overwrite(target)
+    report = JUnitFile(target, recipe)
+    report.begin()
+    try:
+        yield [report.save]
+    except DfurunError as failure:
+        report.fail(failure)
+        raise
+
+
+def _refuse_to_overwrite(target: Path) -> None:
+    """Raise Refused where a file is no JUnit XML. An older report may go."""
+    from dfurun.files import read_file
+    from dfurun.report.junit import is_junit
+
+    if not target.exists():
+        return
+    try:
+        if is_junit(read_file(target, LARGEST_REPORT_BYTES)):
+            return
+    except OSError:
+        pass
+    raise Refused(
+        Code.FILE_EXISTS,
+        f"--junit {target}: the file is there already and is no JUnit XML",
+        consequence="nothing was overwritten, and nothing was sent to any board",
+        hint="another name",
+    )
