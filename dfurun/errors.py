@@ -148,6 +148,12 @@ class Code(Enum):
         Severity.WARNING,
     )
     NOT_VERIFIED = ("not-verified", ExitStatus.INVALID, "an image is written and never verified", Severity.WARNING)
+    OUT_OF_REACH = (
+        "bootloader-out-of-reach",
+        ExitStatus.INVALID,
+        "a write after which the board does not start its bootloader again",
+        Severity.WARNING,
+    )
     GUARD = ("guard", ExitStatus.REFUSED, "a change of option bytes that locks the chip or hides what is on it")
 
     # The bus ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.flash import Flash
 from dfurun.chips.guards import HIDING, Guard, hiding
 from dfurun.chips.option_bytes import FieldValue, OptionLayout
+from dfurun.chips.storage import ERASED, Storage
 from dfurun.units import AddressRange
 
 
@@ -279,6 +280,30 @@ class Chip:
             found.append({guard.name for guard in hiding(self.boot, factory, {**factory, **others, **known})})
         every = set.intersection(*found)
         return [*named, *(guard for guard in hiding(self.boot, factory, {**factory, **known}) if guard.name in every)]
+
+    def reaches_bootloader(self, fields: Mapping[str, FieldValue]) -> bool:
+        """Say whether these option-byte fields start the bootloader beside a program in flash, at any level of BOOT0."""
+        return any(self.starts(fields, boot0=level) is BootTarget.SYSTEM_MEMORY for level in (0, 1))
+
+    @property
+    def lost_with_torn_options(self) -> bool:
+        """Whether option bytes that a power cut leaves erased start the bootloader at neither level of BOOT0.
+
+        Registers are changed all at once, and nothing of them is left erased (inference).
+        """
+        layout = self.option_bytes
+        if layout.storage is Storage.REGISTER or not layout.established:
+            return False
+        return not self.reaches_bootloader(self._erased_options)
+
+    @property
+    def locked_with_torn_options(self) -> bool:
+        """Whether erased option bytes are a state that nothing undoes."""
+        return any(guard.irreversible and guard.holds(self._erased_options) for guard in self.guards)
+
+    @property
+    def _erased_options(self) -> Mapping[str, FieldValue]:
+        return self.option_bytes.decode(bytes([ERASED]) * self.option_bytes.size_bytes)
 
     def takes_stack(self, pointer: int) -> bool:
         """Say whether an initial stack pointer lies in RAM; at its very end the first push is inside."""

@@ -186,6 +186,17 @@ class OptionLayout:
         start = sum(other.size_bytes for other in self.blocks[: self.blocks.index(block)])
         return raw[start : start + block.size_bytes]
 
+    def blocks_with_last(self, name: str) -> tuple[AddressRange, ...]:
+        """Return the blocks, the one that holds a field behind all others; raise KeyError for an unknown field."""
+        holder = self.fields[name].position // 8
+        offset = self.data_offsets()[holder]
+        start = 0
+        for block in self.blocks:
+            if start <= offset < start + block.size_bytes:
+                return (*(other for other in self.blocks if other != block), block)
+            start += block.size_bytes
+        return self.blocks
+
     def fields_at(self, offset: int) -> tuple[str, ...]:
         """Return the fields that hold a part of the datum at `offset`."""
         datum_bits = 8 * self.storage.shape.datum_bytes
@@ -210,8 +221,10 @@ class OptionLayout:
     def is_torn(self, raw: bytes, wanted: bytes) -> bool:
         """Say whether `raw` is what a write of `wanted` leaves that was cut short: each datum is there, erased, or half there.
 
-        Half there is a complement that does not fit. Where none is judged, a datum is there or erased.
+        Half there is a complement that does not fit. Where none is judged, a datum is there or erased, as far as it is fields.
         """
+        if not self.storage.shape.judged:
+            return self._is_there_or_erased(self._data(raw), self._data(wanted))
         step, spoiled = self.storage.shape.step_bytes, self.spoiled(raw)
         erased = bytes([ERASED]) * step
         pairs = {at: (raw[at : at + step], wanted[at : at + step]) for at in self._steps()}
@@ -297,6 +310,15 @@ class OptionLayout:
             return ()
         data = self._taken(raw)
         return rule.pages({name: self.fields[name].take(data) for name in rule.decided_by}, flash)
+
+    def _is_there_or_erased(self, data: int, wanted: int) -> bool:
+        """Say whether each datum has the fields of `wanted`, or all their bits at 1."""
+        datum_bits, bits = 8 * self.storage.shape.datum_bytes, self._all_bits
+        for index in range(len(self._steps())):
+            mask = bits & (1 << datum_bits) - 1 << index * datum_bits
+            if data & mask not in (wanted & mask, mask):
+                return False
+        return True
 
     @property
     def _all_bits(self) -> int:

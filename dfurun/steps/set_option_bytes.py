@@ -16,6 +16,7 @@ from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.option_sources import image_fields, protecting_fields
+from dfurun.steps.power_cut import if_power_went, tell_to_keep_power
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
 
@@ -89,6 +90,7 @@ class SetOptionBytes(Step):
             *self.needs_open_flash(board),
             *self._guard_findings(self._known_after()),
             *self._contradictions(board),
+            *self._late(board),
         ]
         known = self._known_after()
         layout = self.chip.option_bytes
@@ -139,6 +141,7 @@ class SetOptionBytes(Step):
         context.emit(OptionBytesPlanned(self.head.index, before, after, changes, boots_before, boots_after))
         if before == after:
             return Result(Outcome.OK, "already as named")
+        tell_to_keep_power(context)
         context.begin_destruction("option-bytes", "write option bytes", before=before.hex(), after=after.hex())
         writing = Writing(before, after, ", ".join(changes) or "erased bytes programmed")
         context.reached = writing
@@ -160,7 +163,8 @@ class SetOptionBytes(Step):
         context.require_rom(self.keyword)
         if context.is_protected() and not self._means_the_same_erased(writing.after):
             raise self._torn(context, writing.after)
-        return self._read_back(context, writing) or self._write(context, writing)
+        result = self._read_back(context, writing)
+        return self._write(context, result) if isinstance(result, Writing) else result
 
     def _means_the_same_erased(self, after: bytes) -> bool:
         """Say whether erased option bytes, which a power cut leaves and which read as protected, mean the same as `after`."""
@@ -185,18 +189,23 @@ class SetOptionBytes(Step):
             try:
                 self._write_blocks(context, writing)
             except StepFailed:
-                if again == REDO_LIMIT or context.session.read_option_bytes() != writing.before:
+                found = self.chip.option_bytes.effective(context.session.read_option_bytes())
+                if again == REDO_LIMIT or found != self.chip.option_bytes.effective(writing.before):
                     raise
                 continue  # the ROM has refused it and changed nothing
             result = self._read_back(context, writing)
-            if result is not None:
+            if not isinstance(result, Writing):
                 return result
+            writing = result
         raise _differ(context.option_bytes(), writing.after)
 
     def _write_blocks(self, context: Context, writing: Writing) -> None:
-        """Write every block that is to change, whole, and follow the reset after each; of one block alone, always that."""
+        """Write every block that is to change, whole, and follow the reset after each; of one block alone, always that.
+
+        The block that holds RDP is the last: nothing else can be written once a level above 0 is in force.
+        """
         layout = self.chip.option_bytes
-        for block in layout.blocks:
+        for block in layout.blocks_with_last("RDP"):
             part = layout.part(writing.after, block)
             if len(layout.blocks) > 1 and part == layout.part(writing.before, block):
                 continue
@@ -212,14 +221,20 @@ class SetOptionBytes(Step):
             Code.NOT_BACK,
             f"option bytes written, and the board is {why}",
             consequence="option bytes written, not read back",
-            hint="the new bytes do not start the bootloader again, so only the board's own behaviour can tell"
-            if hidden
-            else "hold BOOT0 high, power-cycle the board and run again",
+            hint=(
+                "the new bytes do not start the bootloader again, so only the board's own behaviour can tell"
+                if hidden
+                else "hold BOOT0 high, power-cycle the board and run again"
+            )
+            + if_power_went(self.chip),
             evidence=context.connection.anomalies.evidence,
         )
 
-    def _read_back(self, context: Context, writing: Writing) -> Result | None:
-        """Return the result where what is stored is what was written, None where the write has to be sent again."""
+    def _read_back(self, context: Context, writing: Writing) -> Result | Writing:
+        """Return the result where what is stored is what was written, and what is left to write where it has to be sent again.
+
+        That is so where each block is as it was, as it was to be, or torn.
+        """
         layout, after, done = self.chip.option_bytes, writing.after, writing.done
         level = layout.decode(after)["RDP"]
         if context.is_protected() and level != OPEN_LEVEL:
@@ -236,9 +251,19 @@ class SetOptionBytes(Step):
         found = context.option_bytes_written(after)
         if layout.effective(found) == layout.effective(after):
             return Result(Outcome.CHANGED, done)
-        if found == writing.before or layout.is_torn(found, after):
-            return None
+        as_if = self._by_blocks(found, after, where=writing.before)
+        if layout.is_torn(as_if, after):
+            return replace(writing, before=self._by_blocks(found, after, where=after))
         raise _differ(found, after)
+
+    def _by_blocks(self, found: bytes, after: bytes, *, where: bytes) -> bytes:
+        """Return what was found, with the blocks of `after` for those that mean the same as in `where`."""
+        layout = self.chip.option_bytes
+        means, same = layout.effective(found), layout.effective(where)
+        return b"".join(
+            layout.part(after if layout.part(means, block) == layout.part(same, block) else found, block)
+            for block in layout.blocks
+        )
 
     def _target(self, before: bytes) -> bytes:
         """Return the bytes to write; raise Refused where that would give unnamed, spoiled bytes a value nobody chose."""
@@ -290,6 +315,30 @@ class SetOptionBytes(Step):
             if (earlier := board.option_fields.get(name)) and earlier.named and earlier.value != value
             if earlier.path[1] == self.head.index - 1
             for field in [self.chip.option_bytes.fields[name]]
+        ]
+
+    def _late(self, board: AbstractBoard) -> list[Finding]:
+        """Return a finding where the step brings within reach the bootloader that an earlier write has put out of it.
+
+        That is so on a board with the factory's option bytes, as `unprotect` leaves one.
+        """
+        layout = self.chip.option_bytes
+        factory = layout.decode(layout.factory)
+        before = factory | {name: earlier.value for name, earlier in board.option_fields.items()}
+        if not board.written or self.chip.reaches_bootloader(factory) or self.chip.reaches_bootloader(before):
+            return []
+        named = next((name for name in self.fields if name in self.chip.boot.fields), None)
+        if named is None or not self.chip.reaches_bootloader({**before, **self._known_after()}):
+            return []
+        return [
+            self.finding(
+                Code.OUT_OF_REACH,
+                f"until here the bootloader of a board from the factory is out of reach: with {named} {before[named]} the "
+                "application starts, whatever BOOT0 says",
+                *self._keys_of(named),
+                hint="set the boot option bytes before `write`: a run that is cut short between the two can be run again then",
+                related=(Related(board.written[0].path, "written here"),),
+            )
         ]
 
     def _guard_findings(self, known: Mapping[str, FieldValue]) -> list[Finding]:

@@ -10,6 +10,7 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.connect import check_identity
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
 from dfurun.steps.event import Outcome
+from dfurun.steps.power_cut import tell_to_keep_power
 from dfurun.steps.step import Result, Step
 
 MOST_SENT = 2
@@ -36,6 +37,7 @@ class Unprotect(Step):
         context.notice("RDP level 1 is proven: opening the chip erases all of its flash")
         if context.chip.regression:
             context.notice(f"what else it may do to such a chip: {context.chip.regression}")
+        tell_to_keep_power(context)
         return self._send(context)
 
     def resume(self, context: Context) -> Result:

@@ -72,6 +72,7 @@ class Write(Step):
     def execute(self, context: Context) -> Result:
         """Program the image, the page of its vector table last."""
         context.require_readable("write")
+        self._tell_out_of_reach(context)
         memory, size = self.image.memory, format_size(self.image.memory.size_bytes)
         if not self.only_changed:
             image = self.image
@@ -84,6 +85,19 @@ class Write(Step):
             return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
         self.redo(context, changed)
         return Result(Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} changed")
+
+    @staticmethod
+    def _tell_out_of_reach(context: Context) -> None:
+        """Say that the bootloader runs only because the flash is empty, where the board's own option bytes have it so."""
+        chip, layout = context.chip, context.chip.option_bytes
+        if not (chip.checks_for_empty_flash and layout.established):
+            return
+        if not chip.reaches_bootloader(layout.decode(context.option_bytes())):
+            context.notice(
+                "with the option bytes of this board the application starts from now on, whatever BOOT0 says",
+                code=Code.OUT_OF_REACH,
+                hint="to reach the bootloader later, set the boot option bytes before `write`",
+            )
 
     def resume(self, context: Context) -> Result:
         """Read back, and redo only the pages that do not hold the image; what lies beside it in them is kept."""

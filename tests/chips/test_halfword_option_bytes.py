@@ -88,3 +88,26 @@ def test_boot0_alone_decides_what_starts() -> None:
     fields = LAYOUT.decode(FACTORY)
     assert CHIP.starts(fields, boot0=0) is BootTarget.MAIN_FLASH
     assert CHIP.starts(fields, boot0=1) is BootTarget.SYSTEM_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("found", "torn"),
+    [
+        ("EBAA1055 FFFFFFFF FF0F00F0 FFFFFFFF", True),
+        ("FFFF FFFF FFFFFFFF FF0F00F0 FFFFFFFF", True),
+        ("EFAA 1055 FFFFFFFF FF0F00F0 FFFFFFFF", False),
+        ("FFFF FFFF FFFFFFFF FE0F01F0 FFFFFFFF", False),
+    ],
+)
+def test_what_a_write_that_was_cut_short_leaves_is_told_by_the_fields_alone(found: str, *, torn: bool) -> None:
+    """The hardware makes the second half-word itself: it says nothing, whatever the client has sent there."""
+    wanted = LAYOUT.encode(FACTORY, {"BOR_LEV": 2})
+    assert LAYOUT.is_torn(bytes.fromhex(found), wanted) is torn
+
+
+def test_the_block_that_holds_a_field_is_the_last() -> None:
+    two_banks = load_chip("stm32f427xi").option_bytes
+    first, second = two_banks.blocks
+    assert two_banks.blocks_with_last("RDP") == (second, first)
+    assert two_banks.blocks_with_last("nWRP_bank2") == (first, second)
+    assert LAYOUT.blocks_with_last("RDP") == LAYOUT.blocks

@@ -109,3 +109,50 @@ def test_info_tells_the_board_and_a_wrong_field_gets_the_right_one(place: Place)
     misspelt = f"{field[:-1]}{field[-1] * 2}"
     assert place.run(f"set-option-bytes: {{fields: {{{misspelt}: 1}}}}") == 3
     assert f"did you mean '{field}'?" in place.done.err
+
+
+@pytest.mark.parametrize("name", ["stm32f427xi"])
+def test_both_blocks_of_option_bytes_are_written_where_one_protects(place: Place) -> None:
+    """Once level 1 is in force the ROM takes nothing more, so the block with RDP is the last."""
+    place.make()
+    assert place.run("set-option-bytes: {fields: {RDP: level-1, nWRP_bank2: 0xFFE}}") == 0, place.done.err
+    stored = place.chip.option_bytes.decode(place.state.option_bytes.stored)
+    assert (stored["RDP"], stored["nWRP_bank2"]) == ("level-1", 0xFFE)
+
+
+@every_kind
+def test_a_chip_that_a_power_cut_can_lose_says_so_before_option_bytes_are_written(place: Place) -> None:
+    place.make()
+    words = "keep the power on: were option bytes cut short now, the bootloader would not start again"
+    setting = f"{{fields: {{{harmless(place.chip).name}: 0}}}}"
+    assert place.run(f"set-option-bytes: {setting}") == 0
+    assert (words in " ".join(place.done.err.split())) == (place.chip.name in ("stm32f722xe", "stm32g0b1xb"))
+    assert place.run(f"set-option-bytes: {setting}") == 0
+    assert "keep the power on" not in place.done.err, "nothing is written"
+
+
+@pytest.mark.parametrize("name", ["stm32g0b1xb"])
+def test_a_write_that_puts_the_bootloader_out_of_reach_says_so_and_nothing_where_the_pin_decides(place: Place) -> None:
+    place.make()
+    write = ("mass-erase", "write: {image: app}", "verify: {image: app}")
+    setting = "set-option-bytes: {fields: {nBOOT_SEL: 0}}"
+    assert place.run(setting, *write) == 0
+    assert "bootloader-out-of-reach" not in place.done.codes
+    place.make()
+    assert place.run(*write, setting) == 0
+    assert "bootloader-out-of-reach" in place.done.codes
+    assert "the application starts from now on, whatever BOOT0 says" in " ".join(place.done.err.split())
+
+
+@pytest.mark.parametrize("name", ["stm32f722xe", "stm32g0b1xb"])
+def test_a_board_that_is_not_back_after_its_option_bytes_is_perhaps_lost(place: Place) -> None:
+    place.make()
+    field = harmless(place.chip).name
+    place.run(f"set-option-bytes: {{fields: {{{field}: 0}}}}")
+    place.make()
+    recipe = place.folder / "recipe.yaml"
+    done = place.dfurun(recipe, "--sim-state", place.board, "--sim-clock", "virtual", "--sim-fault", "no-return")
+    assert (done.exit, "not-back" in done.codes) == (7, True)
+    locked = "BOOT_LOCK" in place.chip.option_bytes.fields
+    way_back = "nothing brings it back" if locked else "only a debugger brings it back"
+    assert f"its option bytes are erased and start no bootloader: {way_back}" in " ".join(done.err.split())
