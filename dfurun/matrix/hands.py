@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dfurun.errors import Code
 from dfurun.image import read_image
-from dfurun.matrix.intended import intended
+from dfurun.matrix.intended import intended, starts_rom
 from dfurun.matrix.trial import Run, TrialBench
 from dfurun.plan import Compiled, interpret
 from dfurun.recipe.recipe import Recipe
@@ -23,6 +23,11 @@ OPEN_IT = (
 )
 AND_FLASH_IT = f"{OPEN_IT}, which finds no application: flash the board anew"
 PUT_IT_BACK = "put back what the run has kept of a page, or remove the file: the message says how; then run this recipe"
+DEBUGGER = (
+    "the power went while option bytes were written, and erased ones start no bootloader on this chip: a debugger sets those "
+    "of the factory, then this recipe"
+)
+LOCKED = "nothing helps: the power went while option bytes were written, and erased ones lock this chip for good"
 LOST_IN_UNPROTECT = (
     "`unprotect` opened a board whose option bytes the power had cut: what the recipe does not set of them, and does not write "
     "of the flash, is lost; the journal has the option bytes"
@@ -38,6 +43,8 @@ def by_hand(bench: TrialBench, compiled: Compiled, second: Run, wanted: Run) -> 
     code = second.finished.code if second.finished else None
     if code is Code.KEPT_PAGE:
         return PUT_IT_BACK if _put_back(bench, compiled, wanted) else ""
+    if code is Code.NO_DEVICE and recipe.chip.lost_with_torn_options and not starts_rom(recipe.chip, second.before):
+        return LOCKED if recipe.chip.locked_with_torn_options else _with_debugger(bench, compiled)
     if code is Code.PROTECTED and second.after.protected:
         return _unprotect(bench, compiled)
     was_opened = second.passed and second.before.protected and not second.after.protected
@@ -57,13 +64,28 @@ def _unprotect(bench: TrialBench, compiled: Compiled) -> str:
     return AND_FLASH_IT if right and lacks_firmware else ""
 
 
+def _with_debugger(bench: TrialBench, compiled: Compiled) -> str:
+    """Set the factory's option bytes on an empty board, as a regression by a debugger does, and run the recipe again."""
+    recipe, board = compiled.runnable(), bench.board
+    board.replace_flash(b"")
+    board.replace_option_bytes(recipe.chip.option_bytes.factory)
+    bench.power_cycle()
+    again = bench.run(compiled)
+    lacks_firmware = again.finished is not None and again.finished.code is Code.NO_APPLICATION
+    right = again.after.same_as(intended(recipe, again.before), recipe.chip)
+    return DEBUGGER if right and (again.passed or lacks_firmware) else ""
+
+
 def _put_back(bench: TrialBench, compiled: Compiled, wanted: Run) -> bool:
     """Write what was kept as the message says, run the recipe again, and say whether the board is right."""
     recipe = compiled.runnable()
     writes = tuple(_writes(bench.journals))
     written = bench.run(_other(recipe, (Connect(_head(0)), *writes)))
     again = bench.run(compiled)
-    return written.passed and again.ends_like(wanted) and again.after.same_as(wanted.after, recipe.chip)
+    ended = again.passed or again.ends_like(
+        wanted
+    )  # a recipe that protects what it writes ends otherwise the next time
+    return written.passed and ended and again.after.same_as(wanted.after, recipe.chip)
 
 
 def _writes(journals: Path) -> Iterator[Step]:

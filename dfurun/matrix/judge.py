@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise, product
 
-from dfurun.chips import Flash
+from dfurun.chips import Flash, OptionLayout
 from dfurun.errors import Code, ExitStatus
 from dfurun.matrix.intended import Contents, intended, stages, starts_rom
 from dfurun.matrix.kinds import Kind, Occasion
@@ -229,14 +230,39 @@ def _locks(run: Run, recipe: Recipe, kind: Kind) -> Iterator[Breach]:
     """Yield how the board is locked, or its option bytes other than a step means that was begun."""
     chip, layout = recipe.chip, recipe.chip.option_bytes
     stored, so_far = run.after.option_bytes, list(stages(recipe, run.before))[: run.reached + 2]
-    if not starts_rom(chip, run.after):
+    meant = [layout.decode(raw) for raw in _between(layout, [stage.option_bytes for stage in so_far])]
+    if (
+        not starts_rom(chip, run.after)
+        and starts_rom(chip, run.before)
+        and not (kind.tears and _cut_short(run, recipe))
+    ):
         yield Breach(Invariant.NEVER_LOCKED, f"no level of BOOT0 starts the bootloader, option bytes {stored.hex()}")
     if layout.decode(stored).get("RDP") == PERMANENT_LEVEL:
         yield Breach(Invariant.NEVER_LOCKED, "read protection is at level 2, for ever")
-    if not (kind.tears or run.swapped) and layout.decode(stored) not in [
-        layout.decode(stage.option_bytes) for stage in so_far
-    ]:
+    if not (kind.tears or run.swapped) and layout.decode(stored) not in meant:
         yield Breach(Invariant.NEVER_LOCKED, f"the option bytes are {stored.hex()}, which no step of the recipe means")
+
+
+def _cut_short(run: Run, recipe: Recipe) -> bool:
+    """Say whether the power went within a write of option bytes that the recipe means, on a chip that is lost then."""
+    last = run.seen.operations[-1] if run.seen.operations else None
+    writes = (Action.WRITE_OPTION_BYTES, Action.READ_UNPROTECT)
+    return recipe.chip.lost_with_torn_options and last is not None and last.action in writes
+
+
+def only_seems_torn(run: Run, recipe: Recipe) -> bool:
+    """Say whether a board is lost to the run while its option bytes protect it: whether they are torn then cannot be told."""
+    step = recipe.steps[run.reached]
+    protects = isinstance(step, SetOptionBytes) and step.fields.get("RDP", OPEN_LEVEL) != OPEN_LEVEL
+    return protects and run.after.protected and run.finished is not None and run.finished.code is Code.NOT_BACK
+
+
+def _between(layout: OptionLayout, stages_of_bytes: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the option bytes of all stages, and what lies between two where there are several blocks, written one by one."""
+    yield stages_of_bytes[0]
+    for pair in pairwise(stages_of_bytes):
+        for chosen in product(pair, repeat=len(layout.blocks)):
+            yield b"".join(layout.part(raw, block) for raw, block in zip(chosen, layout.blocks, strict=True))
 
 
 def _dishonest(run: Run, kind: Kind) -> str:

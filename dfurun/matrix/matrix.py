@@ -14,9 +14,10 @@ from multiprocessing import active_children
 from pathlib import Path
 from threading import current_thread, main_thread
 
-from dfurun.errors import Code
+from dfurun.errors import Code, ExitStatus
 from dfurun.matrix.hands import by_hand
-from dfurun.matrix.judge import NO_FAULT, Breach, Invariant, breaches
+from dfurun.matrix.intended import starts_rom
+from dfurun.matrix.judge import NO_FAULT, Breach, Invariant, breaches, only_seems_torn
 from dfurun.matrix.kinds import KINDS, Kind, Survived
 from dfurun.matrix.refused import wrong_boards
 from dfurun.matrix.starts import Start, starts
@@ -158,9 +159,11 @@ class Trying:
     def trial(self, case: Case) -> Trial:
         """Run the recipe with the fault, cycle the power with BOOT0 high, run it again, and judge.
 
-        The second run has to leave the board, and to end, as it does where no fault ever was.
+        The second run has to leave the board, and to end, as it does where no fault ever was; or as the first one does there,
+        where the fault left it all to do: a second run may open what the first has protected, and that board is another.
         """
-        compiled, kind, wanted = self.compiled, case.kind, self.clean(case.start)[1]
+        compiled, kind = self.compiled, case.kind
+        once, wanted = self.clean(case.start)
         recipe = compiled.runnable()
         with TrialBench(compiled, case.start) as bench:
             first = bench.run(compiled, [parse_fault(text) for text in case.fault.split()])
@@ -169,16 +172,18 @@ class Trying:
             second = bench.run(compiled)
             if kind.swaps and first.swapped:  # the board that the first run began with is not at the port any more
                 return Trial(case, _worst(found), tuple(found), first.finished)
-            judged = replace(_again(wanted, recipe), tears=kind.tears) if kind.tears else _again(wanted, recipe)
+            judged = replace(_again(wanted, recipe), tears=kind.tears)
+            if not starts_rom(recipe.chip, second.before):
+                judged = replace(judged, fits=judged.fits | {ExitStatus.NO_DEVICE})
             found += breaches(second, recipe, judged, whole=wanted.after)
             survived, hand, runs = Survived.NOT, "", RUNS_A_CASE
-            if _converges(second, wanted, recipe):
+            if _converges(second, wanted, recipe) or (second.passed and second.after.same_as(once.after, recipe.chip)):
                 survived = Survived.IN_ONE_RUN if first.passed else Survived.BY_SECOND_RUN
             elif hand := by_hand(bench, compiled, second, wanted):
                 survived, runs = Survived.BY_HAND, runs + RUNS_BY_HAND
         if survived is Survived.NOT:
             found.append(Breach(Invariant.CONVERGES, f"the second run: {_ending(second, wanted, recipe)}"))
-        elif survived > kind.bar:
+        elif survived > max(kind.bar, Survived.BY_SECOND_RUN if only_seems_torn(first, recipe) else kind.bar):
             found.append(Breach(Invariant.ONE_RUN, f"the first run: {_told(first)}{f'; {hand}' if hand else ''}"))
         elif kind.in_session and first.finished and REGAINED in first.finished.anomalies:
             found.append(Breach(Invariant.ONE_RUN, "the board had to be opened anew"))

@@ -42,9 +42,8 @@ def starts(recipe: Recipe) -> tuple[Start, ...]:
 def _starts(recipe: Recipe) -> Iterator[Start]:
     chip, layout = recipe.chip, recipe.chip.option_bytes
     firmware, named = other_firmware(chip), _fields_set(recipe)
-    own = _with_others(
-        recipe, layout.factory, {n: v for n, v in layout.decode(layout.factory).items() if n not in named}
-    )
+    base = _reaching_rom(chip)
+    own = _with_others(recipe, base, {n: v for n, v in layout.decode(base).items() if n not in named})
     yield Start("other firmware", firmware, own)
     if "RDP" in layout.fields and any(isinstance(step, Unprotect) for step in recipe.steps):
         yield Start("read-protected", firmware, layout.encode(own, {"RDP": "level-1"}))
@@ -53,6 +52,18 @@ def _starts(recipe: Recipe) -> Iterator[Start]:
         yield Start("other option bytes", firmware, different)
         if layout.in_force_at is InForce.POWER_ON:  # whether the ROM's own reset loads them is not established
             yield Start("other option bytes, loaded at reset", firmware, different, OptionReload.RESET)
+
+
+def _reaching_rom(chip: Chip) -> bytes:
+    """Return the factory's option bytes, with one bit set otherwise where they do not start the ROM beside a program."""
+    layout = chip.option_bytes
+    factory = layout.decode(layout.factory)
+    others = ({name: _another(layout.fields[name], factory[name])} for name in sorted(chip.boot.fields))
+    for change in ({}, *others):
+        raw = layout.encode(layout.factory, change)
+        if _starts_rom(chip, raw) and chip.starts(layout.decode(raw), boot0=0) is BootTarget.MAIN_FLASH:
+            return raw
+    return layout.factory
 
 
 def other_firmware(chip: Chip) -> bytes:

@@ -98,8 +98,8 @@ class _Hands:
 class _Watch:
     """Where a run of a recipe is, and what is true of the board and the journal then."""
 
-    def __init__(self, recipe: Recipe, board: SimulatedBoard, journal: UnitJournal) -> None:
-        self._recipe, self._board, self._journal = recipe, board, journal
+    def __init__(self, recipe: Recipe, board: SimulatedBoard, journal: UnitJournal, journals: Path) -> None:
+        self._recipe, self._board, self._journal, self._journals = recipe, board, journal, journals
         self._memory = board.memory
         self._step = 0
 
@@ -129,12 +129,17 @@ class _Watch:
                         return found == chip.flash.blank(page)
                     case Write(only_changed=True, image=image):
                         is_first = page == chip.flash.page_index(image.memory.pieces[0].address)
-                        return not is_first and found == image.memory.overlay(extent, found)
+                        is_there = found == image.memory.overlay(extent, found)
+                        return not is_first and is_there and not self._puts_back(extent.start, found)
             case Action.WRITE_OPTION_BYTES:
                 layout, stored = chip.option_bytes, memory.option_bytes.stored
                 whole = len(operation.data) == len(stored)
                 return whole and not layout.spoiled(stored) and layout.decode(operation.data) == layout.decode(stored)
         return False
+
+    def _puts_back(self, address: int, found: bytes) -> bool:
+        """Say whether a run has kept of the page at `address` something else than what is found there."""
+        return any(file.read_bytes() != found for file in self._journals.glob(f"*-0x{address:08X}.bin"))
 
     def announced(self) -> bool:
         """Say whether the journal has, since the step began, what will be destroyed."""
@@ -193,7 +198,7 @@ class TrialBench:
         folder = Path(self._folder.name) / f"run-{next(self._numbers)}"
         folder.mkdir()
         journal = UnitJournal(self.journals, durable=False)
-        watch = _Watch(compiled.runnable(), board, journal)
+        watch = _Watch(compiled.runnable(), board, journal, self.journals)
         hands = _Hands(board, watch.step)
         witness = Witness(watch, most_transfers=MOST_TRANSFERS)
         before = self._contents()
