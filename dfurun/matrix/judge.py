@@ -19,8 +19,9 @@ from dfurun.steps.erase import Erase
 from dfurun.steps.flashing import pages_of
 from dfurun.steps.leave_dfu import LeaveDfu
 from dfurun.steps.mass_erase import MassErase
+from dfurun.steps.projected import OPEN_LEVEL
 from dfurun.steps.read import Read
-from dfurun.steps.set_option_bytes import OPEN_LEVEL, PERMANENT_LEVEL, SetOptionBytes
+from dfurun.steps.set_option_bytes import PERMANENT_LEVEL, SetOptionBytes
 from dfurun.steps.unprotect import Unprotect
 from dfurun.steps.verify import Verify
 from dfurun.steps.wait_for_power_cycle import WaitForPowerCycle

@@ -27,8 +27,9 @@ from dfurun.recipe.recipe import Recipe
 from dfurun.simulator import parse_fault
 from dfurun.steps.check_option_bytes import CheckOptionBytes
 from dfurun.steps.event import UnitFinished
+from dfurun.steps.projected import OPEN_LEVEL
 from dfurun.steps.regain import REGAINED
-from dfurun.steps.set_option_bytes import OPEN_LEVEL, SetOptionBytes
+from dfurun.steps.set_option_bytes import SetOptionBytes
 
 DEFAULT_BUDGET = 2000  # runs for what is sampled
 RUNS_A_CASE = 2

@@ -10,8 +10,10 @@ from dfurun.chips import FieldValue
 from dfurun.errors import Code, Finding, Related, StepFailed
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.option_fields import parse_fields, require_established
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 
 
@@ -52,11 +54,27 @@ class CheckOptionBytes(Step):
             for field in [board.chip.option_bytes.fields[name]]
         ]
 
+    @property
+    def needs_open_chip(self) -> bool:
+        """Of a protected chip it is known that it is at RDP level 1, and nothing else."""
+        return self.fields != {"RDP": "level-1"}
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Compare; it fails where a field is known to be something else."""
+        layout, known = board.chip.option_bytes, board.fields
+        acts = () if board.protected else (Act(ActKind.OPTIONS),)
+        wrong = [name for name, value in self.fields.items() if known.get(name, value) != value]
+        if wrong:
+            found = ", ".join(f"{name} is {layout.fields[name].show(known[name])}" for name in wrong)
+            return board, Effect(Will.FAIL, found, acts=acts)
+        wanted = ", ".join(f"{name} {layout.fields[name].show(value)}" for name, value in self.fields.items())
+        return board, Effect(Will.READ, f"compares {wanted}", acts=acts)
+
     def execute(self, context: Context) -> Result:
         """Read and compare; a chip that refuses every read is at RDP level 1, and tells nothing else."""
         context.require_rom(self.keyword)
         layout = context.chip.option_bytes
-        if context.is_protected() and self.fields == {"RDP": "level-1"}:
+        if context.is_protected() and not self.needs_open_chip:
             return Result(Outcome.OK, "RDP level-1: reading is refused")
         context.require_readable(self.keyword)
         found = layout.decode(context.option_bytes())

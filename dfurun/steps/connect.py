@@ -10,7 +10,9 @@ from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import Code, Finding, Refused
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import BoardFound, Outcome
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Result, Step
 from dfurun.units import format_duration
 
@@ -33,6 +35,17 @@ class Connect(Step):
         if board.presence in (Presence.CONNECTED, Presence.LEFT):
             findings.append(self.finding(Code.STEP_ORDER, "connect twice", hint="one `connect`, as the first step"))
         return replace(board, presence=Presence.CONNECTED), findings
+
+    @property
+    def needs_open_chip(self) -> bool:
+        """A protected chip can be found and looked at as well."""
+        return False
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Look at the board, and change nothing."""
+        kinds = [ActKind.FIRST_CONTACT, ActKind.JUDGE, *([] if board.protected else [ActKind.IDENTITY])]
+        acts = tuple(Act(kind, protected=bool(board.protected)) for kind in kinds)
+        return board, Effect(Will.READ, "finds the board and looks at who it is", acts=acts)
 
     def execute(self, context: Context) -> Result:
         """Open the board and tell who it is."""

@@ -10,10 +10,12 @@ from dfurun.errors import Code, Finding
 from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable_image
-from dfurun.steps.flashing import blank_pages, erase_pages, pages_of
+from dfurun.steps.flashing import blank_pages, erase_acts, erase_pages, pages_of, runs_of
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_range, parse_pages, parse_range
 
@@ -81,6 +83,23 @@ class Erase(Step):
         for page in self.pages:
             board = board.with_erased(range(page, page + 1))
         return board, findings
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Erase the pages, or of them what is not blank."""
+        flash, pages = board.chip.flash, self.pages
+        looked = tuple(Act(ActKind.READ, extent) for extent in runs_of(flash, pages)) if self.only_needed else ()
+        if self.only_needed:
+            pages = tuple(page for page in pages if board.is_blank(page) is not True)
+        if not pages:
+            return board, Effect(Will.NOTHING, f"{flash.count(len(self.pages))} are blank already", acts=looked)
+        unsure = self.only_needed and any(board.is_blank(page) is None for page in pages)
+        return board.erased(pages), Effect(
+            Will.PERHAPS if unsure else Will.CHANGE,
+            f"erases {flash.count(len(pages))}{', those that are not blank' if unsure else ''}",
+            erases=pages,
+            loses=board.loss(pages),
+            acts=(*looked, *erase_acts(flash, pages)),
+        )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a page is write-protected, or holds the DFU program itself."""

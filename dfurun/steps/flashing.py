@@ -7,13 +7,14 @@ that holds something beside the image is read back whole, and never left half-wr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dfurun.chips import Flash
 from dfurun.errors import Code, StepFailed
 from dfurun.image import MemoryImage, Piece
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind
 from dfurun.steps.regain import persist
 from dfurun.units import AddressRange, format_address
 
@@ -85,16 +86,44 @@ def not_erased(context: Context, page: int) -> StepFailed:
     )
 
 
+def in_order(flash: Flash, memory: MemoryImage) -> tuple[list[Piece], list[Piece]]:
+    """Return what is written into erased flash, aligned: first all but the vector table's page, then that."""
+    last = flash.page(vector_page(flash, memory))
+    pieces = aligned(flash, memory)
+    rest = [part for piece in pieces for part in _without(piece, last)]
+    return rest, [part for piece in pieces for part in MemoryImage((piece,)).within(last)]
+
+
+def erase_acts(flash: Flash, pages: Sequence[int]) -> tuple[Act, ...]:
+    """Return what `erase_pages` does on the wire: each page erased, and all of them read back."""
+    erases = [Act(ActKind.ERASE, flash.page(page)) for page in pages]
+    return (*erases, *(Act(ActKind.READ, extent) for extent in runs_of(flash, pages)))
+
+
+def rewrite_acts(flash: Flash, memory: MemoryImage, contents: Mapping[int, bytes]) -> tuple[Act, ...]:
+    """Return what `rewrite` does on the wire for pages that are to hold this."""
+    vectors = vector_page(flash, memory)
+    order = [vectors, *sorted(set(contents) - {vectors})]
+    kept = [
+        p for p in order if sum(len(piece.data) for piece in memory.within(flash.page(p))) < flash.page(p).size_bytes
+    ]
+    acts = [Act(ActKind.READ, flash.page(page)) for page in kept for _ in range(2)]
+    acts.append(Act(ActKind.ERASE, flash.page(vectors)))
+    for page in [*order[1:], vectors]:
+        extent, data = flash.page(page), _without_erased_tail(flash, contents[page])
+        acts += [] if page == vectors else [Act(ActKind.ERASE, extent)]
+        acts += [Act(ActKind.WRITE, AddressRange(extent.start, len(data)))] if data else []
+        acts.append(Act(ActKind.READ, extent))
+    return tuple(acts)
+
+
 def write_erased(context: Context, memory: MemoryImage) -> None:
     """Write the image into flash that is erased, the vector table's page last."""
     flash = context.chip.flash
-    last = flash.page(vector_page(flash, memory))
-    pieces = aligned(flash, memory)
-    total = sum(len(piece.data) for piece in pieces)
-    rest = [part for piece in pieces for part in _without(piece, last)]
-    vectors = [part for piece in pieces for part in MemoryImage((piece,)).within(last)]
+    groups = in_order(flash, memory)
+    total = sum(len(piece.data) for group in groups for piece in group)
     done = 0
-    for group in (rest, vectors):
+    for group in groups:
         for piece in group:
             context.session.write(piece.address, piece.data, context.progress("write", total, done))
             done += len(piece.data)
@@ -231,11 +260,15 @@ def _beside(flash: Flash, memory: MemoryImage, page: int, content: bytes) -> Pie
 def _write_page(context: Context, page: int, content: bytes) -> None:
     """Write a page that is erased, without its erased tail."""
     flash = context.chip.flash
-    unit = flash.granule_bytes
-    used = len(content.rstrip(bytes([flash.erased])))
-    data = content[: -(-used // unit) * unit]
+    data = _without_erased_tail(flash, content)
     if data:
         context.session.write(flash.page(page).start, data)
+
+
+def _without_erased_tail(flash: Flash, content: bytes) -> bytes:
+    unit = flash.granule_bytes
+    used = len(content.rstrip(bytes([flash.erased])))
+    return content[: -(-used // unit) * unit]
 
 
 def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
@@ -264,7 +297,7 @@ def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
     """Return for each page whether it is erased: what does not read so is read once more, an upload can be corrupt."""
     flash, found = context.chip.flash, dict[int, bool]()
     for run in _runs(pages):
-        extent = AddressRange.between(flash.page(run[0]).start, flash.page(run[-1]).end)
+        extent = _extent_of(flash, run)
         data = context.session.read(extent)
         for page in run:
             start = flash.page(page).start - extent.start
@@ -279,6 +312,15 @@ def first_block_is_blank(context: Context, page: int) -> bool:
     length = min(extent.size_bytes, context.session.transfer_size_bytes)
     blank = bytes([context.chip.flash.erased]) * length
     return any(context.session.read(AddressRange(extent.start, length)) == blank for _ in range(2))
+
+
+def runs_of(flash: Flash, pages: Iterable[int]) -> list[AddressRange]:
+    """Return the extents of pages, those that lie side by side as one."""
+    return [_extent_of(flash, run) for run in _runs(pages)]
+
+
+def _extent_of(flash: Flash, run: Sequence[int]) -> AddressRange:
+    return AddressRange.between(flash.page(run[0]).start, flash.page(run[-1]).end)
 
 
 def _runs(pages: Iterable[int]) -> list[list[int]]:

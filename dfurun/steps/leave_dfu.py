@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
+from dfurun.image import MemoryImage
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import APPLICATION_PROOF_S, Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.steps.vector_table import LINK_IT, TABLE_BYTES, implausible, objection
 from dfurun.units import AddressRange, format_address, parse_address
@@ -52,6 +55,22 @@ class LeaveDfu(Step):
         """Let the abstract board go."""
         findings = self.needs_connection(board) + self._cannot_start(board)
         return replace(board, presence=Presence.LEFT), findings
+
+    @property
+    def needs_open_chip(self) -> bool:
+        """A protected chip can be left as well."""
+        return False
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Start the application; it fails where there is none for certain."""
+        table = AddressRange(self.entry, TABLE_BYTES)
+        reads = () if board.protected else (Act(ActKind.READ, table),) * 2
+        known = tuple(board.flash.get(board.chip.flash.page_index(self.entry), MemoryImage(())).within(table))
+        why = objection(board.chip, known[0].data) if len(known) == 1 and known[0].extent == table else ""
+        if why and not board.protected:
+            return board, Effect(Will.FAIL, f"no application at {format_address(self.entry)}: {why}", acts=reads)
+        acts = (*reads, Act(ActKind.LEAVE, protected=bool(board.protected)))
+        return board, Effect(Will.LEAVE, f"starts what is at {format_address(self.entry)}", acts=acts)
 
     def execute(self, context: Context) -> Result:
         """Set the address (a protected chip refuses that and starts its flash anyway), leave, and watch the bus."""

@@ -9,11 +9,13 @@ from dfurun.chips import MassErase as MassEraseOf
 from dfurun.errors import Finding
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashing import ERASES, erase_pages, first_block_is_blank, not_erased, spread_pages
+from dfurun.steps.flashing import ERASES, erase_acts, erase_pages, first_block_is_blank, not_erased, spread_pages
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Result, Step
-from dfurun.units import format_size
+from dfurun.units import AddressRange, format_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,24 @@ class MassErase(Step):
         """Erase all pages of the abstract board."""
         findings = self.needs_open_flash(board) + self.needs_writable(board, [board.chip.flash.extent])
         return board.with_all_erased(), findings
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Erase all flash, whatever it holds."""
+        flash = board.chip.flash
+        pages = tuple(range(flash.page_count))
+        if board.chip.rom_of(board.bootloader_id).mass_erase is MassEraseOf.WORKS:
+            words = f"erases all {format_size(flash.extent.size_bytes)} of flash at once"
+            seen = [
+                AddressRange(
+                    flash.page(page).start, min(flash.page(page).size_bytes, board.chip.usb.transfer_size_bytes)
+                )
+                for page in spread_pages(flash)
+            ]
+            acts = (Act(ActKind.MASS_ERASE), *(Act(ActKind.READ, extent) for extent in seen))
+        else:
+            words = f"erases all {flash.count(len(pages))} one by one: this ROM has no mass erase that works"
+            acts = erase_acts(flash, pages)
+        return board.erased(pages), Effect(Will.CHANGE, words, erases=pages, loses=board.loss(pages), acts=acts)
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a part of the flash is write-protected, or is the DFU program itself."""

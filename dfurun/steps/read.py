@@ -11,12 +11,14 @@ from dfurun.chips import Chip
 from dfurun.errors import Code, Finding, RecipePath
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.file_names import VARIABLES, fill_in, objection, values, wrong_variable
 from dfurun.steps.files import place_inside, reserve, save
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step, did_you_mean
-from dfurun.units import AddressRange, format_size, parse_range
+from dfurun.units import AddressRange, format_address, format_size, parse_range
 
 GIT = ".git"
 
@@ -56,6 +58,11 @@ class Read(Step):
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Change nothing."""
         return board, self.needs_open_flash(board)
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Save a part of the memory; the board stays as it is."""
+        words = f"reads {format_size(self.extent.size_bytes)} at {format_address(self.extent.start)} into {self.file}"
+        return board, Effect(Will.READ, words, acts=(Act(ActKind.READ, self.extent),) * 2)
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse a file that a link leads out of the working directory."""

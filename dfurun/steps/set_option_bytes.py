@@ -6,22 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionLayout
+from dfurun.chips import BootTarget, Chip, FieldValue, Guard, InForce, OptionLayout
 from dfurun.chips.option_bytes import FactoryBytes
 from dfurun.errors import Code, Finding, LinkUnreliable, Refused, Related, StepFailed
 from dfurun.steps.board import AbstractBoard, FieldSet
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, OptionEffect, Will, field_effects
 from dfurun.steps.event import OptionBytesPlanned, Outcome
 from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.option_sources import image_fields, protecting_fields
 from dfurun.steps.power_cut import if_power_went, tell_to_keep_power
+from dfurun.steps.projected import OPEN_LEVEL, ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
 
 BOOT0_LEVELS = (0, 1)
-OPEN_LEVEL = "level-0"
 PERMANENT_LEVEL = "level-2"
 _UNKNOWN_FACTORY = {
     FactoryBytes.MEASURED: "the factory's option bytes differ from board to board",
@@ -112,6 +113,34 @@ class SetOptionBytes(Step):
     def irreversible(self) -> str | None:
         """What the recipe alone says is for ever."""
         return next((guard.means for guard in self.chip.guards_of(self._known_after()) if guard.irreversible), None)
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Set the named fields; all others stay as they are, or are the factory's."""
+        layout, before = self.chip.option_bytes, board.raw
+        try:
+            after = layout.factory if before is None and self.from_factory else before
+            after = None if after is None else self._target(after)
+        except Refused as refusal:
+            return board, Effect(Will.FAIL, str(refusal), acts=(Act(ActKind.OPTIONS),))
+        if before is not None and before == after:
+            return board, Effect(Will.NOTHING, "the option bytes are as named already", acts=(Act(ActKind.OPTIONS),))
+        set_to = board.with_options(after, {**board.fields, **self._known_after()})
+        fields = field_effects(board.fields, set_to.fields if after else self._known_after(), layout.fields)
+        closes = set_to.protects and layout.in_force_at is InForce.RESET
+        return replace(set_to, protected=closes or board.protected), Effect(
+            Will.PERHAPS if before is None and all(field.before is None for field in fields) else Will.CHANGE,
+            f"sets option bytes, all others {'as from the factory' if self.from_factory else 'stay as they are'}",
+            options=OptionEffect(before, after, fields),
+            permanent=next((guard.means for guard in self.chip.guards_of(set_to.fields) if guard.irreversible), ""),
+            acts=(Act(ActKind.OPTIONS), *self._write_acts(before, after), *_read_back_acts(is_closed=closes)),
+        )
+
+    def _write_acts(self, before: bytes | None, after: bytes | None) -> list[Act]:
+        """Return the writes of the blocks that change; of all where that is not known, and of one block alone always that."""
+        layout, blocks = self.chip.option_bytes, self.chip.option_bytes.blocks
+        if before is not None and after is not None and len(blocks) > 1:
+            blocks = tuple(block for block in blocks if layout.part(before, block) != layout.part(after, block))
+        return [act for block in blocks for act in (Act(ActKind.WRITE_OPTIONS, block), Act(ActKind.RETURN))]
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Judge the guards on the board's own bytes, before anything destructive."""
@@ -362,6 +391,11 @@ class SetOptionBytes(Step):
                 raise Refused(Code.GUARD, guard.means, consequence="nothing destructive was sent", hint=_consent(guard))
             if guard.irreversible and not context.allow_irreversible:
                 raise irreversible_refusal(guard.means)
+
+
+def _read_back_acts(*, is_closed: bool) -> list[Act]:
+    kinds = [ActKind.JUDGE] if is_closed else [ActKind.JUDGE, ActKind.IDENTITY, ActKind.OPTIONS_AFRESH]
+    return [Act(kind, protected=is_closed) for kind in kinds]
 
 
 def _differ(found: bytes, after: bytes) -> StepFailed:

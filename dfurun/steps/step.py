@@ -12,8 +12,10 @@ from dfurun.errors import Code, Finding, RecipePath, Related
 from dfurun.image import ImageFile
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Effect
 from dfurun.steps.event import Outcome
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.units import AddressRange, parse_duration
 
 PROTECTS_WHAT_FOLLOWS = "protects-what-follows"
@@ -109,6 +111,10 @@ class Step(ABC):
         return []
 
     @abstractmethod
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Return what the step makes of a board of which so much is known, and what it will do, where nothing goes wrong."""
+
+    @abstractmethod
     def execute(self, context: Context) -> Result:
         """Do it on the board; raise DfurunError where it fails."""
 
@@ -123,6 +129,11 @@ class Step(ABC):
         leaves them.
         """
         return forecast
+
+    @property
+    def needs_open_chip(self) -> bool:
+        """Whether the step fails on a chip that is read-protected."""
+        return True
 
     @property
     def irreversible(self) -> str | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from dfurun.chips import InForce
 from dfurun.errors import Code, Finding, StepFailed
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.connect import check_identity
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
+from dfurun.steps.effect import Act, ActKind, Effect, OptionEffect, Will, field_effects
 from dfurun.steps.event import Outcome
 from dfurun.steps.power_cut import tell_to_keep_power
+from dfurun.steps.projected import OPEN_LEVEL, ProjectedBoard
 from dfurun.steps.step import Result, Step
 
 MOST_SENT = 2
@@ -28,6 +31,48 @@ class Unprotect(Step):
         """Open the abstract board. What was written may be lost; nothing counts as erased, an open chip is not."""
         opened = replace(board, sealed_by=None, written=(), verified=frozenset(), option_fields={})
         return opened, self.needs_connection(board)
+
+    @property
+    def needs_open_chip(self) -> bool:
+        """A protected chip can be opened, and only such a one as well."""
+        return False
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Open a protected board: its flash is erased, its option bytes are what the ROM makes of them."""
+        if board.protected is False:
+            return board, Effect(Will.NOTHING, "the chip is not protected: nothing is sent")
+        chip, layout = board.chip, board.chip.option_bytes
+        lost = "all flash, and what the option bytes were"
+        if board.protected is None:
+            opened = replace(
+                board, protected=False, flash={}, raw=None, named={"RDP": OPEN_LEVEL} if layout.fields else {}
+            )
+            words = (
+                "opens the chip where it is proven read-protected, which erases all flash and resets the option bytes"
+            )
+            return opened, Effect(
+                Will.PERHAPS, words, loses=f"where it is protected, {lost}", acts=(Act(ActKind.JUDGE),)
+            )
+        pages = range(chip.flash.page_count)
+        opened = replace(board.erased(pages), protected=False).with_options(
+            layout.factory if layout.established else None
+        )
+        by_hand = layout.in_force_at is InForce.POWER_ON
+        kinds = [ActKind.UNPROTECT, ActKind.RETURN, *([ActKind.POWER_CYCLE] if by_hand else []), ActKind.JUDGE_AFRESH]
+        return opened, Effect(
+            Will.CHANGE,
+            "opens the chip, which erases all flash and resets the option bytes",
+            erases=tuple(pages),
+            loses=lost,
+            options=OptionEffect(None, opened.raw, field_effects({}, opened.fields, layout.fields)),
+            asks="power-cycle the board with BOOT0 high, where the chip does not load its option bytes by itself"
+            if by_hand
+            else "",
+            acts=(
+                Act(ActKind.JUDGE_AFRESH, protected=True),
+                *(Act(kind) for kind in (*kinds, ActKind.IDENTITY, ActKind.OPTIONS)),
+            ),
+        )
 
     def execute(self, context: Context) -> Result:
         """Send Read Unprotect where protection is proven, follow the reset, and prove the result."""

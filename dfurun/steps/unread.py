@@ -8,6 +8,8 @@ from typing import ClassVar
 from dfurun.errors import Finding
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Effect
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Result, Step
 
 _PRESENCE_AFTER = {
@@ -39,6 +41,10 @@ class Unread(Step):
             board = board.doubted()
         board = replace(board, presence=_PRESENCE_AFTER.get(self.meant, board.presence))
         return board, self.sound.judged_alone() if self.sound else []
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Tell nothing: a recipe with such a step has no plan."""
+        raise NotImplementedError
 
     def execute(self, context: Context) -> Result:
         """Do nothing: a recipe with such a step is no recipe."""

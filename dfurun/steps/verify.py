@@ -10,8 +10,11 @@ from dfurun.errors import Code, Finding, StepFailed
 from dfurun.image import ImageFile, Piece
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable_image
+from dfurun.steps.flashing import pages_of
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
 
@@ -64,6 +67,18 @@ class Verify(Step):
                 )
             )
         return replace(board, verified=board.verified | {self.image.name}), findings
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Compare; it fails where the flash is known to hold something else."""
+        flash, memory = board.chip.flash, self.image.memory
+        acts = tuple(Act(ActKind.READ, piece.extent) for piece in memory.pieces)
+        wrong = [page for page in pages_of(flash, memory) if board.holds(memory, page) is False]
+        if wrong:
+            where = f"{flash.count(len(wrong))}, the first at {format_address(flash.page(wrong[0]).start)}"
+            return board, Effect(
+                Will.FAIL, f"the flash holds something else than {self.image.name} in {where}", acts=acts
+            )
+        return board, Effect(Will.READ, f"reads {format_size(memory.size_bytes)} back and compares", acts=acts)
 
     def execute(self, context: Context) -> Result:
         """Read everything once, and what differs once more: an upload can be corrupt as well."""

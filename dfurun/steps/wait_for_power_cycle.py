@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Self
 from dfurun.errors import Code, Finding
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 
 
@@ -34,6 +36,21 @@ class WaitForPowerCycle(Step):
             message = "wait-for-power-cycle before connect"
             findings.append(self.finding(Code.STEP_ORDER, message, hint="make `connect` the first step"))
         return replace(board, presence=Presence.CONNECTED if self.boot0 else Presence.LEFT), findings
+
+    @property
+    def needs_open_chip(self) -> bool:
+        """A protected chip can be power-cycled as well."""
+        return False
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Wait for a person; what is stored comes into force."""
+        asks = f"power-cycle the board with BOOT0 {'high' if self.boot0 else 'low'}"
+        kinds = [ActKind.POWER_CYCLE, *([ActKind.JUDGE_AFRESH] if self.boot0 else [])]
+        kinds += [ActKind.IDENTITY] if self.boot0 and not board.protects else []
+        words = "waits for a power cycle, after which what is stored is in force"
+        return replace(board, protected=board.protects or board.protected), Effect(
+            Will.HANDS, words, asks=asks, acts=tuple(Act(kind) for kind in kinds)
+        )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Load what is stored."""

@@ -11,10 +11,21 @@ from dfurun.image import ImageFile
 from dfurun.steps import vector_table
 from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
+from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable_image
-from dfurun.steps.flashing import aligned, changed_pages, pages_of, rewrite, write_erased
+from dfurun.steps.flashing import (
+    aligned,
+    changed_pages,
+    in_order,
+    pages_of,
+    rewrite,
+    rewrite_acts,
+    vector_page,
+    write_erased,
+)
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
 
@@ -62,6 +73,39 @@ class Write(Step):
         kept = tuple(w for w in board.written if w.image.name != self.image.name)
         written = Written(self.path, self.image, extents)
         return replace(board, written=(*kept, written), verified=board.verified - {self.image.name}), findings
+
+    def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
+        """Write the image into flash that is erased; or what of it is not there yet, and keep what lies beside it."""
+        flash, memory = board.chip.flash, self.image.memory
+        size = format_size(memory.size_bytes)
+        if not self.only_changed:
+            pieces = [piece for group in in_order(flash, memory) for piece in group]
+            return board.written(pieces), Effect(
+                Will.CHANGE,
+                f"writes {self.image.name}, {size} at {format_address(memory.pieces[0].address)}",
+                writes=tuple(piece.extent for piece in aligned(flash, memory)),
+                acts=tuple(Act(ActKind.WRITE, piece.extent) for piece in pieces),
+            )
+        pages = pages_of(flash, memory)
+        looked = tuple(Act(ActKind.READ, p.extent) for page in pages for p in memory.within(flash.page(page)))
+        held = {page: board.holds(memory, page) for page in pages}
+        changed = [page for page in pages if held[page] is not True]
+        if not changed:
+            return board, Effect(Will.NOTHING, f"all {size} of {self.image.name} are there already", acts=looked)
+        touched = sorted({*changed, vector_page(flash, memory)})
+        parts = [part for page in touched for part in memory.within(flash.page(page))]
+        after = board.written(parts)
+        contents = {page: after.page(page) or memory.overlay(flash.page(page), flash.blank(page)) for page in touched}
+        unsure = any(held[page] is None for page in changed)
+        of_all = f"{flash.count(len(changed))} of {len(pages)}"
+        words = f"writes what of {self.image.name} is not there yet, at most {flash.count(len(pages))}"
+        return after, Effect(
+            Will.PERHAPS if unsure else Will.CHANGE,
+            words if unsure else f"rewrites {of_all} of {self.image.name}, and keeps what lies beside it",
+            erases=tuple(touched),
+            writes=tuple(part.extent for part in parts),
+            acts=(*looked, *rewrite_acts(flash, memory, contents)),
+        )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a page is write-protected, or holds the DFU program itself."""
