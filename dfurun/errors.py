@@ -21,7 +21,7 @@ from enum import Enum, IntEnum, StrEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process tells its caller; the table in docs/guide/runs.md. 8 and 10 are kept for several units and for plans."""
+    """What the process tells its caller; the table in docs/guide/runs.md. 8 is kept for several units."""
 
     DONE = 0
     FAILED = 1
@@ -32,6 +32,7 @@ class ExitStatus(IntEnum):
     REFUSED = 6
     LINK = 7
     BUG = 9
+    CHANGES = 10
     INTERRUPTED = 130
 
 
@@ -121,6 +122,7 @@ class Code(Enum):
         ExitStatus.INVALID,
         "a DFU suffix names another USB device than the chip's bootloader",
     )
+    PLAN_UNREADABLE = ("plan-unreadable", ExitStatus.INVALID, "a file that --plan names is no plan of dfurun")
     PIN_MISMATCH = ("pin-mismatch", ExitStatus.REFUSED, "an image file is not the one that was pinned")
 
     # Rules of the steps -----------------------------------------------------------------------------------------------
@@ -179,6 +181,11 @@ class Code(Enum):
         "file-outside",
         ExitStatus.REFUSED,
         "a link leads a file that a recipe would write out of the working directory",
+    )
+    PLAN_DIFFERS = (
+        "plan-differs",
+        ExitStatus.REFUSED,
+        "the recipe, an image or the board is not what a plan was made and reviewed for",
     )
     FILE_EXISTS = ("file-exists", ExitStatus.REFUSED, "a file is there already and would be overwritten")
     IRREVERSIBLE = ("irreversible", ExitStatus.REFUSED, "an irreversible change without --allow-irreversible")

@@ -288,6 +288,19 @@ class OptionLayout:
                 written[copy.target : copy.target + copy.size_bytes] = written[touched.start : touched.end]
         return bytes(written)
 
+    def completed(self, raw: bytes, like: bytes) -> bytes:
+        """Return `raw` as the chip is expected to store it: what stands in `like` as the complement of its datum does so here.
+
+        It matters where no complement is judged, and the hardware is expected to make one (F2, F4, F7).
+        """
+        shape, whole = self.storage.shape, bytearray(raw)
+        for at in self._steps() if shape.step_bytes > shape.datum_bytes else ():
+            for offset in range(at, at + shape.datum_bytes):
+                behind = offset + shape.datum_bytes
+                if like[offset] ^ like[behind] == 0xFF:
+                    whole[behind] = whole[offset] ^ 0xFF
+        return bytes(whole)
+
     def changes(self, before: bytes, after: bytes) -> tuple[FieldChange, ...]:
         """Return the fields that differ between two raw images, in the layout's order."""
         old, new = self.decode(before), self.decode(after)

@@ -19,6 +19,7 @@ from dfurun.errors import ExitStatus
 COMMANDS = {
     "run": "dfurun.cli.run:run_command",
     "check": "dfurun.cli.check:check_command",
+    "plan": "dfurun.cli.plan:plan_command",
     "info": "dfurun.cli.info:info_command",
     "devices": "dfurun.cli.devices:devices_command",
     "read": "dfurun.cli.read:read_command",

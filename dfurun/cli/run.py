@@ -39,6 +39,7 @@ from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
+    from dfurun.plan.reviewed import Reviewed
     from dfurun.run.journal_lines import Entry
 
 UNIT = "1"
@@ -61,6 +62,15 @@ def run_command(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
     ] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Refuse unless recipe, images and board are as in this plan, which `dfurun plan -o` has written.",
+            autocompletion=completion.files,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Let `read` steps overwrite files.")] = False,
     record: Annotated[
         str | None,
@@ -113,6 +123,7 @@ def run_command(
             overwrite_files=force,
             record=record,
             listeners=listeners,
+            reviewed=_reviewed(plan, runnable),
         )
 
 
@@ -127,6 +138,17 @@ def _compiled(output: Output, recipe: Path, *, allow_outside: bool) -> tuple[Rec
     return runnable, compiled.interpretation
 
 
+def _reviewed(path: Path | None, recipe: Recipe) -> Reviewed | None:
+    """Return the plan that the run is held to; raise Refused where it was made for another recipe or other images."""
+    if path is None:
+        return None
+    from dfurun.plan.reviewed import Reviewed
+
+    reviewed = Reviewed.load(path)
+    reviewed.require_recipe(recipe)
+    return reviewed
+
+
 def _run_unit(
     output: Output,
     bench: Bench,
@@ -137,6 +159,7 @@ def _run_unit(
     overwrite_files: bool,
     record: str | None,
     listeners: Sequence[Listener],
+    reviewed: Reviewed | None,
 ) -> int:
     from dfurun.run.interpreter import Unit
     from dfurun.run.journal import UnitJournal, journals_folder
@@ -174,6 +197,7 @@ def _run_unit(
         journal_name=bench.journal_name,
         simulated=bench.simulated,
         on_interrupt=output.stopping,
+        reviewed=reviewed,
     )
     return unit.run().exit_status
 

@@ -25,7 +25,7 @@ class Fate(Enum):
     """
 
     KEPT = (".", "not touched")
-    SAME = ("=", "erased and written, with what it holds already")
+    SAME = ("=", "erased, and the same afterwards")
     ERASED = ("-", "erased, blank at the end")
     PARTLY = ("w", "written in part")
     WRITTEN = ("W", "written")
@@ -75,6 +75,16 @@ class Plan:
     def fails(self) -> bool:
         """Whether a step is refused by the board, or fails on it."""
         return any(planned.refusal or planned.effect.will is Will.FAIL for planned in self.steps)
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """The pages of the flash that a step reads, erases or writes, and the one that says whether the chip is empty."""
+        flash = self.recipe.chip.flash
+        extents = [act.extent for planned in self.steps for act in planned.effect.acts if act.extent]
+        extents += [extent for planned in self.steps for extent in planned.effect.writes]
+        pages = {page for extent in extents if flash.extent.contains(extent) for page in flash.pages_of(extent)}
+        erased = {page for planned in self.steps for page in planned.effect.erases}
+        return tuple(sorted(pages | erased | {0}))
 
     @property
     def option_changes(self) -> tuple[FieldEffect, ...]:

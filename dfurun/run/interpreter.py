@@ -10,10 +10,13 @@ from dfurun import __version__
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, LinkUnreliable, Refused, StepFailed
 from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
+from dfurun.plan.reviewed import Reviewed
 from dfurun.recipe.recipe import Recipe
 from dfurun.run.interruption import Interruption
 from dfurun.run.journal import KeptFile, UnitJournal, reported
+from dfurun.run.observe import observe
 from dfurun.run.port_lock import lock_port
+from dfurun.steps.connect import Connect
 from dfurun.steps.context import Context
 from dfurun.steps.event import (
     BoardFound,
@@ -69,6 +72,7 @@ class Unit:
     simulated: bool
     on_interrupt: Callable[[], None]
     lock: Lock | None = None
+    reviewed: Reviewed | None = None
 
     def run(self) -> UnitFinished:
         """Execute all steps; whatever happens is in what is returned, and in the journal."""
@@ -155,12 +159,23 @@ class Unit:
         try:
             context.checkpoint()
             result = self._to_its_end(index, step)
+            if isinstance(step, Connect):
+                self._hold_to_the_plan()
             context.check_deadline()
         except (DfurunError, KeyboardInterrupt) as error:
             code = error.code if isinstance(error, DfurunError) else Code.INTERRUPTED
             self._step_finished(index, step, Result(Outcome.FAILED, str(error)), context.clock.now() - began, code)
             raise
         self._step_finished(index, step, result, context.clock.now() - began)
+
+    def _hold_to_the_plan(self) -> None:
+        """Raise Refused where the board is not as a reviewed plan found it; what differs is read once more before."""
+        if self.reviewed is None or self.reviewed.board is None:
+            return
+        try:
+            self.reviewed.require_board(observe(self.context, self.reviewed.pages))
+        except Refused:
+            self.reviewed.require_board(observe(self.context, self.reviewed.pages))
 
     def _to_its_end(self, index: int, step: Step) -> Result:
         """Execute a step, and where its board or the link was lost meanwhile, regain it and go on by the step's own rule."""

@@ -16,12 +16,13 @@ from dfurun.units import AddressRange
 
 
 class FlashMemory:
-    """The cells of main flash, with how often each page was erased and how many units were programmed."""
+    """The cells of main flash, with how often each page was erased, how many units were programmed, how often cells changed."""
 
     def __init__(self, layout: Flash) -> None:
         self.layout = layout
         self.erase_counts = [0] * layout.page_count
         self.programmed_units = 0
+        self.changes = 0
         self._cells = bytearray([layout.erased]) * layout.extent.size_bytes
 
     @property
@@ -36,6 +37,7 @@ class FlashMemory:
         """
         if len(contents) > len(self._cells):
             raise ValueError(f"{len(contents)} bytes for a flash of {len(self._cells)}")
+        self.changes += 1
         self._cells[:] = contents.ljust(len(self._cells), bytes([self.layout.erased]))
 
     def read(self, address: int, length: int) -> bytes:
@@ -60,6 +62,7 @@ class FlashMemory:
                 continue
             if value == zero or self._cells[place] == erased:
                 self._cells[place] = value
+                self.changes += 1
                 self.programmed_units += 1
 
     def interrupt_program(self, address: int, value: bytes, *, protected: Sequence[AddressRange] = ()) -> None:
@@ -75,6 +78,7 @@ class FlashMemory:
             left = interrupted(place, value, seed=f"unit 0x{address:08X}, program {before}")
             offset = address - self.layout.extent.start
             self._cells[offset : offset + len(left)] = left
+            self.changes += 1
 
     def erase_page(self, index: int, *, protected: Sequence[AddressRange] = ()) -> None:
         """Set one page to the erased value, unless a protected sector shares a byte with it."""
@@ -101,6 +105,7 @@ class FlashMemory:
         offset = self.layout.page(index).start - self.layout.extent.start
         self._cells[offset : offset + len(contents)] = contents
         self.erase_counts[index] += 1
+        self.changes += 1
 
 
 def interrupted(old: bytes, new: bytes, *, seed: str) -> bytes:

@@ -55,6 +55,8 @@ class StateFile:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._pages: dict[int, tuple[bytes, str]] = {}
+        self._flash: tuple[tuple[int, int], dict[str, str]] | None = None
+        self._ram: tuple[bytes, str] | None = None
 
     def open(self, clock: Clock, *, new: Callable[[], SimulatedBoard], faults: Sequence[Fault] = ()) -> SimulatedBoard:
         """Return the board in the file, or, where there is no file, the one that `new` makes."""
@@ -148,7 +150,7 @@ class StateFile:
             "transfers": dict(board.transfers),
             "programmed_units": memory.flash.programmed_units,
             "erase_counts": {str(i): count for i, count in enumerate(memory.flash.erase_counts) if count},
-            "ram": memory.ram.rstrip(b"\0").hex(),
+            "ram": self._ram_document(board),
             **({"otp": memory.otp.hex()} if memory.otp else {}),
             **({"device_feature": memory.device_feature.hex()} if memory.device_feature else {}),
             "flash": self._flash_document(board),
@@ -157,6 +159,8 @@ class StateFile:
     def _flash_document(self, board: SimulatedBoard) -> dict[str, str]:
         """Return the pages that are not erased, in hex, which is kept for as long as a page does not change."""
         flash = board.memory.flash
+        if self._flash is not None and self._flash[0] == (id(flash), flash.changes):
+            return self._flash[1]
         pages: dict[str, str] = {}
         for index in range(flash.layout.page_count):
             contents = flash.page_bytes(index)
@@ -166,7 +170,15 @@ class StateFile:
             if known is None or known[0] != contents:
                 known = self._pages[index] = (contents, contents.hex())
             pages[str(index)] = known[1]
+        self._flash = ((id(flash), flash.changes), pages)
         return pages
+
+    def _ram_document(self, board: SimulatedBoard) -> str:
+        """Return the RAM up to its last byte that is not zero, in hex, which is kept for as long as it does not change."""
+        ram = bytes(board.memory.ram)
+        if self._ram is None or self._ram[0] != ram:
+            self._ram = (ram, ram.rstrip(b"\0").hex())
+        return self._ram[1]
 
 
 def _power_document(situation: Situation, now_s: float) -> dict[str, Any]:

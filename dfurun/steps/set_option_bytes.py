@@ -124,6 +124,7 @@ class SetOptionBytes(Step):
             return board, Effect(Will.FAIL, str(refusal), acts=(Act(ActKind.OPTIONS),))
         if before is not None and before == after:
             return board, Effect(Will.NOTHING, "the option bytes are as named already", acts=(Act(ActKind.OPTIONS),))
+        after = after if before is None or after is None else layout.completed(after, before)
         set_to = board.with_options(after, {**board.fields, **self._known_after()})
         fields = field_effects(board.fields, set_to.fields if after else self._known_after(), layout.fields)
         closes = set_to.protects and layout.in_force_at is InForce.RESET

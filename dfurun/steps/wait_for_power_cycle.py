@@ -49,7 +49,7 @@ class WaitForPowerCycle(Step):
         kinds += [ActKind.IDENTITY] if self.boot0 and not board.protects else []
         words = "waits for a power cycle, after which what is stored is in force"
         return replace(board, protected=board.protects or board.protected), Effect(
-            Will.HANDS, words, asks=asks, acts=tuple(Act(kind) for kind in kinds)
+            Will.HANDS, words, asks=asks, acts=tuple(Act(kind, protected=board.protects) for kind in kinds)
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:

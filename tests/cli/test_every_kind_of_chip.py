@@ -5,58 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chip_bench import Place, every_kind, harmless
 from command_line import Dfurun
 
-from dfurun.chips import Chip, FieldValue, OptionField, load_chip
-from dfurun.clock import VirtualClock
-from dfurun.simulator import SimulatedBoard, StateFile
-
-CHIPS = [
-    "stm32f042x6", "stm32f072xb", "stm32f303xc", "stm32f405xg", "stm32f427xi", "stm32f722xe", "stm32l072xz", "stm32l476xg",
-    "stm32g431xb", "stm32g0b1xb", "stm32h743xi", "stm32wb55xg", "stm32u575xi",
-]  # fmt: skip
-every_kind = pytest.mark.parametrize("name", CHIPS)
-QUIET_FIELDS = ("nRST_STOP", "nRST_STDBY", "nRST_STOP_D1", "NRST_STOP", "WDG_SW", "IWDG_SW", "IWDG1_SW")
-
-
-class Place:
-    """A folder with a board of one chip and an image for it."""
-
-    def __init__(self, dfurun: Dfurun, folder: Path, chip: Chip) -> None:
-        self.dfurun, self.folder, self.chip, self.board = dfurun, folder, chip, folder / "board.json"
-        table = chip.ram.end.to_bytes(4, "little") + (chip.flash.extent.start | 0x101).to_bytes(4, "little")
-        self.image = table + bytes(range(1, 250)) * 20
-        (folder / "app.bin").write_bytes(self.image)
-
-    def make(self, level: int = 0) -> None:
-        board = SimulatedBoard(self.chip, VirtualClock())
-        board.protect(level)
-        StateFile(self.board).keep(board)
-
-    def run(self, *steps: str, keys: tuple[str, ...] = ()) -> int:
-        head = ["dfurun: 1", "name: t", f"chip: {self.chip.name}", *keys]
-        head += [f"images: {{app: {{file: app.bin, address: 0x{self.chip.flash.extent.start:08X}}}}}", "steps:"]
-        recipe = self.folder / "recipe.yaml"
-        recipe.write_text("\n".join([*head, *(f"  - {step}" for step in ("connect", *steps))]) + "\n", encoding="utf-8")
-        self.done = self.dfurun(recipe, "--sim-state", self.board, "--sim-clock", "virtual")
-        return int(self.done.exit)
-
-    @property
-    def state(self) -> SimulatedBoard:
-        board = StateFile(self.board).load(VirtualClock())
-        board.clock.sleep(60)
-        return board
+from dfurun.chips import FieldValue, load_chip
 
 
 @pytest.fixture
 def place(dfurun: Dfurun, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("DFURUN_STATE_DIR", str(tmp_path / "state"))
     return Place(dfurun, tmp_path, load_chip(name))
-
-
-def harmless(chip: Chip) -> OptionField:
-    """Return a field that a board may have either way."""
-    return next(chip.option_bytes.fields[name] for name in QUIET_FIELDS if name in chip.option_bytes.fields)
 
 
 @every_kind
