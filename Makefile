@@ -84,6 +84,7 @@ startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.
 
 docs: venv-dev ## make the pages and the index that are made of data
 	$(BIN)/python -m dfurun.report.reference docs
+	$(BIN)/dfurun plan recipes/f072-release.yaml --svg docs/pictures/f072-release.svg > /dev/null
 
 lint: venv-dev ## ruff: rules and format
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ from dfurun.cli.options import (
 from dfurun.cli.output import Output
 from dfurun.cli.products import write_product
 from dfurun.errors import ExitStatus
+from dfurun.steps.event import BoardFound, Event
 
 if TYPE_CHECKING:
     from dfurun.plan.observed import Observed
@@ -122,6 +124,17 @@ def plan_command(
     return _status(plan, with_changes=exit_code)
 
 
+def _looking(output: Output) -> Callable[[Event], None]:
+    """Return what renders the events of a look; who the board is, the plan's text tells."""
+    listen = output.listener(UNIT)
+
+    def hear(event: Event) -> None:
+        if output.as_json or not isinstance(event, BoardFound):
+            listen(event)
+
+    return hear
+
+
 def _status(plan: Plan, *, with_changes: bool) -> ExitStatus:
     """Return REFUSED and FAILED for a run that would end so; else CHANGES where it is asked for and there are some."""
     if any(planned.refusal for planned in plan.steps):
@@ -148,7 +161,7 @@ def _over_a_board(output: Output, options: BoardOptions, recipe: Recipe, plan: P
         connection=connection,
         operator=bench.operator,
         journal=UnitJournal(journals_folder()),  # nothing is written to it: nothing is destroyed
-        emit=output.listener(UNIT),
+        emit=_looking(output),
         output_folder=Path.cwd(),
         expect=recipe.expect,
         allow_irreversible=True,  # it is told, and nothing is done

@@ -114,6 +114,7 @@ def run_command(
     )
     with junit_report(junit, recipe) as listeners:
         runnable, interpretation = _compiled(output, recipe, allow_outside=allow_outside)
+        reviewed = _reviewed(plan, runnable)
         return _run_unit(
             output,
             set_up(options, runnable.chip, on_made=output.made),
@@ -123,7 +124,7 @@ def run_command(
             overwrite_files=force,
             record=record,
             listeners=listeners,
-            reviewed=_reviewed(plan, runnable),
+            reviewed=reviewed,
         )
 
 

@@ -65,10 +65,10 @@ class Reviewed:
             return
         size = identity.flash_size_bytes
         for what, planned, found in (
+            ("its read protection", _protection(board["protected"]), _protection(observed.protected)),
             ("its unique id", board["unique_id"], identity.unique_id),
             ("its flash size", board["flash_size"] and format_size(board["flash_size"]), size and format_size(size)),
             ("its bootloader id", board["bootloader_id"], identity.bootloader_id),
-            ("its read protection", _protection(board["protected"]), _protection(observed.protected)),
             ("its option bytes", board["option_bytes"], None if raw is None else raw.hex()),
         ):
             if planned != found:

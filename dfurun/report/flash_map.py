@@ -18,7 +18,7 @@ WORST_FIRST = (Fate.WRITTEN, Fate.PARTLY, Fate.PERHAPS, Fate.ERASED, Fate.SAME, 
 COLOURS = {
     Fate.KEPT: "#d0d7de",
     Fate.SAME: "#8fb8e8",
-    Fate.ERASED: "#f2c56b",
+    Fate.ERASED: "#eec26a",
     Fate.PARTLY: "#7cc48a",
     Fate.WRITTEN: "#2f8f46",
     Fate.PERHAPS: "#b48ad6",

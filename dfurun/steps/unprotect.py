@@ -42,7 +42,7 @@ class Unprotect(Step):
         if board.protected is False:
             return board, Effect(Will.NOTHING, "the chip is not protected: nothing is sent")
         chip, layout = board.chip, board.chip.option_bytes
-        lost = "all flash, and what the option bytes were"
+        lost = "all flash, and what the option bytes were" + (f"; {chip.regression}" if chip.regression else "")
         if board.protected is None:
             opened = replace(
                 board, protected=False, flash={}, raw=None, named={"RDP": OPEN_LEVEL} if layout.fields else {}
