@@ -19,6 +19,8 @@ from dfurun.errors import ExitStatus
 COMMANDS = {
     "run": "dfurun.cli.run:run_command",
     "check": "dfurun.cli.check:check_command",
+    "lint": "dfurun.cli.lint:lint_command",
+    "pin": "dfurun.cli.pin:pin_command",
     "info": "dfurun.cli.info:info_command",
     "devices": "dfurun.cli.devices:devices_command",
     "read": "dfurun.cli.read:read_command",
