@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "dfurun.cli.check:check_command",
     "lint": "dfurun.cli.lint:lint_command",
     "pin": "dfurun.cli.pin:pin_command",
+    "new": "dfurun.cli.new:new_command",
     "info": "dfurun.cli.info:info_command",
     "devices": "dfurun.cli.devices:devices_command",
     "read": "dfurun.cli.read:read_command",
