@@ -43,6 +43,11 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+def _advice(label: str, summary: str) -> tuple[str, ExitStatus, str, Severity]:
+    """Return what a code of `lint` is made of: other commands do not have it, and `lint` fails for it."""
+    return label, ExitStatus.FAILED, summary, Severity.WARNING
+
+
 class Code(Enum):
     """Everything dfurun can say is wrong: name, exit status, one sentence of cause, and a severity where it is no error."""
 
@@ -54,6 +59,11 @@ class Code(Enum):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def is_advice(self) -> bool:
+        """Whether it is `lint` that says so: no other command does."""
+        return self.severity is Severity.WARNING and self.exit_status is ExitStatus.FAILED
 
     # Reading a recipe -------------------------------------------------------------------------------------------------
     RECIPE_UNREADABLE = ("recipe-unreadable", ExitStatus.INVALID, "the recipe cannot be read as UTF-8 text")
@@ -122,7 +132,6 @@ class Code(Enum):
         ExitStatus.INVALID,
         "a DFU suffix names another USB device than the chip's bootloader",
     )
-    PLAN_UNREADABLE = ("plan-unreadable", ExitStatus.INVALID, "a file that --plan names is no plan of dfurun")
     PIN_MISMATCH = ("pin-mismatch", ExitStatus.REFUSED, "an image file is not the one that was pinned")
 
     # Rules of the steps -----------------------------------------------------------------------------------------------
@@ -182,6 +191,7 @@ class Code(Enum):
         ExitStatus.REFUSED,
         "a link leads a file that a recipe would write out of the working directory",
     )
+    PLAN_UNREADABLE = ("plan-unreadable", ExitStatus.INVALID, "a file that --plan names is no plan of dfurun")
     PLAN_DIFFERS = (
         "plan-differs",
         ExitStatus.REFUSED,
@@ -230,6 +240,25 @@ class Code(Enum):
     # The fault matrix -------------------------------------------------------------------------------------------------
     NO_CLEAN_RUN = ("no-clean-run", ExitStatus.FAILED, "a recipe does not pass on a simulated board without any fault")
     FAULTS_NOT_SURVIVED = ("faults-not-survived", ExitStatus.FAILED, "a fault breaks a promise in the fault matrix")
+
+    # Reviewing a recipe -----------------------------------------------------------------------------------------------
+    PIN_OUTDATED = ("pin-outdated", ExitStatus.FAILED, "a pin is not of the image file that is there")
+    NO_EXPECT = _advice("no-expect", "a recipe that erases whichever board is attached")
+    NEVER_STARTS = _advice("never-starts", "what is written is not started")
+    ENTRY_ERASED = _advice("entry-erased", "`leave-dfu` for flash that the recipe has erased")
+    BOOTLOADER_ERASED = _advice("bootloader-erased", "flash below the application is erased and not written")
+    WRITTEN_THEN_ERASED = _advice("written-then-erased", "an image is written, and a later step erases it")
+    ERASED_TWICE = _advice("erased-twice", "pages are erased that are erased already")
+    PROTECTED_BEFORE_VERIFY = _advice("protected-before-verify", "read protection is set before the `verify`")
+    PROTECTION_NOT_SEEN = _advice("protection-not-seen", "protection is stored, and not seen in force")
+    RDP_LOWERED = _advice("rdp-lowered", "`set-option-bytes` lowers RDP, which only `unprotect` can")
+    BOOT_HALF_NAMED = _advice("boot-half-named", "bits that nobody names decide whether the application starts")
+    FOR_EVER = _advice("for-ever", "a step that nothing undoes")
+    ALLOW_UNNEEDED = _advice("allow-unneeded", "`allow` names a guard that no step meets")
+    TIMEOUT_TOO_SHORT = _advice("timeout-too-short", "a timeout shorter than the chip's own maximum")
+    ONE_FILE_FOR_ALL = _advice("one-file-for-all", "`read` saves every board in a file of the same name")
+    LINT_IGNORE_BAD = _advice("lint-ignore-bad", "an `x-lint-ignore` without a known code or without a reason")
+    LINT_IGNORE_UNUSED = _advice("lint-ignore-unused", "an `x-lint-ignore` that silences nothing")
 
     # The command line -------------------------------------------------------------------------------------------------
     USAGE = ("usage", ExitStatus.USAGE, "the command line is not understood")

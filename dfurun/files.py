@@ -1,4 +1,4 @@
-"""Reading a file of somebody else's: a regular one, up to a size, and where that is asked, inside a folder and nowhere else.
+"""Somebody else's file, read where it is a regular one, up to a size, and inside a folder where that is asked; or changed.
 
 What is looked at is the file that was opened, not the name that it had before: a name can be given to another file between two
 looks. A pipe that nobody writes to, a terminal or a device is refused, and never waited for.
@@ -67,6 +67,44 @@ def is_inside(path: Path, folder: Path, opened: os.stat_result | None = None) ->
             return False
         return opened is None or os.path.samestat(real.lstat(), opened)
     except (OSError, RuntimeError):  # a loop of links, or gone since it was opened
+        return False
+
+
+class Changed(OSError):
+    """The file does not hold any more what was read from it."""
+
+
+def replace_text(path: Path, before: bytes, after: bytes) -> None:
+    """Put `after` in the place of `before`, which was read from the file, in one move; links are followed, its mode is kept.
+
+    No reader ever sees a half, and a write of somebody else in between is not lost. Raises OSError; Changed where another
+    program has written the file meanwhile.
+    """
+    import tempfile  # takes 20 ms to import, which who only reads does not need
+
+    real = path.resolve(strict=True)
+    if not os.access(real, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    mode = stat.S_IMODE(real.stat().st_mode)
+    handle, temporary = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(after)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        if not _still_holds(real, before):
+            raise Changed(errno.EBUSY, "another program has changed it meanwhile")
+        Path(temporary).replace(real)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _still_holds(path: Path, data: bytes) -> bool:
+    try:
+        return read_file(path, len(data)) == data
+    except TooLarge:
         return False
 
 

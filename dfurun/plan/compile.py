@@ -7,17 +7,21 @@ from pathlib import Path
 
 from dfurun.errors import Finding, InvalidInput, Severity
 from dfurun.plan.interpret import Interpretation, interpret
-from dfurun.recipe import Recipe, load_recipe
+from dfurun.recipe import Loaded, Recipe, load_recipe
 from dfurun.recipe.many import shortened
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A recipe that may be run where `recipe` is not None, and what was found, in the order of the text."""
+    """A recipe that may be run where `recipe` is not None, and what was found, in the order of the text.
+
+    `loaded` is what it was made of, where that is known: the text with its places, and its plain values.
+    """
 
     recipe: Recipe | None
     interpretation: Interpretation | None
     findings: tuple[Finding, ...]
+    loaded: Loaded | None = None
 
     def runnable(self) -> Recipe:
         """Return the recipe; raise InvalidInput, with all findings, where an error stands against it."""
@@ -28,9 +32,13 @@ class Compiled:
 
 def compile_recipe(path: Path, *, allow_outside: bool = False) -> Compiled:
     """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong."""
-    loaded = load_recipe(path, allow_outside=allow_outside)
+    return compile_loaded(load_recipe(path, allow_outside=allow_outside))
+
+
+def compile_loaded(loaded: Loaded) -> Compiled:
+    """Judge a recipe that was read already."""
     if loaded.draft is None:
-        return Compiled(None, None, shortened(loaded.findings))
+        return Compiled(None, None, shortened(loaded.findings), loaded)
     interpretation = interpret(loaded.draft)
     findings = loaded.source.attach((*loaded.findings, *interpretation.findings))
-    return Compiled(loaded.recipe, interpretation, shortened(findings))
+    return Compiled(loaded.recipe, interpretation, shortened(findings), loaded)

@@ -71,7 +71,7 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
     parts = loader.load()
     findings = source.attach(loader.findings)
     if parts is None:
-        return Loaded(source, None, findings)
+        return Loaded(source, None, findings, values=document.value)
     values = {key: value for key, value in document.value.items() if loader.is_sound((key,))}
     supply = values.get("supply")
     draft = Recipe(
@@ -86,8 +86,8 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
         supply_v=None if supply is None else parse_voltage(supply),
     )
     if any(finding.severity is Severity.ERROR for finding in findings):
-        return Loaded(source, None, findings, draft if parts.steps else None)
-    return Loaded(source, draft, findings, draft)
+        return Loaded(source, None, findings, draft if parts.steps else None, document.value)
+    return Loaded(source, draft, findings, draft, document.value)
 
 
 def repository_of(recipe: Path) -> Path:

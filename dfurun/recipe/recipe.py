@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dfurun.chips import Chip
 from dfurun.errors import Finding, Severity
@@ -34,12 +35,14 @@ class Loaded:
     """What came of loading: the recipe, or None where an error was found, and all findings in the order of the text.
 
     `draft` is for the rules of the steps, never to be run: it is there where the steps are sound, whatever else is wrong.
+    `values` are the recipe's plain values, as far as they could be read.
     """
 
     source: Source
     recipe: Recipe | None
     findings: tuple[Finding, ...]
     draft: Recipe | None = None
+    values: Any = None
 
     @property
     def has_errors(self) -> bool:

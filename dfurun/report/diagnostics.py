@@ -138,6 +138,17 @@ def finding_object(finding: Finding) -> dict[str, Any]:
     }
 
 
+def silenced_object(finding: Finding, reason: str) -> dict[str, Any]:
+    """Return a finding that a recipe silences as one object of the JSON Lines stream: what it is, and why."""
+    return {
+        "event": "silenced",
+        "code": finding.code.label,
+        "reason": reason,
+        "message": finding.message,
+        **_place_object(finding.place),
+    }
+
+
 def _place_object(place: Place | None) -> dict[str, Any]:
     if place is None:
         return {"file": None, "line": None, "column": None, "end_column": None}

@@ -19,7 +19,8 @@ NAME_WIDTH = 15
 FURTHER_IN = 4
 EXIT_MEANINGS = {
     ExitStatus.DONE: "done, or nothing to do",
-    ExitStatus.FAILED: "the unit failed (a step, a verification, a check), or a file or standard output cannot be written",
+    ExitStatus.FAILED: "the unit failed (a step, a verification, a check), a file or standard output cannot be written, or "
+    "`lint` or `pin --check` has a finding",
     ExitStatus.USAGE: "wrong usage",
     ExitStatus.INVALID: "the recipe or an image is invalid or missing",
     ExitStatus.NO_DEVICE: "no device, or more than one that fits",
@@ -47,6 +48,8 @@ class Explanation:
     @property
     def weight(self) -> str:
         """Say how much it weighs, and what the process exits with."""
+        if self.code.is_advice:
+            return f"advice of `dfurun lint`, which exits with {int(self.code.exit_status)} for it; no other command has it"
         if self.code.severity is Severity.WARNING:
             return "warning; it changes no exit status"
         return f"error; exit status {int(self.code.exit_status)}: {EXIT_MEANINGS[self.code.exit_status]}"
@@ -78,7 +81,7 @@ def explanation_object(explanation: Explanation) -> dict[str, Any]:
         "code": code.label,
         "group": explanation.group,
         "severity": str(code.severity),
-        "exit": int(code.exit_status if code.severity is Severity.ERROR else ExitStatus.DONE),
+        "exit": int(code.exit_status if code.severity is Severity.ERROR or code.is_advice else ExitStatus.DONE),
         "summary": code.summary,
         "cause": explanation.cause,
         "board": explanation.board,
@@ -132,7 +135,8 @@ def print_codes(console: Console) -> None:
         if explanation.group != group:
             console.print(Text(("\n" if group else "") + explanation.group, "bold"))
             group = explanation.group
-        weight = "warning: " if explanation.code.severity is Severity.WARNING else ""
+        is_warning = explanation.code.severity is Severity.WARNING
+        weight = "lint: " if explanation.code.is_advice else "warning: " if is_warning else ""
         print_row(console, label, weight + explanation.code.summary, width=width)
     words = "`dfurun explain CODE` tells what happened, what it means for the board, what to do."
     console.print()

@@ -66,7 +66,10 @@ def codes_page() -> str:
 
 def _code(explanation: Explanation) -> Sequence[str]:
     code = explanation.code
-    weight = "warning" if code.severity is Severity.WARNING else str(int(code.exit_status))
+    exit_status = str(int(code.exit_status))
+    weight = (
+        f"{exit_status}, `lint`" if code.is_advice else "warning" if code.severity is Severity.WARNING else exit_status
+    )
     return f"`{code.label}`", weight, explanation.cause, explanation.board, explanation.cure
 
 

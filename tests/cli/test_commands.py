@@ -82,7 +82,7 @@ def test_a_command_that_is_not_one_says_what_was_meant(dfurun: Dfurun) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["pin"], "`dfurun --help` lists the commands"),
+        (["bin"], "`dfurun --help` lists the commands"),
         (["flan"], "did you mean 'plan'? `dfurun --help` lists the commands"),
         (["run", "--pin"], "`dfurun run --help` tells what it takes"),
         (["run", "-z"], "`dfurun run --help` tells what it takes"),

@@ -84,5 +84,5 @@ def test_on_a_pipe_lines_are_whole() -> None:
     print_chip(console, load_chip("stm32f072xb"), read_facts("stm32f072xb"))
     written = console.file.getvalue()  # type: ignore[attr-defined]
     assert f"    {LONG}\n" in written
-    assert "or a file or standard output cannot be written\n" in written
+    assert "cannot be written, or `lint` or `pin --check` has a finding\n" in written
     assert "level-0, level-1 or level-2  read protection; every value but 0xAA and 0xCC is level 1\n" in written

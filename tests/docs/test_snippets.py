@@ -86,7 +86,7 @@ def _with_options(command: str, options: str | None) -> str:
     first, bar, rest = command.partition(" | ")
     if options and first.startswith("dfurun "):
         first = f"{first} {options}"
-    if re.match(r"dfurun (?!sim |devices|doctor|plan )", first) and "--sim-clock" not in first:
+    if re.match(r"dfurun (?!sim |devices|doctor|plan |new )", first) and "--sim-clock" not in first:
         first = re.sub(r"(--sim(?:-state \S+)?)(?=\s|$)", r"\1 --sim-clock virtual", first, count=1)
     return first + bar + rest
 

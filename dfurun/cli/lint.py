@@ -1,0 +1,55 @@
+"""`dfurun lint RECIPE...`: what `check` finds in recipes, and advice beyond it. Any finding fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfurun.cli import completion
+from dfurun.cli.check import worst_of
+from dfurun.cli.options import Format, FormatOption, Json, quiet_option
+from dfurun.cli.output import Output
+from dfurun.errors import ExitStatus
+
+
+def lint_command(
+    context: typer.Context,
+    recipes: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
+        ),
+    ],
+    format: FormatOption = Format.TEXT,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+    ] = False,
+    json: Json = False,
+    quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe without any.")] = False,
+) -> int:
+    """Check recipes, and say what a reviewer would ask about them; exit with 1 where there is any finding."""
+    from dfurun.lint import lint
+    from dfurun.plan import compile_recipe
+    from dfurun.report.diagnostics import silenced_object
+
+    output: Output = context.obj
+    output.annotate = format is Format.GITHUB
+    statuses = []
+    for path in recipes:
+        linted = lint(compile_recipe(path, allow_outside=allow_outside))
+        statuses.append(linted.status)
+        output.findings(linted.findings, product=True)
+        for silenced in linted.silenced:
+            output.write(silenced_object(silenced.finding, silenced.reason))
+        output.write({"event": "linted", "recipe": str(path), "exit": int(linted.status)})
+        if output.as_json or quiet:
+            continue
+        if linted.status is ExitStatus.DONE:
+            output.line(f"{path}: ok")
+        for silenced in linted.silenced:
+            place = silenced.finding.place or path
+            output.line(f"{place}: silenced[{silenced.finding.code}]: {silenced.reason}")
+    worst = worst_of(statuses)
+    return ExitStatus.FAILED if worst is ExitStatus.DONE and ExitStatus.FAILED in statuses else worst

@@ -1,0 +1,104 @@
+"""`dfurun pin RECIPE...`: the images' hashes and sizes in recipes brought up to date, in place; or looked at, for CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dfurun.cli import completion
+from dfurun.cli.check import worst_of
+from dfurun.cli.options import Format, FormatOption, Json, quiet_option
+from dfurun.cli.output import Output
+from dfurun.errors import Code, ExitStatus, StepFailed, worst_status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dfurun.plan.pinning import FileEdit, Pinning
+
+WIDTH = 8
+
+
+def pin_command(
+    context: typer.Context,
+    recipes: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
+        ),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where a pin is not of its file.")
+    ] = False,
+    format: FormatOption = Format.TEXT,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+    ] = False,
+    json: Json = False,
+    quiet: Annotated[bool, quiet_option("Only what is changed or wrong.")] = False,
+) -> int:
+    """Pin the images of recipes to the files that are there: `sha256`, and `size` where it is given."""
+    from dfurun.plan.pinning import pin_recipe
+
+    output: Output = context.obj
+    output.annotate = format is Format.GITHUB
+    statuses = []
+    for path in recipes:
+        pinning = pin_recipe(path, allow_outside=allow_outside)
+        status = worst_status(pinning.errors)
+        output.findings(pinning.errors, product=True)
+        if pinning.edits and check:
+            output.findings([finding for edit in pinning.edits for finding in edit.outdated], product=True)
+            status = ExitStatus.FAILED
+        elif pinning.edits:
+            for edit in pinning.edits:
+                _write(edit)
+                _tell(output, edit, pinning.files)
+        elif status is ExitStatus.DONE and not output.as_json and not quiet:
+            output.line(f"{path}: ok, {_words(pinning)}")
+        elif status is not ExitStatus.DONE and not output.as_json:
+            output.line(f"{path}: nothing was pinned")
+        written = bool(pinning.edits) and not check
+        output.write({"event": "pinned", "recipe": str(path), "written": written, "exit": int(status)})
+        statuses.append(status)
+    worst = worst_of(statuses)
+    return ExitStatus.FAILED if worst is ExitStatus.DONE and ExitStatus.FAILED in statuses else worst
+
+
+def _words(pinning: Pinning) -> str:
+    from dfurun.report.words import count
+
+    images = len(pinning.files)
+    return f"{count(images, 'image', 'images')} pinned" if images else "no images to pin"
+
+
+def _write(edit: FileEdit) -> None:
+    from dfurun.files import replace_text
+
+    path = edit.source.path
+    try:
+        replace_text(path, edit.before, edit.after)
+    except OSError as error:
+        raise StepFailed(
+            Code.FILE_UNWRITABLE,
+            f"{path} cannot be written: {error.strerror or error}",
+            consequence="it is as it was",
+            hint="a recipe that may be written to, in a folder that may be, with room for it",
+        ) from None
+
+
+def _tell(output: Output, edit: FileEdit, files: Mapping[str, str]) -> None:
+    """Tell old and new of each image."""
+    told, path = "", edit.source.path
+    for change in edit.changes:
+        pin: dict[str, Any] = {"image": change.image, "file": files[change.image], "key": change.key}
+        output.write({"event": "pin", "recipe": str(path), **pin, "old": change.old or None, "new": change.new})
+        if output.as_json:
+            continue
+        if change.image != told:
+            output.line(f"{path}: {change.image}, {files[change.image]}")
+            told = change.image
+        output.line(f"  {change.key:<{WIDTH}}was {change.old or 'not there'}")
+        output.line(f"  {'':<{WIDTH}}is  {change.new}")
