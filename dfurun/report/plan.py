@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dfurun.chips import BootTarget, FieldValue, OptionField
+from dfurun.chips import BootTarget, OptionField, OptionLayout
 from dfurun.plan.observed import Observed
 from dfurun.plan.plan import Plan, PlannedStep
 from dfurun.report.board import LABEL_WIDTH, TARGETS
 from dfurun.report.flash_map import cells, legend, map_rows
 from dfurun.report.sheet import print_row
-from dfurun.report.words import count, print_folded
-from dfurun.steps.effect import FieldEffect, OptionEffect, Will
-from dfurun.units import format_duration, format_hex, format_size
+from dfurun.report.words import count, print_folded, raw_rows
+from dfurun.steps.effect import FieldEffect, Will
+from dfurun.units import format_duration, format_size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +30,9 @@ VERBS = {
 REFUSED = "REFUSED"
 LOUD, WARNING = "bold red", "yellow"
 VERB_WIDTH = 9
+MOST_FIELDS = 6  # of a step; all stand under the flash map
 NOT_KNOWN = "?"
+PROTECTION = {None: NOT_KNOWN, False: "allowed", True: "refused: the chip is read-protected"}
 
 
 def print_plan(console: Console, plan: Plan, observed: Observed | None) -> None:
@@ -48,6 +50,8 @@ def print_plan(console: Console, plan: Plan, observed: Observed | None) -> None:
     console.print()
     _print_flash(console, plan)
     _print_options(console, plan)
+    if plan.before.protected is not False or plan.after.protected or plan.after.protects:
+        print_row(console, "reading", _protection(plan), width=LABEL_WIDTH)
     for level, (before, after) in plan.boots().items():
         print_row(console, f"BOOT0 {'high' if level else 'low'}", _starts(before, after), width=LABEL_WIDTH)
     console.print()
@@ -90,10 +94,13 @@ def _print_step(console: Console, planned: PlannedStep, width: int) -> None:
     ):
         if words:
             print_row(console, "", words, width=width + VERB_WIDTH, style=style)
-    for field in effect.options.fields if effect.options else ():
-        print_row(
-            console, "", _change(planned.after.chip.option_bytes.fields[field.name], field), width=width + VERB_WIDTH
-        )
+    fields = effect.options.fields if effect.options else ()
+    names = planned.after.chip.option_bytes.fields
+    shown = [_change(names[field.name], field) for field in fields[:MOST_FIELDS]]
+    if len(fields) > MOST_FIELDS:
+        shown.append(f"and {len(fields) - MOST_FIELDS} more, see below")
+    for words in shown:
+        print_row(console, "", words, width=width + VERB_WIDTH)
 
 
 def _print_flash(console: Console, plan: Plan) -> None:
@@ -111,30 +118,40 @@ def _print_options(console: Console, plan: Plan) -> None:
     if not changes:
         print_row(console, "option bytes", "stay as they are", width=LABEL_WIDTH)
         return
-    print_row(console, "option bytes", _raw(OptionEffect(plan.before.raw, plan.after.raw, changes)), width=LABEL_WIDTH)
-    offsets = layout.data_offsets()
-    width = max(len(_change(layout.fields[change.name], change)) for change in changes) + 2
-    for change in changes:
-        known = layout.fields[change.name]
-        at = f"+{offsets[known.position // 8]} bit {known.position % 8}"
-        where = at if known.width == 1 else f"{at}, {known.width} bits"
-        label = f"  {_change(known, change).ljust(width)}{where.ljust(14)}"
-        print_row(console, label, known.means, width=len(label) + 1)
+    for number, line in enumerate(_raw(plan.before.raw, plan.after.raw)):
+        print_row(console, "" if number else "option bytes", line, width=LABEL_WIDTH)
+    rows = [(_change(layout.fields[c.name], c), _where(layout, layout.fields[c.name])) for c in changes]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    for change, (words, where) in zip(changes, rows, strict=True):
+        label = f"  {words.ljust(widths[0])}{where.ljust(widths[1])}"
+        print_row(console, label, layout.fields[change.name].means, width=len(label))
     console.print()
 
 
-def _raw(options: OptionEffect) -> str:
-    before, after = (NOT_KNOWN if raw is None else format_hex(raw, group=2) for raw in (options.before, options.after))
-    return f"{before} -> {after}" if (before, after) != (NOT_KNOWN, NOT_KNOWN) else "by name, the rest stays as it is"
+def _where(layout: OptionLayout, field: OptionField) -> str:
+    """Return the byte and the lowest bit of a field, in raw option bytes."""
+    at = f"+{layout.data_offsets()[field.position // 8]} bit {field.position % 8}"
+    return at if field.width == 1 else f"{at}, {field.width} bits"
+
+
+def _raw(before: bytes | None, after: bytes | None) -> list[str]:
+    """Return the lines of raw option bytes, of long ones those that differ."""
+    if after is None:
+        return ["by name, the rest stays as it is" if before is None else "not known afterwards"]
+    was = ["before ?"] if before is None else [f"before {row}" for row in raw_rows(before, after)]
+    return [*was, *(f"after  {row}" for row in raw_rows(after, before))]
 
 
 def _change(field: OptionField, change: FieldEffect) -> str:
     before = NOT_KNOWN if change.before is None else field.show(change.before)
-    return f"{change.name} {before} -> {_shown(field, change.after)}"
+    return f"{change.name} {before} -> {field.show(change.after)}"
 
 
-def _shown(field: OptionField, value: FieldValue) -> str:
-    return field.show(value)
+def _protection(plan: Plan) -> str:
+    first, then = PROTECTION[plan.before.protected], PROTECTION[plan.after.protected]
+    if plan.after.protects and not plan.after.protected:
+        then = f"{then} until the next power-on, then {PROTECTION[True]}"
+    return first if first == then else f"{first} -> {then}"
 
 
 def _starts(before: BootTarget | None, after: BootTarget | None) -> str:

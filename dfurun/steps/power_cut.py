@@ -9,10 +9,16 @@ from dfurun.chips import Chip
 from dfurun.steps.context import Context
 
 
+def to_keep_power(chip: Chip) -> str:
+    """Return that the power must not go while option bytes are written, of a chip that is lost then; empty for others."""
+    words = "keep the power on: were option bytes cut short now, the bootloader would not start again"
+    return words if chip.lost_with_torn_options else ""
+
+
 def tell_to_keep_power(context: Context) -> None:
     """Say that the power must not go now, on a chip that is lost then."""
-    if context.chip.lost_with_torn_options:
-        context.notice("keep the power on: were option bytes cut short now, the bootloader would not start again")
+    if words := to_keep_power(context.chip):
+        context.notice(words)
 
 
 def if_power_went(chip: Chip) -> str:

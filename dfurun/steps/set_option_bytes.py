@@ -17,7 +17,7 @@ from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.option_sources import image_fields, protecting_fields
-from dfurun.steps.power_cut import if_power_went, tell_to_keep_power
+from dfurun.steps.power_cut import if_power_went, tell_to_keep_power, to_keep_power
 from dfurun.steps.projected import OPEN_LEVEL, ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import format_hex
@@ -133,6 +133,7 @@ class SetOptionBytes(Step):
             f"sets option bytes, all others {'as from the factory' if self.from_factory else 'stay as they are'}",
             options=OptionEffect(before, after, fields),
             permanent=next((guard.means for guard in self.chip.guards_of(set_to.fields) if guard.irreversible), ""),
+            asks=to_keep_power(self.chip),
             acts=(Act(ActKind.OPTIONS), *self._write_acts(before, after), *_read_back_acts(is_closed=closes)),
         )
 

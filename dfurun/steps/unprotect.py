@@ -12,11 +12,12 @@ from dfurun.steps.connect import check_identity
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
 from dfurun.steps.effect import Act, ActKind, Effect, OptionEffect, Will, field_effects
 from dfurun.steps.event import Outcome
-from dfurun.steps.power_cut import tell_to_keep_power
+from dfurun.steps.power_cut import tell_to_keep_power, to_keep_power
 from dfurun.steps.projected import OPEN_LEVEL, ProjectedBoard
 from dfurun.steps.step import Result, Step
 
 MOST_SENT = 2
+RELOAD = "power-cycle the board with BOOT0 high, where the chip does not load its option bytes by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ class Unprotect(Step):
             erases=tuple(pages),
             loses=lost,
             options=OptionEffect(None, opened.raw, field_effects({}, opened.fields, layout.fields)),
-            asks="power-cycle the board with BOOT0 high, where the chip does not load its option bytes by itself"
-            if by_hand
-            else "",
+            asks="; ".join(words for words in (to_keep_power(chip), RELOAD if by_hand else "") if words),
             acts=(
                 Act(ActKind.JUDGE_AFRESH, protected=True),
                 *(Act(kind) for kind in (*kinds, ActKind.IDENTITY, ActKind.OPTIONS)),
