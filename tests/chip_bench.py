@@ -29,13 +29,11 @@ class Place:
         (folder / "app.bin").write_bytes(self.image)
 
     def make(self, level: int = 0, flash: bytes = b"") -> None:
-        board = SimulatedBoard(
-            self.chip, VirtualClock(), flash=flash, option_bytes=self._reachable() if flash else None
-        )
+        board = SimulatedBoard(self.chip, VirtualClock(), flash=flash, option_bytes=self.reachable() if flash else None)
         board.protect(level)
         StateFile(self.board).keep(board)
 
-    def _reachable(self) -> bytes:
+    def reachable(self) -> bytes:
         """Return factory option bytes, but for what lets BOOT0 start the bootloader beside an application (G0: nBOOT_SEL)."""
         layout = self.chip.option_bytes
         for changed in ({}, *({name: 0} for name in sorted(self.chip.boot.fields) if layout.fields[name].width == 1)):
