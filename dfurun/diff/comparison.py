@@ -18,6 +18,7 @@ from dfurun.plan import Compiled, compile_recipe
 SUFFIXES = (".yaml", ".yml")
 WORKING_TREE, INDEX = "working tree", "index"
 _RECIPE = re.compile(rb"^dfurun[ \t]*:", re.MULTILINE)
+_BASE = re.compile(rb"^abstract[ \t]*:", re.MULTILINE)  # only for recipes that extend it, which are compared with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _recipes_of(path: Path, old: Tree, new: Tree | None, now: Sequence[str]) -> 
         return [name]
     folder = "" if name == "." else f"{name}/"
     inside = sorted(n for n in there | set(old.modes) if n.startswith(folder) and n.endswith(SUFFIXES))
-    found = [n for n in inside if any(_RECIPE.search(text) for text in _texts(n, old, new))]
+    found = [n for n in inside if any(_is_recipe(text) for text in _texts(n, old, new))]
     if found or path.is_dir():
         return found
     sides = f"neither {old.label} nor {new.label if new else 'the working tree'} has"
@@ -136,6 +137,10 @@ def _recipes_of(path: Path, old: Tree, new: Tree | None, now: Sequence[str]) -> 
         consequence=NOTHING,
         hint="a path is one from this folder; `dfurun diff --git REV .` compares all recipes here",
     )
+
+
+def _is_recipe(text: bytes) -> bool:
+    return _RECIPE.search(text) is not None and _BASE.search(text) is None
 
 
 def _texts(name: str, old: Tree, new: Tree | None) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.vector_table import TABLE_BYTES, implausible
 from dfurun.units import AddressRange, format_size
 
+IN_THE_RECIPE = "the recipe itself"  # of bytes that it spells out: they stay the same when it gets another name
+
 
 def paired_names(old: Side, new: Side) -> dict[str, str]:
     """Return for the names of old images those of the new: the same name, else the same contents under another."""
@@ -73,15 +75,16 @@ def _difference(old: Side, new: Side, name: str, before: ImageFile | None, after
 
 
 def _firmware(side: Side, image: ImageFile) -> Firmware:
-    file, folder = PurePath(image.path), side.recipe.path.parent
-    shown = file.relative_to(folder) if file.is_relative_to(folder) else file
+    file = PurePath(image.path)
+    shown = file.relative_to(side.recipe.path.parent) if file.is_relative_to(side.recipe.path.parent) else file
+    name = IN_THE_RECIPE if image.path == side.recipe.path else shown.as_posix()
     inside = MemoryImage(tuple(image.memory.within(side.chip.flash.extent)))
     table = AddressRange(side.chip.flash.extent.start, TABLE_BYTES)
     words: tuple[int | None, int | None] = (None, None)
     if any(piece.extent == table for piece in image.memory.within(table)):
         words = struct.unpack("<II", image.memory.overlay(table, bytes(TABLE_BYTES)))
     pages = pages_of(side.chip, _extents(side, image.memory))
-    return Firmware(image, shown.as_posix(), inside.size_bytes, pages, words[0], words[1])
+    return Firmware(image, name, inside.size_bytes, pages, words[0], words[1])
 
 
 def _extents(side: Side, memory: MemoryImage) -> Iterator[AddressRange]:

@@ -208,7 +208,8 @@ def test_a_folder_stands_for_its_recipes_and_those_that_came_went_or_have_anothe
     here: Dfurun, scratch: Scratch
 ) -> None:
     look = "dfurun: 1\nname: Look\nchip: stm32f072xb\nsteps: [connect, leave-dfu]\n"
-    scratch.commit("More", {"recipes/look.yaml": look, "recipes/old.yaml": look, "recipes/note.yaml": "a: note\n"})
+    no_recipes = {"recipes/note.yaml": "a: note\n", "recipes/base.yaml": "dfurun: 1\nabstract: true\n"}
+    scratch.commit("More", {"recipes/look.yaml": look, "recipes/old.yaml": look, **no_recipes})
     scratch.git("mv", "recipes/rig.yaml", "recipes/rig-2.yaml")
     (scratch.root / "recipes/old.yaml").unlink()
     scratch.put({"recipes/new.yaml": RECIPE})
