@@ -261,6 +261,10 @@ class Code(Enum):
     LINT_IGNORE_UNUSED = _advice("lint-ignore-unused", "an `x-lint-ignore` that silences nothing")
 
     # The command line -------------------------------------------------------------------------------------------------
+    NO_GIT = ("no-git", ExitStatus.USAGE, "recipes of a revision are asked for, and git cannot be run")
+    NO_REPOSITORY = ("no-repository", ExitStatus.USAGE, "recipes of a revision are asked for outside a git repository")
+    UNKNOWN_REVISION = ("unknown-revision", ExitStatus.USAGE, "a revision that the repository does not have")
+    NOT_IN_REVISION = ("not-in-revision", ExitStatus.INVALID, "a recipe that neither side of a comparison has")
     USAGE = ("usage", ExitStatus.USAGE, "the command line is not understood")
     SIM_STATE = ("sim-state", ExitStatus.USAGE, "a simulated board's state file cannot be used")
     INTERRUPTED = ("interrupted", ExitStatus.INTERRUPTED, "stopped by Ctrl-C at a safe boundary")

@@ -13,7 +13,8 @@ from dfurun.image.memory import MemoryImage
 class ImageFile:
     """Where a firmware file is, what its bytes hash to, what it puts where.
 
-    `usb` is the device that it is for and `targets` the alternate settings that it names, where its format has such things.
+    `pinned` and `size_pinned`: the recipe has a sha256, or a size, that it fits. `usb` is the device that it is for and
+    `targets` the alternate settings that it names, where its format has such things.
     """
 
     name: str
@@ -23,3 +24,4 @@ class ImageFile:
     memory: MemoryImage
     usb: UsbIds | None = None
     targets: tuple[Target, ...] = ()
+    size_pinned: bool = False

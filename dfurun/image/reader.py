@@ -43,7 +43,10 @@ def read_image(
         message = f"{path.name} has {format_size(len(data))}, the recipe pins {format_size(size_bytes)}"
         raise ImageError(Code.PIN_MISMATCH, message, subject=Subject.SIZE, hint=_PIN_HINT)
     contents = _parse(path, data, address)
-    return ImageFile(name, path, found, sha256 is not None, contents.memory, contents.usb, contents.targets)
+    pinned, size_pinned = sha256 is not None, size_bytes is not None
+    return ImageFile(
+        name, path, found, pinned, contents.memory, contents.usb, contents.targets, size_pinned=size_pinned
+    )
 
 
 _PIN_HINT = "if the new file is meant, pin that one, for a review"

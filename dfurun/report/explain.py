@@ -28,7 +28,7 @@ EXIT_MEANINGS = {
     ExitStatus.REFUSED: "refused: a guard, a pin, an expectation",
     ExitStatus.LINK: "the link is unreliable or the device was lost; its state is unknown, run again",
     ExitStatus.BUG: "a bug in dfurun",
-    ExitStatus.CHANGES: "`plan --exit-code`: there are changes to make",
+    ExitStatus.CHANGES: "`plan --exit-code`, `diff --exit-code`: there are changes",
     ExitStatus.INTERRUPTED: "interrupted",
 }
 

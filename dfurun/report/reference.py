@@ -1,4 +1,4 @@
-"""What is made of data: the pages of codes, of chips and of the recipe language, the table of faults, the index of the chips.
+"""What is made of data: the pages of codes, chips and the recipe language, faults, the index of the chips, compared recipes.
 
 `python -m dfurun.report.reference FOLDER` writes them; in a checkout, `make docs`.
 """
@@ -18,6 +18,7 @@ from dfurun.chips.make_index import index_text
 from dfurun.errors import Severity
 from dfurun.recipe import recipe_schema
 from dfurun.recipe.schema import example_texts, flow_text
+from dfurun.report import diff_examples
 from dfurun.report.chips_page import chips_page
 from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
 from dfurun.report.faults import fault_rows
@@ -180,5 +181,11 @@ if __name__ == "__main__":
     index.write_text(index_text(), encoding="utf-8", newline="\n")  # first: the pages are made of it
     for page, content in pages().items():
         Path(sys.argv[1], page).write_text(content, encoding="utf-8", newline="\n")
+    examples = Path(sys.argv[1], diff_examples.FOLDER)
+    for name, content in {
+        diff_examples.PAGE: diff_examples.examples_page(examples),
+        **diff_examples.pictures(examples),
+    }.items():
+        (examples / name).write_text(content, encoding="utf-8", newline="\n")
     simulator = Path(sys.argv[1], FAULTS_PAGE)
     simulator.write_text(with_faults(simulator.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

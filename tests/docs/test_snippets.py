@@ -33,6 +33,7 @@ GENERATED = {
     "comparison.md": "made by `make compare`; tests/benchmarks holds it",
     "chips.md": "made from the chip data",
     "codes.md": "made from the codes",
+    "README.md": "docs/examples/pull-requests: made from the recipes beside it; tests/report holds it",
     "recipe.md": "made from the recipe's schema",
 }
 DOCUMENTS = [

@@ -1,0 +1,124 @@
+"""The evidence behind a difference as tables: firmware, option bytes bit by bit, what starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dfurun.diff import Difference, Rank
+from dfurun.diff.change import Firmware, FirmwareChange, OptionDifference
+from dfurun.diff.options import AS_ON_THE_BOARD, bit_name, boot_in_words, protection_in_words
+from dfurun.diff.side import pages_in_words
+from dfurun.report.words import count
+from dfurun.units import format_address, format_size
+
+NO_CHANGE = "no change in what happens"
+SHORT_HASH = 12
+BEFORE_AND_AFTER = ("", "before", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its title, the headings of its columns, its rows."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def headline(difference: Difference) -> str:
+    """Return how many changes there are, and of which ranks: `3 changes: cannot be undone (1), routine (2)`."""
+    if not difference.changes:
+        return NO_CHANGE
+    return f"{count(len(difference.changes), 'change', 'changes')}: {ranks_in_words(difference)}"
+
+
+def ranks_in_words(difference: Difference) -> str:
+    """Return the ranks that there are, the worst first, each with its number of changes where there are several."""
+    counts = {rank.words: number for rank in Rank if (number := difference.count(rank))}
+    if len(difference.changes) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{words} ({number})" for words, number in counts.items())
+
+
+def tables(difference: Difference, *, hash_length: int = SHORT_HASH) -> Iterator[Table]:
+    """Yield the tables that stand behind a difference."""
+    for firmware in difference.firmware:
+        yield _firmware(firmware, hash_length)
+    if difference.options is not None:
+        yield from _options(difference.options)
+
+
+def _firmware(change: FirmwareChange, hash_length: int) -> Table:
+    sides = (change.before, change.after)
+    rows = [
+        ("file", *(side.file if side else "" for side in sides)),
+        ("sha256", *(_hash(side, hash_length) for side in sides)),
+        ("pinned", *(_pinned(side) for side in sides)),
+        ("in flash", *(format_size(side.size_bytes) if side else "" for side in sides)),
+    ]
+    if change.flash is not None:
+        whole, unit = change.flash.page_count, change.flash.unit
+        rows.append(("fills", *(f"{len(side.pages)} of {whole} {unit}s" if side else "" for side in sides)))
+    rows += [
+        ("stack pointer", *(_word(side.stack) if side else "" for side in sides)),
+        ("reset vector", *(_word(side.reset) if side else "" for side in sides)),
+    ]
+    return Table(f"firmware {change.name}", BEFORE_AND_AFTER, (*rows, *_pages(change)))
+
+
+def _hash(side: Firmware | None, length: int) -> str:
+    return side.image.sha256[:length] if side else ""
+
+
+def _pinned(side: Firmware | None) -> str:
+    if side is None:
+        return ""
+    return "yes" if side.image.pinned else "by its size alone" if side.image.size_pinned else "no"
+
+
+def _word(word: int | None) -> str:
+    return "none" if word is None else format_address(word)
+
+
+def _pages(change: FirmwareChange) -> Iterator[tuple[str, str, str]]:
+    if change.flash is None or change.before is None or change.after is None:
+        return
+    unit = change.flash.unit
+    if change.changed_pages:
+        bytes_ = count(change.changed_bytes, "byte", "bytes")
+        yield "changed", pages_in_words(change.changed_pages, unit), f"{bytes_} that both hold"
+    if change.added_pages:
+        yield "only after", "", pages_in_words(change.added_pages, unit)
+    if change.gone_pages:
+        yield "only before", pages_in_words(change.gone_pages, unit), ""
+
+
+def _options(options: OptionDifference) -> Iterator[Table]:
+    if options.fields:
+        rows = tuple(
+            (
+                found.field.name,
+                f"+{found.offset} {bit_name(found.field)}",
+                _value(found.before, found.before_bits),
+                _value(found.after, found.after_bits),
+            )
+            for found in options.fields
+        )
+        yield Table("option bytes at the end", ("field", "byte", "before", "after"), rows)
+    pairs = [
+        (f"BOOT0 {'high' if level else 'low'}", boot_in_words(before), boot_in_words(options.boots_after[level]))
+        for level, before in options.boots_before.items()
+    ]
+    protected = [
+        protection_in_words(pages, options.unit) for pages in (options.protected_before, options.protected_after)
+    ]
+    if protected != [AS_ON_THE_BOARD, AS_ON_THE_BOARD]:
+        pairs.append(("write-protected", protected[0], protected[1]))
+    yield Table("what starts at power-on", BEFORE_AND_AFTER, tuple(pairs))
+
+
+def _value(value: str | None, bits: str | None) -> str:
+    if value is None:
+        return AS_ON_THE_BOARD
+    return value if bits is None or bits == value else f"{value} (0b{bits})"
