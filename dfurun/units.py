@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 KIBI = 1024
@@ -125,6 +126,24 @@ def parse_pages(value: int | str) -> range:
     if not pages:
         raise ValueError(f"{value!r}: the first page is after the last")
     return pages
+
+
+def page_runs(pages: Iterable[int]) -> list[str]:
+    """Return page numbers as a recipe writes them, those in a row as one range: `["0-3", "9"]`."""
+    runs: list[list[int]] = []
+    for page in sorted(set(pages)):
+        if runs and runs[-1][1] + 1 == page:
+            runs[-1][1] = page
+        else:
+            runs.append([page, page])
+    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+
+
+def format_pages(pages: Iterable[int], unit: str) -> str:
+    """Return pages by their numbers, in the chip's own word for them: `pages 0-3, 9`, `sector 2`."""
+    runs = page_runs(pages)
+    is_one = len(runs) == 1 and runs[0].isdecimal()
+    return f"{unit}{'' if is_one else 's'} {', '.join(runs)}"
 
 
 def format_address(address: int) -> str:

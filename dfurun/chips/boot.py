@@ -18,6 +18,19 @@ class BootTarget(StrEnum):
     SRAM = "sram"
     ELSEWHERE = "elsewhere"
 
+    @property
+    def words(self) -> str:
+        """What people call it."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    BootTarget.MAIN_FLASH: "the application in main flash",
+    BootTarget.SYSTEM_MEMORY: "the bootloader",
+    BootTarget.SRAM: "whatever is in SRAM",
+    BootTarget.ELSEWHERE: "what lies outside all memories that hold programs",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class BootAddress:

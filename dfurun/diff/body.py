@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dfurun.diff.side import pages_in_words
 from dfurun.image import ImageFile
 from dfurun.steps.connect import DEFAULT_TIMEOUT_S
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S
@@ -14,7 +13,7 @@ from dfurun.steps.erase import Erase
 from dfurun.steps.leave_dfu import LeaveDfu
 from dfurun.steps.set_option_bytes import SetOptionBytes
 from dfurun.steps.step import Step
-from dfurun.units import AddressRange, format_address, format_duration
+from dfurun.units import AddressRange, format_address, format_duration, format_pages
 
 # Fields of the typed steps that say nothing of their own: where the step stands, and what the recipe says elsewhere.
 NOT_OF_THE_BODY = frozenset({"head", "chip", "allow", "written"})
@@ -69,7 +68,7 @@ def _aspect(step: Step, key: str, value: Any, words: Mapping[Any, str], names: M
         case AddressRange():
             return Aspect(value, str(value))
         case tuple() if key == "pages":
-            return Aspect(value, pages_in_words(value, "page"))
+            return Aspect(value, format_pages(value, "page"))
         case int() if key == "address":
             return Aspect(value, format_address(value))
         case _:

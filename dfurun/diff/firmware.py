@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from dfurun.diff.change import Change, Firmware, FirmwareChange, Kind, Rank, Subject
-from dfurun.diff.side import Side, newly_lost, pages_in_words, pages_of
+from dfurun.diff.side import Side, newly_lost, pages_of
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.vector_table import TABLE_BYTES, implausible
-from dfurun.units import AddressRange, format_size
+from dfurun.units import AddressRange, format_pages, format_size
 
 IN_THE_RECIPE = "the recipe itself"  # of bytes that it spells out: they stay the same when it gets another name
 
@@ -123,7 +123,7 @@ def _contents(old: Side, new: Side, found: FirmwareChange) -> Iterator[Change]:
     shown = (_shown(before), _shown(after))
     lost = found.added_pages & newly_lost(old, new)
     if lost:
-        pages = pages_in_words(lost, new.chip.flash.unit)
+        pages = format_pages(lost, new.chip.flash.unit)
         why = f"what the board kept in {pages} is erased or written for it"
         yield Change(Rank.LOSES_DATA, Subject.FIRMWARE, Kind.CHANGED, what, why, *shown)
     elif unfit:
@@ -150,7 +150,7 @@ def _in_short(found: FirmwareChange) -> str:
         (found.gone_pages, "no longer written"),
     ):
         if pages:
-            parts.append(f"{pages_in_words(pages, unit)} {words}")
+            parts.append(f"{format_pages(pages, unit)} {words}")
     return "; ".join(parts) or "only what lies outside the flash differs"
 
 

@@ -7,18 +7,13 @@ from itertools import product
 
 from dfurun.chips import BootTarget, Chip, FieldValue, Guard, OptionField
 from dfurun.diff.change import Boot, Change, FieldDifference, Kind, OptionDifference, Rank, Subject
-from dfurun.diff.side import Side, pages_in_words
+from dfurun.diff.side import Side
 from dfurun.steps.projected import OPEN_LEVEL
+from dfurun.units import format_pages
 
 READ_PROTECTION = "RDP"
 MOST_OPEN_FIELDS = 8
 AS_ON_THE_BOARD = "as it is on the board"
-STARTS = {
-    BootTarget.MAIN_FLASH: "the application in main flash",
-    BootTarget.SYSTEM_MEMORY: "the bootloader",
-    BootTarget.SRAM: "whatever is in SRAM",
-    BootTarget.ELSEWHERE: "what lies outside all memories that hold programs",
-}
 
 
 def option_difference(old: Side, new: Side) -> OptionDifference | None:
@@ -168,8 +163,8 @@ def boot_of(chip: Chip, known: Mapping[str, FieldValue], boot0: int, empty: tupl
 
 def boot_in_words(boot: Boot) -> str:
     """Return what starts, for people."""
-    order = list(STARTS)
-    targets = listed([STARTS[target] for target in sorted(boot.targets, key=order.index)], "or")
+    order = list(BootTarget)
+    targets = listed([target.words for target in sorted(boot.targets, key=order.index)], "or")
     if not boot.open_fields:
         return targets
     deciding = f"{listed(boot.open_fields, 'and')} on the board decide{'s' if len(boot.open_fields) == 1 else ''}"
@@ -228,7 +223,7 @@ def protection_in_words(pages: frozenset[int] | None, unit: str) -> str:
     """Return which pages are write-protected, for people."""
     if pages is None:
         return AS_ON_THE_BOARD
-    return pages_in_words(pages, unit) if pages else "none"
+    return format_pages(pages, unit) if pages else "none"
 
 
 def _protection_changes(new: Side, found: OptionDifference) -> Iterator[Change]:
@@ -239,10 +234,10 @@ def _protection_changes(new: Side, found: OptionDifference) -> Iterator[Change]:
     kind = Kind.ADDED if not before else Kind.REMOVED if not after else Kind.CHANGED
     gone, more = (before or frozenset()) - (after or frozenset()), (after or frozenset()) - (before or frozenset())
     if gone:
-        rank, why = Rank.WEAKENS, f"{pages_in_words(gone, unit)}: a bug of the application can overwrite them"
+        rank, why = Rank.WEAKENS, f"{format_pages(gone, unit)}: a bug of the application can overwrite them"
     elif more:
         rank = Rank.ROUTINE
-        why = f"{pages_in_words(more, unit)} cannot be flashed again before the protection is taken off"
+        why = f"{format_pages(more, unit)} cannot be flashed again before the protection is taken off"
     elif after is None:
         rank, why = Rank.ROUTINE, "the recipe leaves it as it finds it"
     else:

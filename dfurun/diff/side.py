@@ -64,16 +64,3 @@ def newly_lost(old: Side, new: Side) -> frozenset[int]:
     if old.chip.flash != new.chip.flash:
         return frozenset()
     return new.touched_pages - old.touched_pages
-
-
-def pages_in_words(pages: Iterable[int], unit: str) -> str:
-    """Return pages as a recipe names them, those in a row as one range: `pages 0-3, 9`."""
-    runs: list[list[int]] = []
-    for page in sorted(pages):
-        if runs and runs[-1][-1] == page - 1:
-            runs[-1][-1] = page
-        else:
-            runs.append([page, page])
-    named = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-    is_one = len(runs) == 1 and runs[0][0] == runs[0][1]
-    return f"{unit}{'' if is_one else 's'} {named}"

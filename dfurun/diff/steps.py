@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dfurun.diff.body import FIELDS, NAME, TIMEOUT, Aspect, body_of, title_of
 from dfurun.diff.change import Change, Kind, Rank, Subject
 from dfurun.diff.matching import Match, match_steps
-from dfurun.diff.side import Side, newly_lost, pages_in_words, pages_of
+from dfurun.diff.side import Side, newly_lost, pages_of
 from dfurun.steps.check_option_bytes import CheckOptionBytes
 from dfurun.steps.erase import Erase
 from dfurun.steps.leave_dfu import LeaveDfu
@@ -20,6 +20,7 @@ from dfurun.steps.unprotect import Unprotect
 from dfurun.steps.verify import Verify
 from dfurun.steps.wait_for_power_cycle import WaitForPowerCycle
 from dfurun.steps.write import Write
+from dfurun.units import format_pages
 
 Judged = tuple[Rank, str]
 OF_NAMES = "only what people and records read"
@@ -46,7 +47,7 @@ class Both:
 
     def in_words(self, pages: frozenset[int]) -> str:
         """Return pages for people."""
-        return pages_in_words(pages, self.new.chip.flash.unit)
+        return format_pages(pages, self.new.chip.flash.unit)
 
 
 def pages_touched(step: Step, side: Side) -> frozenset[int]:

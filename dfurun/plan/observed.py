@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -46,14 +46,3 @@ def digest_of_pages(pages: Mapping[int, bytes]) -> str:
     for page in sorted(pages):
         digest.update(page.to_bytes(4, "little") + pages[page])
     return digest.hexdigest()
-
-
-def as_ranges(numbers: Iterable[int]) -> list[str]:
-    """Return page numbers as a recipe writes them: `["0-3", "9"]`."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and runs[-1][1] + 1 == number:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]

@@ -6,9 +6,10 @@ from hashlib import sha256
 from typing import Any
 
 from dfurun import __version__
-from dfurun.plan.observed import Observed, as_ranges
+from dfurun.plan.observed import Observed
 from dfurun.plan.plan import Plan, PlannedStep
 from dfurun.steps.effect import OptionEffect
+from dfurun.units import page_runs
 
 PLAN_VERSION = 1
 
@@ -16,7 +17,7 @@ PLAN_VERSION = 1
 def plan_object(plan: Plan, observed: Observed | None) -> dict[str, Any]:
     """Return a plan as JSON values; `observed` is the board that it was made for, None where it was made for none."""
     recipe, cost, contents, fates = plan.recipe, plan.cost, plan.after.contents(), plan.fates()
-    pages = {fate: as_ranges(number for number, other in enumerate(fates) if other is fate) for fate in fates}
+    pages = {fate: page_runs(number for number, other in enumerate(fates) if other is fate) for fate in fates}
     return {
         "plan": PLAN_VERSION,
         "tool": {"name": "dfurun", "version": __version__},
@@ -49,7 +50,7 @@ def _board(observed: Observed) -> dict[str, Any]:
         "bootloader_id": identity.bootloader_id,
         "protected": observed.protected,
         "option_bytes": None if raw is None else raw.hex(),
-        "pages": as_ranges(observed.pages),
+        "pages": page_runs(observed.pages),
         "pages_sha256": observed.flash_sha256,
     }
 
@@ -62,7 +63,7 @@ def _step(planned: PlannedStep) -> dict[str, Any]:
         "title": step.title,
         "will": "refused" if planned.refusal else effect.will.value,
         "words": planned.refusal or effect.words,
-        "erases": as_ranges(effect.erases),
+        "erases": page_runs(effect.erases),
         "writes": [{"address": extent.start, "size": extent.size_bytes} for extent in effect.writes],
         "loses": effect.loses,
         "option_bytes": _options(effect.options) if effect.options else None,

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from dfurun.chips import BootTarget, Chip, Flash
+from dfurun.chips import BootTarget, Chip
 from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.dfuse.identity import BoardIdentity
 from dfurun.dfuse.link import DeviceDescription
 from dfurun.dfuse.protection import Protection
 from dfurun.report.words import raw_rows, titles_of, wrapped
-from dfurun.units import format_hex, format_size
+from dfurun.units import format_hex, format_pages, format_size
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 16
-TARGETS = {
-    BootTarget.MAIN_FLASH: "the application in main flash",
-    BootTarget.SYSTEM_MEMORY: "the bootloader",
-    BootTarget.SRAM: "whatever is in SRAM",
-    BootTarget.ELSEWHERE: "what lies outside all memories that hold programs",
-}
 USUAL_OF = {
     FactoryBytes.DOCUMENTED: "factory",
     FactoryBytes.MEASURED: "another board's",
@@ -90,7 +85,7 @@ def print_board(
         console.print()
     for level, target in boots.items():
         why = ": the flash is empty" if level in boots_for_empty_flash else ""
-        line(f"BOOT0 {'high' if level else 'low'}", f"starts {TARGETS[target]}{why}")
+        line(f"BOOT0 {'high' if level else 'low'}", f"starts {target.words}{why}")
 
 
 def _print_raw(console: Console, raw: bytes) -> None:
@@ -106,18 +101,6 @@ def _by_what_it_is_known(chips: Sequence[Chip], named_by: str | None, descriptio
     if description.flash_layout is None:
         return f"as {named_by} names it; it tells no memory layout that can be read"
     return f"as {named_by} names it; its memory layout fits"
-
-
-def pages_in_words(groups: Sequence[range], flash: Flash) -> str:
-    """Return pages as a recipe names them, those side by side as one range: `pages 0-3, 9`."""
-    runs: list[range] = []
-    for group in groups:
-        if runs and runs[-1].stop >= group.start:
-            runs[-1] = range(runs[-1].start, max(runs[-1].stop, group.stop))
-        else:
-            runs.append(group)
-    named = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-    return f"{flash.unit}s {named}"
 
 
 def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
@@ -143,7 +126,10 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
         rows.append((name, value if value == usual else f"{value}, {usually} {usual}", f"+{at} {raw[at]:02X}"))
     protected = layout.protected_pages(raw, chip.flash)
     if protected:
-        console.print("write-protected".ljust(LABEL_WIDTH) + pages_in_words(protected, chip.flash), soft_wrap=True)
+        console.print(
+            "write-protected".ljust(LABEL_WIDTH) + format_pages(chain.from_iterable(protected), chip.flash.unit),
+            soft_wrap=True,
+        )
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
     for row, means in zip(rows, ["what it does", *(field.means for field in layout.fields.values())], strict=True):
         first, *rest = wrapped(console, means, beside=sum(widths))

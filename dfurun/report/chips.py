@@ -11,7 +11,6 @@ from dfurun.chips.errata import known_errata
 from dfurun.chips.guards import HIDING, Guard
 from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
-from dfurun.report.board import TARGETS
 from dfurun.report.sheet import print_row
 from dfurun.report.words import raw_rows, wrapped
 from dfurun.report.wrapping import LEAST_WIDTH
@@ -238,7 +237,7 @@ def _boot(chip: Chip) -> Iterator[Row]:
 
 def _started(starts: BootTarget | BootAddress) -> str:
     if isinstance(starts, BootTarget):
-        return TARGETS[starts]
+        return starts.words
     return f"what is at {starts.field} << {starts.shift}"
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from dfurun.diff import Difference, Rank
 from dfurun.diff.change import Firmware, FirmwareChange, OptionDifference
 from dfurun.diff.options import AS_ON_THE_BOARD, bit_name, boot_in_words, protection_in_words
-from dfurun.diff.side import pages_in_words
 from dfurun.report.words import count
-from dfurun.units import format_address, format_size
+from dfurun.units import format_address, format_pages, format_size
 
 NO_CHANGE = "no change in what happens"
 SHORT_HASH = 12
@@ -87,11 +86,11 @@ def _pages(change: FirmwareChange) -> Iterator[tuple[str, str, str]]:
     unit = change.flash.unit
     if change.changed_pages:
         bytes_ = count(change.changed_bytes, "byte", "bytes")
-        yield "changed", pages_in_words(change.changed_pages, unit), f"{bytes_} that both hold"
+        yield "changed", format_pages(change.changed_pages, unit), f"{bytes_} that both hold"
     if change.added_pages:
-        yield "only after", "", pages_in_words(change.added_pages, unit)
+        yield "only after", "", format_pages(change.added_pages, unit)
     if change.gone_pages:
-        yield "only before", pages_in_words(change.gone_pages, unit), ""
+        yield "only before", format_pages(change.gone_pages, unit), ""
 
 
 def _options(options: OptionDifference) -> Iterator[Table]:

@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 
 from dfurun.chips import Flash
 from dfurun.plan.plan import Fate, Plan
-from dfurun.report.board import pages_in_words
-from dfurun.units import format_address, format_size
+from dfurun.units import format_address, format_pages, format_size
 
 MARKS_A_ROW = 64
 MOST_ROWS = 16
@@ -68,14 +67,9 @@ def legend(plan: Plan) -> list[tuple[Fate, str]]:
 
 
 def _named(flash: Flash, fates: Sequence[Fate], fate: Fate) -> str:
-    pages = [range(page, page + 1) for page, other in enumerate(fates) if other is fate]
-    size_bytes = sum(flash.page(page.start).size_bytes for page in pages)
-    words = pages_in_words(pages, flash) if len(pages) > 1 else _in_words(pages[0], flash)
-    return f"{words} ({format_size(size_bytes)})"
-
-
-def _in_words(pages: range, flash: Flash) -> str:
-    return pages_in_words([pages], flash) if len(pages) > 1 else f"{flash.unit} {pages.start}"
+    pages = [page for page, other in enumerate(fates) if other is fate]
+    size_bytes = sum(flash.page(page).size_bytes for page in pages)
+    return f"{format_pages(pages, flash.unit)} ({format_size(size_bytes)})"
 
 
 def svg(plan: Plan) -> str:
@@ -116,7 +110,7 @@ def svg(plan: Plan) -> str:
             box,
             "title",
             {},
-            f"{_in_words(cell.pages, flash)}, {format_address(cell.address)}: {cell.fate.means}",
+            f"{format_pages(cell.pages, flash.unit)}, {format_address(cell.address)}: {cell.fate.means}",
         )
     for number, (fate, means) in enumerate(notes):
         y = top + rows * pitch + LINE * (number + 1)

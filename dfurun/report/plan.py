@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dfurun.chips import BootTarget, OptionField, OptionLayout
 from dfurun.plan.observed import Observed
 from dfurun.plan.plan import Plan, PlannedStep
-from dfurun.report.board import LABEL_WIDTH, TARGETS
+from dfurun.report.board import LABEL_WIDTH
 from dfurun.report.flash_map import cells, legend, map_rows
 from dfurun.report.sheet import print_row
 from dfurun.report.words import count, print_folded, raw_rows
@@ -155,7 +155,7 @@ def _protection(plan: Plan) -> str:
 
 
 def _starts(before: BootTarget | None, after: BootTarget | None) -> str:
-    first, then = (NOT_KNOWN if target is None else TARGETS[target] for target in (before, after))
+    first, then = (NOT_KNOWN if target is None else target.words for target in (before, after))
     return f"starts {then}" if first == then else f"starts {first} -> {then}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from dfurun.errors import DfurunError
-from dfurun.report.board import TARGETS
 from dfurun.report.words import ROW_BYTES, count, printable, raw_rows, wrapped
 from dfurun.steps.event import (
     BoardFound,
@@ -139,7 +138,7 @@ class TextReporter:
             self._line(f"           {change}")
         for level, was in event.boots_before.items():
             starts = event.boots_after[level]
-            words = f"{TARGETS[starts]}, as before" if starts is was else f"{TARGETS[was]} -> {TARGETS[starts]}"
+            words = f"{starts.words}, as before" if starts is was else f"{was.words} -> {starts.words}"
             self._line(f"           BOOT0 {LEVELS[level]} starts {words}")
 
     def _notice(self, event: Notice) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import BootTarget, Chip
 from dfurun.dfuse.token import BoardToken, digest_of
-from dfurun.report.board import LABEL_WIDTH, TARGETS, print_option_bytes
+from dfurun.report.board import LABEL_WIDTH, print_option_bytes
 from dfurun.report.sheet import print_row
 from dfurun.report.words import print_folded
 from dfurun.units import format_hex, format_size
@@ -88,7 +88,7 @@ def print_token(console: Console, token: BoardToken, chip: Chip) -> None:
     fields = chip.option_bytes.decode(token.option_bytes)
     for level, target in _boots(token, chip).items():
         why = "" if chip.starts(fields, boot0=level) is target else ": the flash is empty"
-        row = f"starts {TARGETS[target]}{why}"
+        row = f"starts {target.words}{why}"
         print_row(console, f"BOOT0 {'high' if level else 'low'}", row, width=LABEL_WIDTH)
     console.print()
     _print_repair(console, chip, token.option_bytes)
