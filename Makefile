@@ -51,7 +51,7 @@ demo: venv ## flash a simulated STM32F072 by the release recipe
 # --- The checks -----------------------------------------------------------------------------------------------------
 
 test: venv-dev ## run the tests; make test ARGS="-k protection" runs some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 system-test: venv-dev ## the tests in a virtual machine: a real kernel's USB stack, dfu-util as the referee
 	$(BIN)/python -m pytest -m system -rs tests/system $(ARGS)

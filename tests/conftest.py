@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Dfurun, Finished
@@ -61,6 +62,20 @@ def recipes() -> Path:
     return RECIPES
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was reached in this process to the one that has several of them (pytest-xdist)."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["reached"] = [sorted(map(int, REACHED_EXITS)), sorted(REACHED_CODES)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process has reached that has ended."""
+    exits, codes = getattr(node, "workeroutput", {}).get("reached", ((), ()))
+    REACHED_EXITS.update(exits)
+    REACHED_CODES.update(codes)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """After a whole run, fail it where an exit status or a code was not reached through the command line."""
@@ -86,7 +101,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _is_whole(config: pytest.Config) -> bool:
-    """Say whether all tests were asked for, not some."""
+    """Say whether all tests were asked for, not some; one of several processes has some."""
+    if hasattr(config, "workerinput"):
+        return False
     some = config.option.keyword or getattr(config.option, "lf", False) or config.option.deselect
     return config.args_source is config.ArgsSource.TESTPATHS and not some
 
