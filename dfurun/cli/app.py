@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "dfurun.cli.run:run_command",
     "check": "dfurun.cli.check:check_command",
     "plan": "dfurun.cli.plan:plan_command",
+    "show": "dfurun.cli.show:show_command",
     "lint": "dfurun.cli.lint:lint_command",
     "pin": "dfurun.cli.pin:pin_command",
     "new": "dfurun.cli.new:new_command",
