@@ -108,12 +108,29 @@ class Code(Enum):
         "`from: factory` on a chip whose factory bytes are not known",
     )
     UNKNOWN_IMAGE = ("unknown-image", ExitStatus.INVALID, "a step names an image that the recipe does not list")
+    UNKNOWN_DATA = ("unknown-data", ExitStatus.INVALID, "a step names data that the recipe does not spell out")
     UNKNOWN_GUARD = ("unknown-guard", ExitStatus.INVALID, "`allow` names a guard that the chip does not have")
-    UNUSED_IMAGE = ("unused-image", ExitStatus.INVALID, "an image that no step uses", Severity.WARNING)
+    UNUSED_IMAGE = ("unused-image", ExitStatus.INVALID, "an image, or data, that no step uses", Severity.WARNING)
     UNPINNED_IMAGE = (
         "unpinned-image",
         ExitStatus.INVALID,
         "an image without a sha256: what is reviewed may not be what is flashed",
+        Severity.WARNING,
+    )
+    BASE_UNREADABLE = ("base-unreadable", ExitStatus.INVALID, "the file in `extends` cannot be read as a recipe")
+    BASE_OUTSIDE = ("base-outside", ExitStatus.INVALID, "the file in `extends` is outside the recipe's repository")
+    BASE_CYCLE = ("base-cycle", ExitStatus.INVALID, "recipes that extend each other, in a circle or without end")
+    ABSTRACT_RECIPE = ("abstract-recipe", ExitStatus.INVALID, "a recipe that is only a base for others")
+    BAD_EDIT = ("bad-edit", ExitStatus.INVALID, "an edit of the base that cannot be done")
+    UNKNOWN_VARIABLE = ("unknown-variable", ExitStatus.INVALID, "a variable that the recipe does not declare")
+    VARIABLE_MISSING = ("variable-missing", ExitStatus.INVALID, "a variable without a default is not given")
+    VARIABLE_VALUE = ("variable-value", ExitStatus.INVALID, "a value that its variable does not take")
+    BAD_REFERENCE = ("bad-reference", ExitStatus.INVALID, "a `${` that is not closed, or stands where no variable can")
+    VARIABLES_UNREADABLE = ("variables-unreadable", ExitStatus.INVALID, "the file of `--vars` cannot be read")
+    UNUSED_VARIABLE = (
+        "unused-variable",
+        ExitStatus.INVALID,
+        "a variable that nothing in the recipe uses",
         Severity.WARNING,
     )
 

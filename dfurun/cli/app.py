@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "dfurun.cli.check:check_command",
     "plan": "dfurun.cli.plan:plan_command",
     "diff": "dfurun.cli.diff:diff_command",
+    "show": "dfurun.cli.show:show_command",
     "lint": "dfurun.cli.lint:lint_command",
     "pin": "dfurun.cli.pin:pin_command",
     "new": "dfurun.cli.new:new_command",

@@ -10,7 +10,8 @@ import typer
 from dfurun.cli import completion
 from dfurun.cli.options import OUTPUT, CheckFormat, Json, quiet_option
 from dfurun.cli.output import Output
-from dfurun.errors import ExitStatus, worst_status
+from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
+from dfurun.errors import Code, ExitStatus, Finding, worst_status
 
 FAULTS = "Faults"
 DEFAULT_BUDGET = 2000
@@ -73,8 +74,10 @@ def check_command(
             rich_help_panel=OUTPUT,
         ),
     ] = CheckFormat.TEXT,
+    set_variables: SetVariable = None,
+    vars_file: VarsFile = None,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
     ] = False,
     json: Json = False,
     quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe that is sound.")] = False,
@@ -85,13 +88,22 @@ def check_command(
 
     output: Output = context.obj
     output.annotate, markdown = format is CheckFormat.GITHUB, format is CheckFormat.MARKDOWN
+    settings = settings_of(set_variables, vars_file)
     statuses, sound = [], []
     for path in recipes:
-        compiled = compile_recipe(path, allow_outside=allow_outside)
-        status = worst_status(compiled.findings)
+        compiled = compile_recipe(path, allow_outside=allow_outside, settings=settings)
+        is_base = compiled.loaded is not None and compiled.loaded.is_base
+        findings = _but_for_being_a_base(compiled.findings) if is_base else compiled.findings
+        status = worst_status(findings)
         statuses.append(status)
-        output.findings(compiled.findings, product=not markdown)
-        output.write({"event": "checked", "recipe": str(path), "exit": int(status)})
+        output.findings(findings, product=not markdown)
+        output.write(
+            {"event": "checked", "recipe": str(path), "exit": int(status)} | ({"base": True} if is_base else {})
+        )
+        if is_base:
+            if status is ExitStatus.DONE and not output.as_json and not quiet and not markdown:
+                output.line(f"{path}: a base, checked in full with each recipe that extends it")
+            continue
         if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet and not markdown:
             steps, chip = count(len(compiled.recipe.steps), "step", "steps"), compiled.recipe.chip.title
             output.line(f"{path}: ok, {steps} for {chip}")
@@ -100,11 +112,16 @@ def check_command(
     if faults:
         from dfurun.cli.check_faults import FaultOptions, require_survival, try_faults
 
-        options = FaultOptions(fault_budget, fault_sample, fault_seed, jobs, allow_outside, markdown, quiet)
+        options = FaultOptions(fault_budget, fault_sample, fault_seed, jobs, allow_outside, settings, markdown, quiet)
         matrices = [try_faults(output, path, options) for path in sound]
         if worst_of(statuses) is ExitStatus.DONE:
             require_survival(matrices)
     return worst_of(statuses)
+
+
+def _but_for_being_a_base(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return the findings without the one that a base is no recipe: nobody has asked to run it."""
+    return tuple(finding for finding in findings if finding.code is not Code.ABSTRACT_RECIPE)
 
 
 def worst_of(statuses: list[ExitStatus]) -> ExitStatus:

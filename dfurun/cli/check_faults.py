@@ -9,6 +9,7 @@ from pathlib import Path
 from dfurun.cli.output import Output
 from dfurun.errors import Code, StepFailed
 from dfurun.matrix import CleanRunFailed, Matrix, fault_matrix
+from dfurun.recipe import Settings
 
 _HINTS = {
     Code.IRREVERSIBLE: "what nothing undoes is not tried: try the recipe without that step",
@@ -25,6 +26,7 @@ class FaultOptions:
     seed: int
     jobs: int | None
     allow_outside: bool
+    settings: Settings
     markdown: bool
     quiet: bool
 
@@ -36,6 +38,7 @@ def try_faults(output: Output, path: Path, options: FaultOptions) -> Matrix:
         matrix = fault_matrix(
             path,
             allow_outside=options.allow_outside,
+            settings=options.settings,
             budget=options.budget,
             most=options.most,
             seed=options.seed,

@@ -11,6 +11,7 @@ from dfurun.cli import completion
 from dfurun.cli.check import worst_of
 from dfurun.cli.options import Format, FormatOption, Json, quiet_option
 from dfurun.cli.output import Output
+from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
 from dfurun.errors import ExitStatus
 
 
@@ -23,8 +24,10 @@ def lint_command(
         ),
     ],
     format: FormatOption = Format.TEXT,
+    set_variables: SetVariable = None,
+    vars_file: VarsFile = None,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
     ] = False,
     json: Json = False,
     quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe without any.")] = False,
@@ -36,9 +39,10 @@ def lint_command(
 
     output: Output = context.obj
     output.annotate = format is Format.GITHUB
+    settings = settings_of(set_variables, vars_file)
     statuses = []
     for path in recipes:
-        linted = lint(compile_recipe(path, allow_outside=allow_outside))
+        linted = lint(compile_recipe(path, allow_outside=allow_outside, settings=settings))
         statuses.append(linted.status)
         output.findings(linted.findings, product=True)
         for silenced in linted.silenced:

@@ -28,6 +28,7 @@ from dfurun.cli.options import (
 )
 from dfurun.cli.output import Output
 from dfurun.cli.products import write_product
+from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
 from dfurun.errors import ExitStatus
 from dfurun.steps.event import BoardFound, Event
 
@@ -77,8 +78,10 @@ def plan_command(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 10 where there are changes to make.", rich_help_panel=OUTPUT)
     ] = False,
+    set_variables: SetVariable = None,
+    vars_file: VarsFile = None,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
     ] = False,
     port: Port = None,
     serial: Serial = None,
@@ -99,7 +102,8 @@ def plan_command(
 
     output: Output = context.obj
     output.watch(verbose=verbose, log=log)
-    compiled = compile_recipe(recipe, allow_outside=allow_outside)
+    settings = settings_of(set_variables, vars_file)
+    compiled = compile_recipe(recipe, allow_outside=allow_outside, settings=settings)
     output.annotate = format is Format.GITHUB
     output.findings(compiled.findings)
     runnable, observed, plan = compiled.runnable(), None, make_plan(compiled.runnable())

@@ -33,10 +33,12 @@ from dfurun.cli.options import (
     quiet_option,
 )
 from dfurun.cli.output import Output
+from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
 from dfurun.errors import Code, Refused
 from dfurun.files import read_file
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
+from dfurun.recipe.variables import Settings
 
 if TYPE_CHECKING:
     from dfurun.plan.reviewed import Reviewed
@@ -56,11 +58,13 @@ def run_command(
     ],
     port: Port = None,
     serial: Serial = None,
+    set_variables: SetVariable = None,
+    vars_file: VarsFile = None,
     allow_irreversible: Annotated[
         bool, typer.Option("--allow-irreversible", help="Consent to what nothing undoes and the recipe allows.")
     ] = False,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
     ] = False,
     plan: Annotated[
         Path | None,
@@ -99,6 +103,7 @@ def run_command(
     """Run a recipe on a board."""
     output: Output = context.obj
     output.watch(quiet=quiet, verbose=verbose, log=log)
+    settings = settings_of(set_variables, vars_file)
     output.annotate = format is Format.GITHUB
     options = BoardOptions(
         port,
@@ -113,7 +118,7 @@ def run_command(
         sim_token,
     )
     with junit_report(junit, recipe) as listeners:
-        runnable, interpretation = _compiled(output, recipe, allow_outside=allow_outside)
+        runnable, interpretation = _compiled(output, recipe, settings, allow_outside=allow_outside)
         reviewed = _reviewed(plan, runnable)
         return _run_unit(
             output,
@@ -128,11 +133,13 @@ def run_command(
         )
 
 
-def _compiled(output: Output, recipe: Path, *, allow_outside: bool) -> tuple[Recipe, Interpretation]:
+def _compiled(
+    output: Output, recipe: Path, settings: Settings, *, allow_outside: bool
+) -> tuple[Recipe, Interpretation]:
     """Return a recipe that can be run and what it comes to, with its findings shown; raise InvalidInput."""
     from dfurun.plan import compile_recipe
 
-    compiled = compile_recipe(recipe, allow_outside=allow_outside)
+    compiled = compile_recipe(recipe, allow_outside=allow_outside, settings=settings)
     output.findings(compiled.findings)
     runnable = compiled.runnable()
     assert compiled.interpretation is not None

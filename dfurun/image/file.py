@@ -1,4 +1,4 @@
-"""A firmware file that a recipe names, read."""
+"""What a recipe writes into flash: a firmware file that it names, read, or bytes that it spells out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class ImageFile:
 
     `pinned` and `size_pinned`: the recipe has a sha256, or a size, that it fits. `usb` is the device that it is for and
     `targets` the alternate settings that it names, where its format has such things.
+    `inline`: the bytes are spelt out in the recipe at `path`, and `sha256` is theirs.
     """
 
     name: str
@@ -25,3 +26,9 @@ class ImageFile:
     usb: UsbIds | None = None
     targets: tuple[Target, ...] = ()
     size_pinned: bool = False
+    inline: bool = False
+
+    @property
+    def title(self) -> str:
+        """What people call it: the file's name, or the name that the recipe gives to bytes of its own."""
+        return f"data `{self.name}`" if self.inline else self.path.name

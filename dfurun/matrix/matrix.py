@@ -23,6 +23,7 @@ from dfurun.matrix.refused import wrong_boards
 from dfurun.matrix.starts import Start, starts
 from dfurun.matrix.trial import Run, TrialBench
 from dfurun.plan import Compiled, compile_recipe
+from dfurun.recipe import NO_SETTINGS, Settings
 from dfurun.recipe.recipe import Recipe
 from dfurun.simulator import parse_fault
 from dfurun.steps.check_option_bytes import CheckOptionBytes
@@ -105,6 +106,7 @@ def fault_matrix(
     path: Path,
     *,
     allow_outside: bool = False,
+    settings: Settings = NO_SETTINGS,
     budget: int = DEFAULT_BUDGET,
     most: int | None = None,
     seed: int = 0,
@@ -117,13 +119,14 @@ def fault_matrix(
     `most` cases at most are tried in all, where it is given: a sample. `jobs` processes share the work, one a core where it is
     None. The same arguments try the same cases. Raises CleanRunFailed, and InvalidInput for a recipe that does not compile.
     """
-    compiled = compile_recipe(path, allow_outside=allow_outside)
+    compile_it = partial(compile_recipe, path, allow_outside=allow_outside, settings=settings)
+    compiled = compile_it()
     boards = starts(compiled.runnable())
     trying = Trying(compiled)
     trying.require_refusals()
     cases, left_out = _plan(trying, boards, kinds=kinds, budget=budget, most=most, seed=seed)
     trials, step = [], max(1, len(cases) // _PROGRESS_STEPS)
-    tried = _try_all(trying, cases, jobs or os.cpu_count() or 1, allow_outside=allow_outside)
+    tried = _try_all(trying, cases, jobs or os.cpu_count() or 1, compile_it)
     for trial in tried:
         trials.append(trial)
         if on_progress and (len(trials) == len(cases) or len(trials) % step == 0):
@@ -276,7 +279,7 @@ def _in_turn(samples: Sequence[Sequence[Case]]) -> Iterator[Case]:
 _worker: Trying | None = None
 
 
-def _try_all(trying: Trying, cases: Sequence[Case], jobs: int, *, allow_outside: bool) -> Iterator[Trial]:
+def _try_all(trying: Trying, cases: Sequence[Case], jobs: int, compile_it: Callable[[], Compiled]) -> Iterator[Trial]:
     if jobs == 1 or len(cases) < _CHUNK:
         yield from map(trying.trial, cases)
         return
@@ -285,7 +288,7 @@ def _try_all(trying: Trying, cases: Sequence[Case], jobs: int, *, allow_outside:
         ProcessPoolExecutor(
             jobs,
             initializer=_begin_work,
-            initargs=(partial(compile_recipe, trying.compiled.runnable().path, allow_outside=allow_outside),),
+            initargs=(compile_it,),
         ) as pool,
     ):
         # Not `map`: it cancels what is not done where it is left, and the pool's own thread does not get over that.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dfurun.errors import Finding, InvalidInput, Severity
 from dfurun.plan.interpret import Interpretation, interpret
-from dfurun.recipe import Loaded, Recipe, load_recipe
+from dfurun.recipe import NO_SETTINGS, Loaded, Recipe, Settings, load_recipe
 from dfurun.recipe.many import shortened
 
 
@@ -30,9 +30,12 @@ class Compiled:
         return self.recipe
 
 
-def compile_recipe(path: Path, *, allow_outside: bool = False) -> Compiled:
-    """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong."""
-    return compile_loaded(load_recipe(path, allow_outside=allow_outside))
+def compile_recipe(path: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS) -> Compiled:
+    """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong.
+
+    `settings` are what the run is given for the recipe's variables.
+    """
+    return compile_loaded(load_recipe(path, allow_outside=allow_outside, settings=settings))
 
 
 def compile_loaded(loaded: Loaded) -> Compiled:

@@ -44,7 +44,7 @@ def interpret(recipe: Recipe) -> Interpretation:
         Finding(
             Code.NOT_VERIFIED,
             f"{written.image.name} is written and never verified",
-            (*written.path, "image"),
+            written.named_at,
             hint="writes to write-protected sectors are acknowledged and ignored: only `verify` shows it",
         )
         for written in unverified

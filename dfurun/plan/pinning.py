@@ -12,7 +12,7 @@ from dfurun.files import read_file
 from dfurun.image.reader import MAXIMUM_SIZE_BYTES as LARGEST_IMAGE_BYTES
 from dfurun.plan.compile import compile_loaded, compile_recipe
 from dfurun.recipe import Source, load_text, repository_of
-from dfurun.recipe.load import MAXIMUM_SIZE_BYTES
+from dfurun.recipe.opened import MAXIMUM_SIZE_BYTES
 from dfurun.recipe.pins import FileFacts, NotInPlace, PinChange, names_file, with_pins
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -56,7 +56,9 @@ def pin_recipe(path: Path, *, allow_outside: bool = False) -> Pinning:
     errors = [f for f in compiled.findings if f.severity is Severity.ERROR and f.code is not Code.PIN_MISMATCH]
     if errors or loaded is None:
         return Pinning(path, tuple(errors))
-    files = {name: entry["file"] for name, entry in loaded.values.get("images", {}).items()}
+    elsewhere = {*loaded.source.owners, *loaded.source.remarks}  # in a base, or from a variable: not this file's to pin
+    images = loaded.values.get("images", {})
+    files = {name: entry["file"] for name, entry in images.items() if ("images", name, "file") not in elsewhere}
     found = {name: _facts(path, file, allow_outside=allow_outside) for name, file in files.items()}
     edits = []
     for source in (loaded.source,):

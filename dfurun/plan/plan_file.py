@@ -21,7 +21,7 @@ def plan_object(plan: Plan, observed: Observed | None) -> dict[str, Any]:
     return {
         "plan": PLAN_VERSION,
         "tool": {"name": "dfurun", "version": __version__},
-        "recipe": {"path": str(recipe.path), "name": recipe.name, "sha256": recipe.sha256},
+        "recipe": {"path": str(recipe.path), "name": recipe.name, "sha256": recipe.sha256, "digest": recipe.digest},
         "chip": recipe.chip.name,
         "images": {name: image.sha256 for name, image in recipe.images.items()},
         "board": None if observed is None else _board(observed),

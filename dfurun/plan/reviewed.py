@@ -27,6 +27,7 @@ class Reviewed:
 
     path: Path
     recipe_sha256: str
+    recipe_digest: str
     images: Mapping[str, str]
     board: Mapping[str, Any] | None
 
@@ -43,7 +44,7 @@ class Reviewed:
             raise _unreadable(path, "it was made by a newer dfurun")
         if why := _misshapen(found):
             raise _unreadable(path, f"it is no plan of dfurun: {why}")
-        return cls(path, found["recipe"]["sha256"], found["images"], found["board"])
+        return cls(path, found["recipe"]["sha256"], found["recipe"]["digest"], found["images"], found["board"])
 
     @property
     def pages(self) -> tuple[int, ...]:
@@ -54,6 +55,9 @@ class Reviewed:
         """Raise Refused where the recipe or an image is not the one that was reviewed."""
         if recipe.sha256 != self.recipe_sha256:
             raise self._differs(f"{recipe.path} is not the recipe that was planned", NOTHING_SENT)
+        if recipe.digest != self.recipe_digest:
+            message = f"{recipe.path} does not come to what was planned: a base or a variable is another"
+            raise self._differs(message, NOTHING_SENT)
         for name, image in recipe.images.items():
             if image.sha256 != self.images.get(name):
                 raise self._differs(f"image `{name}` is not the one that was planned", NOTHING_SENT)

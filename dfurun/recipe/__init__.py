@@ -1,14 +1,20 @@
-"""Recipes: text -> positions -> shape -> typed steps. Only this room turns paths in a recipe into places in its text."""
+"""Recipes: text -> positions -> bases, variables -> shape -> steps. Only this room turns paths in a recipe into places."""
 
-from dfurun.recipe.load import load_recipe, load_text, repository_of
+from dfurun.recipe.load import load_recipe, load_text
+from dfurun.recipe.opened import repository_of
 from dfurun.recipe.positions import Source
-from dfurun.recipe.recipe import Loaded, Recipe
+from dfurun.recipe.recipe import Loaded, Recipe, RecipeFile
 from dfurun.recipe.schema import recipe_schema, shape_findings, step_keywords
+from dfurun.recipe.variables import NO_SETTINGS, Settings, Variable
 
 __all__ = [
+    "NO_SETTINGS",
     "Loaded",
     "Recipe",
+    "RecipeFile",
+    "Settings",
     "Source",
+    "Variable",
     "load_recipe",
     "load_text",
     "recipe_schema",

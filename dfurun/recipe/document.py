@@ -42,6 +42,12 @@ class Document:
     incomplete: set[RecipePath] = field(default_factory=set)
     whole: bool = True
 
+    def explains(self, path: RecipePath) -> bool:
+        """Say whether a finding at `path` is about what could not be read, which has been said."""
+        if any(path[:length] in self.unread for length in range(len(path) + 1)):
+            return True
+        return path in self.incomplete  # it lacks something, or is empty
+
 
 @dataclass(slots=True)
 class _Frame:
@@ -347,6 +353,8 @@ class _Reader:
         message, hint = _explain(error)
         mark = error.problem_mark or error.context_mark
         span = self._point(mark) if mark is not None else Span(1, 1, 2)
+        if "${" in self.lines[span.line - 1][max(span.column - 2, 0) : span.column + 1]:
+            hint = "inside braces and brackets a value with `${...}` stands in quotes"
         related: tuple[Related, ...] = ()
         if error.context and error.context_mark is not None and error.context_mark.line + 1 != span.line:
             related = (Related((), _context(error.context), self._place(self._point(error.context_mark))),)

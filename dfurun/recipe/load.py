@@ -8,70 +8,51 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dfurun import __version__
 from dfurun.chips import Chip
-from dfurun.errors import Code, Finding, Place, RecipePath, Related, Severity
-from dfurun.files import Outside, TooLarge, read_file
-from dfurun.image import ImageError, ImageFile, UsbIds, read_image
-from dfurun.image.formats import image_format
-from dfurun.recipe.document import Document, read_document, split_lines
+from dfurun.errors import Code, Finding, RecipePath, Related, Severity
+from dfurun.image import ImageError, ImageFile, MemoryImage, Piece, UsbIds, read_image
+from dfurun.recipe.data import data_bytes
+from dfurun.recipe.document import Document
 from dfurun.recipe.many import is_enough
+from dfurun.recipe.opened import git_folder, may_be_inside, open_recipe, repository_of
 from dfurun.recipe.positions import Source
-from dfurun.recipe.recipe import Loaded, Recipe
+from dfurun.recipe.recipe import Loaded, Recipe, RecipeFile
+from dfurun.recipe.resolve import digest_of, resolve
 from dfurun.recipe.salvage import keyword_of, readable_step, without
 from dfurun.recipe.schema import ON_ONE_LINE, is_newer, shape_findings
+from dfurun.recipe.variables import NO_SETTINGS, Settings
 from dfurun.steps.chip_called import NoOneChip, chip_called
 from dfurun.steps.expect import Expect
-from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, did_you_mean, nearest, unknown_image
+from dfurun.steps.step import PROTECTS_WHAT_FOLLOWS, Head, Scope, Step, did_you_mean, unknown_data, unknown_image
 from dfurun.steps.unread import Unread
 from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
-MAXIMUM_SIZE_BYTES = 256 * 1024
-IMAGE_HINT = "give the recipe, the YAML file that names this one under `images`"
-TOO_LARGE_HINT = "where it is an image: give the recipe, the YAML file that names it under `images`"
-RECIPE_OUTSIDE_HINT = "name the file that it leads to, or run with --allow-outside"  # findings quote what is in it
-_SUFFIXES = (".yaml", ".yml")
 
+def load_recipe(path: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS) -> Loaded:
+    """Read a recipe, its bases and its images. Nothing is raised: what is wrong is in the findings, placed and in order.
 
-def load_recipe(path: Path, *, allow_outside: bool = False) -> Loaded:
-    """Read a recipe and its images. Nothing is raised: what is wrong is in the findings, placed and in order.
-
-    `allow_outside` lets images lie outside the recipe's repository, and the recipe be a link that leads out of it.
+    `allow_outside` lets images and bases lie outside the recipe's repository, and the recipe be a link that leads out of it.
     """
-    try:
-        data = read_file(path, MAXIMUM_SIZE_BYTES, inside=None if allow_outside else repository_of(path))
-    except Outside:
-        message = f"{path} is a link that leads out of its repository"
-        return _unreadable(path, Finding(Code.IMAGE_OUTSIDE, message, hint=RECIPE_OUTSIDE_HINT))
-    except TooLarge:
-        return _unreadable(path, Finding(Code.RECIPE_TOO_LARGE, f"{path} is larger than 256 KiB", hint=TOO_LARGE_HINT))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        hint = "a folder is not a recipe" if path.is_dir() else ""
-        if isinstance(error, FileNotFoundError):
-            hint = _meant_recipe(path)
-        return _unreadable(path, Finding(Code.RECIPE_UNREADABLE, f"{path}: {reason}", hint=hint))
-    if (known := image_format(data)) is not None:
-        message = f"{path} is {known.name}: that is an image, not a recipe"
-        return _unreadable(path, Finding(Code.RECIPE_UNREADABLE, message, hint=IMAGE_HINT))
-    try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        return _unreadable(path, _not_utf8(path, data, error))
-    return load_text(path, text, sha256=hashlib.sha256(data).hexdigest(), allow_outside=allow_outside)
+    opened = open_recipe(path, inside=None if allow_outside else repository_of(path))
+    if isinstance(opened, Finding):
+        return Loaded(Source(path, "", ()), None, (opened,))
+    return load_text(path, opened.text, sha256=opened.sha256, allow_outside=allow_outside, settings=settings)
 
 
-def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False) -> Loaded:
+def load_text(
+    path: Path, text: str, *, sha256: str, allow_outside: bool = False, settings: Settings = NO_SETTINGS
+) -> Loaded:
     """Load a recipe from text that stands, or would stand, in the file `path`."""
-    document = read_document(text, str(path))
-    source = Source(path, sha256, split_lines(text), document.index)
-    if not document.whole:
-        return Loaded(source, None, source.attach(document.findings))
+    resolved = resolve(path, text, sha256, settings, allow_outside=allow_outside)
+    source, document = resolved.source, resolved.document
+    if not document.whole or resolved.is_base:
+        return Loaded(source, None, source.attach(document.findings), is_base=resolved.is_base)
     loader = _Loader(source, document, allow_outside=allow_outside)
     parts = loader.load()
     findings = source.attach(loader.findings)
+    made_of: dict[str, Any] = {"values": document.value, "variables": resolved.variables}
     if parts is None:
-        return Loaded(source, None, findings, values=document.value)
+        return Loaded(source, None, findings, **made_of)
     values = {key: value for key, value in document.value.items() if loader.is_sound((key,))}
     supply = values.get("supply")
     draft = Recipe(
@@ -84,56 +65,13 @@ def load_text(path: Path, text: str, *, sha256: str, allow_outside: bool = False
         allow=parts.allow,
         steps=parts.steps,
         supply_v=None if supply is None else parse_voltage(supply),
+        files=tuple(RecipeFile(file.path, file.sha256) for file in source.files),
+        variables=resolved.variables,
+        digest=digest_of(document.value),
     )
     if any(finding.severity is Severity.ERROR for finding in findings):
-        return Loaded(source, None, findings, draft if parts.steps else None, document.value)
-    return Loaded(source, draft, findings, draft, document.value)
-
-
-def repository_of(recipe: Path) -> Path:
-    """Return the folder that a recipe's files may come from: the nearest parent that git knows, else its own folder."""
-    return _git_folder(recipe) or recipe.parent.resolve()
-
-
-def _git_folder(recipe: Path) -> Path | None:
-    folder = recipe.parent.resolve()
-    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
-
-
-def _may_be_inside(file: Path, repository: Path) -> bool:
-    """Say whether a file is inside, as far as its name tells before it is opened; whether it is, is asked then again."""
-    try:
-        return file.resolve().is_relative_to(repository)
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL: opening it says so
-        return True
-
-
-def _unreadable(path: Path, finding: Finding) -> Loaded:
-    return Loaded(Source(path, "", ()), None, (finding,))
-
-
-def _meant_recipe(path: Path) -> str:
-    """Return the did-you-mean for a recipe that is not there: one of its name in `recipes`, or the YAML files beside it."""
-    folder, names = path.parent, [path.name, *(path.name + suffix for suffix in _SUFFIXES)]
-    if not folder.is_dir():
-        return f"there is no folder {folder.as_posix()}"
-    meant = [file for file in (f / name for f in (folder, folder / "recipes") for name in names) if file.is_file()]
-    if not meant:
-        try:
-            beside = {file.stem: file for file in folder.iterdir() if file.suffix in _SUFFIXES}
-        except OSError:
-            return ""
-        meant = [beside[name] for name in nearest(path.stem if path.suffix in _SUFFIXES else path.name, beside)]
-    return f"did you mean {' or '.join(repr(file.as_posix()) for file in meant)}?" if meant else ""
-
-
-def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> Finding:
-    lines = split_lines(data[: error.start].decode("utf-8"))
-    rest = split_lines(data[error.start :].decode("utf-8", errors="replace"))[0]
-    column = len(lines[-1]) + 1
-    place = Place(str(path), len(lines), column, column + 1, lines[-1] + rest)
-    message = f"the byte 0x{data[error.start]:02X} is not UTF-8"
-    return Finding(Code.RECIPE_UNREADABLE, message, hint="save the recipe as UTF-8", place=place)
+        return Loaded(source, None, findings, draft if parts.steps else None, **made_of)
+    return Loaded(source, draft, findings, draft, **made_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +98,19 @@ class _Loader:
         values = self.document.value
         if not isinstance(values, dict) or is_newer(values) or is_enough(self.findings):
             return None
-        self._check_version(values)
         chip = self._load_chip(values)
         self._check_supply(values, chip)
         self.findings = [_with_own_values(finding, chip) for finding in self.findings]
         images = self._load_images(values, chip)
+        data = self._load_data(values)
         self._check_use(values)
         self._check_step_ids(values)
         if chip is None:
-            self._check_image_names(values, images)
+            self._check_names(values, {"image": images, "data": data})
             return None
         allow = self._allowed(values, chip)
-        steps = self._parse_steps(values, Scope(chip, images, allow, written=self.source.text_at))
-        loaded = {name: image for name, image in images.items() if image is not None}
+        steps = self._parse_steps(values, Scope(chip, images, allow, written=self.source.text_at, data=data))
+        loaded = {name: image for name, image in (images | data).items() if image is not None}
         return _Parts(chip, loaded, allow, steps)
 
     # Shape -------------------------------------------------------------------------------------------------------
@@ -181,21 +119,14 @@ class _Loader:
         self.findings += self.document.findings
         for path in self.document.unread | self.document.incomplete:
             self._mark_bad(path)
-        for finding in shape_findings(self.document.value):
+        for finding in shape_findings(self.document.value, resolved=True):
             self._mark_bad(finding.path)
-            if not self._is_consequence(finding):
+            if not self.document.explains(finding.path):
                 self.findings.append(finding)
 
     def _mark_bad(self, path: RecipePath) -> None:
         self.wrong.add(path)
         self.bad.update(path[:length] for length in range(len(path) + 1))
-
-    def _is_consequence(self, finding: Finding) -> bool:
-        """Say whether a finding is about what could not be read, which has been said."""
-        path = finding.path
-        if any(path[:length] in self.document.unread for length in range(len(path) + 1)):
-            return True
-        return path in self.document.incomplete  # it lacks something, or is empty
 
     def is_sound(self, path: RecipePath) -> bool:
         """Say whether the value at `path` has the shape that the schema promises, all the way down."""
@@ -206,10 +137,10 @@ class _Loader:
         unknown = any(f.code is Code.UNKNOWN_KEY and len(f.path) == 1 for f in self.findings)
         return key not in values and (unknown or () in self.document.incomplete)
 
-    def _knows_images(self, values: Mapping[str, Any]) -> bool:
-        """Say whether every image's name was read: else one that a step means is perhaps among them."""
-        named = not any(path[:1] == ("images",) and len(path) <= 2 for path in self.wrong)
-        return named and not self._is_perhaps_there("images", values)
+    def _knows(self, key: str, values: Mapping[str, Any]) -> bool:
+        """Say whether every name of `images`, or of `data`, was read: else one that a step means is perhaps among them."""
+        named = not any(path[:1] == (key,) and len(path) <= 2 for path in self.wrong)
+        return named and not self._is_perhaps_there(key, values)
 
     def _report(
         self,
@@ -223,15 +154,7 @@ class _Loader:
     ) -> None:
         self.findings.append(Finding(code, message, path, hint=hint, on_key=on_key, related=related))
 
-    # Version, chip, guards ---------------------------------------------------------------------------------------
-
-    def _check_version(self, values: Mapping[str, Any]) -> None:
-        if "requires" not in values or not self.is_sound(("requires",)):
-            return
-        wanted = values["requires"].removeprefix(">=").strip()
-        if _numbers(__version__) < _numbers(wanted):
-            message = f"the recipe requires dfurun {wanted}, this is {__version__}"
-            self._report(Code.VERSION_TOO_OLD, message, ("requires",), hint="upgrade dfurun")
+    # Chip, guards ------------------------------------------------------------------------------------------------
 
     def _load_chip(self, values: Mapping[str, Any]) -> Chip | None:
         if "chip" not in values or not self.is_sound(("chip",)):
@@ -283,9 +206,9 @@ class _Loader:
             hint = f"write `{entry['file'].replace(chr(92), '/')}`: it works on every system"
             self._report(Code.BAD_VALUE, "a path in a recipe has no `\\`", (*path, "file"), hint=hint)
             return None
-        file = self.source.path.parent / entry["file"]
+        file = self.source.owner((*path, "file")).path.parent / entry["file"]
         repository = None if self.allow_outside else repository_of(self.source.path)
-        if repository is not None and not _may_be_inside(file, repository):
+        if repository is not None and not may_be_inside(file, repository):
             self._report_outside(entry["file"], (*path, "file"))
             return None
         try:
@@ -316,21 +239,50 @@ class _Loader:
 
     def _report_outside(self, file: str, path: RecipePath) -> None:
         message, hint = f"`{file}` is outside the recipe's repository", "copy it to the recipe"
-        if _git_folder(self.source.path) is None:
+        if git_folder(self.source.path) is None:
             message = f"`{file}` is outside the recipe's folder, and with no git repository around it only that counts"
             hint = "`git init` in the folder that holds both, move the file to the recipe"
         self._report(Code.IMAGE_OUTSIDE, message, path, hint=f"{hint}, or run with --allow-outside")
 
+    def _load_data(self, values: Mapping[str, Any]) -> dict[str, ImageFile | None]:
+        entries, images = values.get("data"), values.get("images")
+        data: dict[str, ImageFile | None] = {}
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            path: RecipePath = ("data", name)
+            if isinstance(images, dict) and name in images:
+                related = (Related(("images", name), "the image"),)
+                self._report(
+                    Code.BAD_VALUE, f"data and an image are both called `{name}`", path, on_key=True, related=related
+                )
+            data[name] = self._load_bytes(name, entry, path) if self.is_sound(path) else None
+        return data
+
+    def _load_bytes(self, name: str, entry: Mapping[str, Any], path: RecipePath) -> ImageFile | None:
+        try:
+            address = parse_address(entry["address"])
+        except ValueError as error:
+            self._report(Code.BAD_VALUE, str(error), (*path, "address"))
+            return None
+        found = data_bytes(entry["bytes"], (*path, "bytes"))
+        if isinstance(found, list):
+            self.findings += found
+            return None
+        digest = hashlib.sha256(found).hexdigest()
+        memory = MemoryImage((Piece(address, found),))
+        return ImageFile(name, self.source.owner(path).path, digest, pinned=True, memory=memory, inline=True)
+
     def _check_use(self, values: Mapping[str, Any]) -> None:
-        entries, steps = values.get("images"), values.get("steps")
-        if not isinstance(entries, dict) or not isinstance(steps, list) or not self.is_sound(("steps",)):
+        steps = values.get("steps")
+        if not isinstance(steps, list) or not self.is_sound(("steps",)):
             return
-        used = {body.get("image") for _, _, body in _bodies(steps)}
-        if not used <= {None, *entries}:  # a misspelt name is perhaps the one that seems unused
-            return
-        for name in entries:
-            if name not in used and self.is_sound(("images", name)):
-                self._report(Code.UNUSED_IMAGE, f"no step uses image `{name}`", ("images", name), on_key=True)
+        for key, entries, noun in (("image", values.get("images"), "image"), ("data", values.get("data"), "data")):
+            used = {body.get(key) for _, _, body in _bodies(steps)}
+            if not isinstance(entries, dict) or not used <= {None, *entries}:
+                continue  # a misspelt name is perhaps the one that seems unused
+            for name in entries:
+                path: RecipePath = ("images" if key == "image" else "data", name)
+                if name not in used and self.is_sound(path):
+                    self._report(Code.UNUSED_IMAGE, f"no step uses {noun} `{name}`", path, on_key=True)
 
     # Steps -------------------------------------------------------------------------------------------------------
 
@@ -347,20 +299,22 @@ class _Loader:
             else:
                 first[body["id"]] = path
 
-    def _check_image_names(self, values: Mapping[str, Any], images: Mapping[str, ImageFile | None]) -> None:
-        """Look at the image names in steps that cannot be parsed, as their chip is not known."""
+    def _check_names(self, values: Mapping[str, Any], known: Mapping[str, Mapping[str, ImageFile | None]]) -> None:
+        """Look at the names of images and data in steps that cannot be parsed, as their chip is not known."""
         steps = values.get("steps")
+        unknown = {"image": ("images", unknown_image), "data": ("data", unknown_data)}
         for index, keyword, body in _bodies(steps if isinstance(steps, list) else []):
-            path = ("steps", index, keyword, "image")
-            if "image" in body and self.is_sound(path) and body["image"] not in images and self._knows_images(values):
-                self.findings.append(unknown_image(body["image"], images, path))
+            for key, (owner, finding) in unknown.items():
+                path = ("steps", index, keyword, key)
+                if key in body and self.is_sound(path) and body[key] not in known[key] and self._knows(owner, values):
+                    self.findings.append(finding(body[key], known[key], path))
 
     def _parse_steps(self, values: Mapping[str, Any], scope: Scope) -> tuple[Step, ...]:
         if not isinstance(values.get("steps"), list):
             return ()
         steps = tuple(self._parse_step(index, step, scope) for index, step in enumerate(values["steps"]))
-        knows_images = self._knows_images(values)
-        self.findings += [f for f in scope.findings if knows_images or f.code is not Code.UNKNOWN_IMAGE]
+        owners = {Code.UNKNOWN_IMAGE: "images", Code.UNKNOWN_DATA: "data"}
+        self.findings += [f for f in scope.findings if f.code not in owners or self._knows(owners[f.code], values)]
         return steps
 
     def _parse_step(self, index: int, step: Any, scope: Scope) -> Step:
@@ -427,15 +381,3 @@ def _bodies(steps: Sequence[Any]) -> list[tuple[int, str, Mapping[str, Any]]]:
         for keyword, body in step.items()
         if isinstance(body, dict)
     ]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading dotted numbers of a version, without zeros at the end: 0.1 is 0.1.0."""
-    numbers: list[int] = []
-    for part in version.split("."):
-        if not part.isdecimal():
-            break
-        numbers.append(int(part))
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)

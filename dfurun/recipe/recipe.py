@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,26 @@ from dfurun.chips import Chip
 from dfurun.errors import Finding, Severity
 from dfurun.image import ImageFile
 from dfurun.recipe.positions import Source
+from dfurun.recipe.variables import Variable
 from dfurun.steps.expect import Expect
 from dfurun.steps.step import Step
 
 
 @dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """One file that a recipe is made of, and the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """One product's recipe. `sha256` is that of the file's bytes, `supply_v` the board's supply where the recipe says it."""
+    """One product's recipe. `sha256` is that of the file's bytes, `supply_v` the board's supply where the recipe says it.
+
+    `images` has the recipe's own `data` as well. `files` are itself and its bases, the nearest first; `digest` is the SHA-256
+    of all its values as canonical JSON, after bases and variables: it changes with what the recipe says, not with comments.
+    """
 
     path: Path
     name: str
@@ -28,6 +41,9 @@ class Recipe:
     allow: frozenset[str]
     steps: tuple[Step, ...]
     supply_v: float | None
+    files: tuple[RecipeFile, ...] = ()
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,8 @@ class Loaded:
     """What came of loading: the recipe, or None where an error was found, and all findings in the order of the text.
 
     `draft` is for the rules of the steps, never to be run: it is there where the steps are sound, whatever else is wrong.
-    `values` are the recipe's plain values, as far as they could be read.
+    `values` are the recipe's plain values after bases and variables, None where they could not be made out; `is_base`: the file
+    is only a base for others.
     """
 
     source: Source
@@ -43,6 +60,8 @@ class Loaded:
     findings: tuple[Finding, ...]
     draft: Recipe | None = None
     values: Any = None
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    is_base: bool = False
 
     @property
     def has_errors(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,12 @@ _FREE_TEXT = ("Title", "Name")
 # `>` begins a block of text, brackets a collection, and a long row of digits may be a number: of 12E6... a float.
 _TO_BE_QUOTED = re.compile(r"^>|[{}\[\],]|^[0-9a-fA-F]{24,}$")
 _RULES_OF_KEYS = ("required", "additionalProperties")
+TAKES_VARIABLES = "takes-variables"
+INSTEAD = "instead"  # a key that stands for the one that is required
+# Keys of one file that say how it is laid over its base, or what is laid into it; no recipe has them in the end.
+KEYS_OF_A_FILE = ("extends", "abstract", "vars", "remove", "edit-steps")
+_OWNERS = {"images": "image", "data": "data", "vars": "variable"}
+_NAMED = {"images": "an image's name", "data": "the name of data", "vars": "a variable's name"}
 _MOST_MISTAKES = 100 * MAXIMUM_FINDINGS  # one thing that is wrong breaks far fewer rules
 _NOUN_OF_TYPE = {
     "string": "text",
@@ -39,14 +45,33 @@ _NOUN_OF_TYPE = {
     "object": "a mapping",
     "array": "a list",
     "null": "nothing",
+    "boolean": "true or false",
 }
 
 
 @cache
 def recipe_schema() -> Mapping[str, Any]:
-    """Return the recipe schema as plain values."""
-    schema: Mapping[str, Any] = json.loads(schema_text(RECIPE_SCHEMA))
+    """Return the recipe schema as it rules a recipe whose variables are known and that has been laid over its bases.
+
+    The published one also takes `${NAME}` in the place of many values, by an `if` and `else`: those carry TAKES_VARIABLES here.
+    """
+    schema: dict[str, Any] = _without_conditions(json.loads(schema_text(RECIPE_SCHEMA)))
     return schema
+
+
+def _without_conditions(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_conditions(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: _without_conditions(part) for key, part in schema.items() if key not in ("if", "then", "else")}
+    if "else" in schema and "required" in schema["if"]:
+        return parts | schema["else"] | {INSTEAD: schema["if"]["required"][0]}
+    if "else" in schema:
+        return parts | schema["else"] | {TAKES_VARIABLES: True}
+    if "then" in schema:
+        return parts | {"required": [*parts["required"], *schema["then"]["required"]]}
+    return parts
 
 
 def step_keywords() -> tuple[str, ...]:
@@ -66,12 +91,14 @@ class _Mistake:
     message: str
 
 
-def shape_findings(recipe: Any) -> list[Finding]:
+def shape_findings(recipe: Any, *, resolved: bool = False) -> list[Finding]:
     """Return what the schema has against plain values; nothing that only follows from another finding.
 
-    They end a little after MAXIMUM_FINDINGS: whoever goes on with the recipe has to count them.
+    The values are those of one file as it is written, in which variables stand and what its base has may be missing; or where
+    it is `resolved`, of a whole recipe. They end a little after MAXIMUM_FINDINGS: whoever goes on has to count them.
     """
-    mistakes = _drop_consequences(list(islice(_mistakes(recipe), _MOST_MISTAKES)))
+    found_mistakes = _mistakes(recipe) if resolved else _as_written(recipe, _mistakes(recipe))
+    mistakes = _drop_consequences(list(islice(found_mistakes, _MOST_MISTAKES)))
     if is_newer(recipe):
         mistakes = [mistake for mistake in mistakes if mistake.path == ("dfurun",)]
     meant = _meant_keys(mistakes)
@@ -89,7 +116,22 @@ def _mistakes(recipe: Any) -> Iterator[_Mistake]:
     for error in _validator().iter_errors(recipe):
         schema: Any = error.schema
         path = tuple(error.absolute_path)
+        if error.validator == "required" and schema.get(INSTEAD) in error.instance:
+            continue
         yield _Mistake(path, str(error.validator), error.validator_value, error.instance, schema, error.message)
+
+
+def _as_written(recipe: Any, mistakes: Iterator[_Mistake]) -> Iterator[_Mistake]:
+    """Yield the mistakes less those that only a variable's value or a base can tell: what the published schema has."""
+    is_part = isinstance(recipe, dict) and ("extends" in recipe or "abstract" in recipe)
+    for mistake in mistakes:
+        if mistake.schema.get(TAKES_VARIABLES) and isinstance(mistake.value, str) and "${" in mistake.value:
+            continue
+        if is_part and mistake.path == () and mistake.rule == "required":
+            if "dfurun" in recipe:
+                continue
+            mistake = replace(mistake, wanted=["dfurun"])
+        yield mistake
 
 
 @cache
@@ -180,8 +222,8 @@ def _unknown_keys(mistake: _Mistake) -> Iterator[Finding]:
         if _is_step(mistake.path):
             hint = _step_hint(key, known)
             code, message = Code.UNKNOWN_STEP, f"no step is called `{key}`"
-        elif mistake.path == ("images",):
-            code, message = Code.BAD_VALUE, f"`{key}` cannot be an image's name"
+        elif len(mistake.path) == 1 and mistake.path[0] in _NAMED:
+            code, message = Code.BAD_VALUE, f"`{key}` cannot be {_NAMED[str(mistake.path[0])]}"
             hint = "lower-case letters, digits and hyphens, a letter first"
         else:
             code, message = Code.UNKNOWN_KEY, f"{_owner(mistake.path)} has no key `{key}`"
@@ -233,7 +275,7 @@ def _bad_body(mistake: _Mistake, found: str) -> Finding:
     hint = _step_example(keyword)
     if value is None:
         return Finding(Code.STEP_SHAPE, f"`{keyword}` needs a body", mistake.path, hint=hint, on_key=True)
-    if "image" in mistake.schema.get("required", ()) and isinstance(value, str) and value:
+    if keyword in ("write", "verify") and isinstance(value, str) and value:
         hint = f"write `- {keyword}: {{image: {_short(value)}}}`"
     elif "null" in _types(mistake.schema):
         hint = f"`- {keyword}` needs none; {hint}"
@@ -343,8 +385,10 @@ def _owner(path: RecipePath) -> str:
     """Return what people call the mapping at this path."""
     if not path:
         return "a recipe"
-    if len(path) == 2 and path[0] == "images":
-        return f"image `{path[1]}`"
+    if len(path) == 2 and path[0] in _OWNERS:
+        return f"{_OWNERS[str(path[0])]} `{path[1]}`"
+    if isinstance(path[-1], int):
+        return _name(path)
     return f"`{path[-1]}`"
 
 

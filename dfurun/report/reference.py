@@ -17,7 +17,7 @@ from dfurun.chips.index import INDEX_FILE
 from dfurun.chips.make_index import index_text
 from dfurun.errors import Severity
 from dfurun.recipe import recipe_schema
-from dfurun.recipe.schema import example_texts, flow_text
+from dfurun.recipe.schema import INSTEAD, example_texts, flow_text
 from dfurun.report import diff_examples
 from dfurun.report.chips_page import chips_page
 from dfurun.report.explain import EXIT_MEANINGS, Explanation, explanations
@@ -81,7 +81,9 @@ def recipe_page() -> str:
     """Return the reference of the recipe language."""
     schema = recipe_schema()
     keys = schema["properties"]
-    image = next(iter(keys["images"]["patternProperties"].values()))
+    image, variable, data = (_named(keys[name]) for name in ("images", "vars", "data"))
+    bytes_of_data = data["properties"]["bytes"]["items"]
+    edit = keys["edit-steps"]["items"]
     steps = keys["steps"]["items"]
     lines = [
         NOTE.format(source="schemas/recipe.schema.json"),
@@ -94,7 +96,11 @@ def recipe_page() -> str:
         "",
         "Durations are a number and `ms`, `s` or `min`: `250ms`, `1.5s`, `2min`. Sizes are in bytes, `K` is 1024 and",
         "`M` 1024 x 1024 of them: `128K`. Addresses are `0x08000000`, ranges `0x08000000+2K`. Quote what YAML may take for",
-        "something else: `requires`, `sha256`, unique ids, and file names with `${...}` in them.",
+        "something else: `requires`, `sha256`, unique ids, and inside braces and brackets whatever has `${...}` in it.",
+        "",
+        "`${NAME}` stands for a variable of `vars` in the values of all keys but `dfurun`, `requires`, `extends`, `vars`,",
+        "`allow`, `remove` and `id`; it is no key, and no name of a step. A value that is `${NAME}` alone has the variable's",
+        "type. `$${` is the text `${`. What bases and variables are for: [guide/sharing.md](guide/sharing.md).",
         "",
         "## The top level",
         "",
@@ -107,6 +113,22 @@ def recipe_page() -> str:
         "",
         *_prose(image),
         *_keys(image),
+        "## A variable",
+        "",
+        *_prose(variable),
+        *_keys(variable),
+        "## Data",
+        "",
+        *_prose(data),
+        *_keys(data),
+        *_prose(bytes_of_data),
+        *_keys(bytes_of_data),
+        "## An edit of the base's steps",
+        "",
+        *_prose(edit),
+        *table(
+            HEADINGS, (_key(key, part, required=False) for key, part in edit["properties"].items() if key != "with")
+        ),
         "## Steps",
         "",
         *_prose(steps),
@@ -118,6 +140,12 @@ def recipe_page() -> str:
         lines += [f"### `{keyword}`", "", *_prose(step)]
         lines += ["```yaml", *(_step(keyword, example) for example in step["examples"]), "```", "", *_keys(step)]
     return page_text(lines)
+
+
+def _named(schema: Schema) -> Schema:
+    """Return what the schema says of every entry of a mapping whose names are free."""
+    entry: Schema = next(iter(schema["patternProperties"].values()))
+    return entry
 
 
 def _prose(schema: Schema) -> Iterator[str]:
@@ -133,10 +161,10 @@ def _keys(schema: Schema) -> list[str]:
     for name, part in schema["properties"].items():
         if "$ref" in part:
             continue  # a key of every body
-        rows.append(_key(name, part, required=name in required))
+        rows.append(_key(name, part, required=name in required and INSTEAD not in schema))
         for keyword, whose in (("items", f"{name}: - VALUE"), ("additionalProperties", f"{name}: NAME: VALUE")):
             inner = part.get(keyword)
-            if isinstance(inner, dict) and name != "steps":
+            if isinstance(inner, dict) and name not in ("steps", "edit-steps", "bytes"):
                 rows.append(_key(whose, inner, required=False))
                 rows += [
                     _key(f"{name}: - {key}", part, required=key in inner.get("required", ()))
@@ -160,7 +188,14 @@ def _takes(schema: Schema) -> str:
     if "enum" in schema:
         return " or ".join(f"`{flow_text(value)}`" for value in schema["enum"])
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    nouns = {"string": "text", "integer": "number", "object": "mapping", "array": "list", "null": "nothing"}
+    nouns = {
+        "string": "text",
+        "integer": "number",
+        "object": "mapping",
+        "array": "list",
+        "null": "nothing",
+        "boolean": "true or false",
+    }
     return " or ".join(nouns[name] for name in types)
 
 

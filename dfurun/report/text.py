@@ -57,6 +57,8 @@ class TextReporter:
                 pass
             case UnitStarted():
                 self._line(f"{event.recipe}: {len(event.steps)} steps for {event.chip}", style="bold")
+                for name, variable in event.variables.items():
+                    self._line(f"  {name}: {variable['value']}, from {variable['origin']}")
             case BoardFound():
                 self._board(event)
             case StepStarted():

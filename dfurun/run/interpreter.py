@@ -108,16 +108,24 @@ class Unit:
     def _start(self) -> None:
         recipe = self.recipe
         images = {name: image.sha256 for name, image in recipe.images.items()}
+        variables = {name: dataclasses.asdict(variable) for name, variable in recipe.variables.items()}
         self.journal.write(
             "start",
             tool={"name": "dfurun", "version": __version__},
-            recipe={"path": str(recipe.path), "name": recipe.name, "sha256": recipe.sha256},
+            recipe={
+                "path": str(recipe.path),
+                "name": recipe.name,
+                "sha256": recipe.sha256,
+                "digest": recipe.digest,
+                "files": [{"path": str(file.path), "sha256": file.sha256} for file in recipe.files],
+                "variables": variables,
+            },
             chip=recipe.chip.name,
             images=images,
             simulated=self.simulated,
         )
         steps = tuple(step.keyword for step in recipe.steps)
-        self._emit(UnitStarted(recipe.name, recipe.sha256, recipe.chip.title, images, steps))
+        self._emit(UnitStarted(recipe.name, recipe.sha256, recipe.chip.title, images, steps, variables))
 
     def _steps(self) -> None:
         self._require_consent()

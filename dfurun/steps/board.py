@@ -29,6 +29,11 @@ class Written:
     image: ImageFile
     extents: tuple[AddressRange, ...]
 
+    @property
+    def named_at(self) -> RecipePath:
+        """Where the step names what it writes."""
+        return (*self.path, "data" if self.image.inline else "image")
+
 
 @dataclass(frozen=True, slots=True)
 class FieldSet:

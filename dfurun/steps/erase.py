@@ -33,14 +33,16 @@ class Erase(Step):
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
         """Return the step for exactly one of `image`, `pages` and `range`."""
-        given = [key for key in ("image", "pages", "range") if key in body]
+        given = [key for key in ("image", "data", "pages", "range") if key in body]
         if len(given) != 1:
             words = " and ".join(given) if given else "none"
             if "image" in body:
                 scope.image(body["image"], (*head.path, "image"))
+            if "data" in body:
+                scope.data_called(body["data"], (*head.path, "data"))
             hint = "keep one" if given else "for example `- erase: {image: application}`"
             scope.report(
-                Code.BAD_VALUE, f"erase takes one of image, pages and range, not {words}", head.path, hint=hint
+                Code.BAD_VALUE, f"erase takes one of image, data, pages and range, not {words}", head.path, hint=hint
             )
             return None
         only_needed = body.get("mode", "all") == "needed"
@@ -48,8 +50,8 @@ class Erase(Step):
         image = None
         try:
             match given[0]:
-                case "image":
-                    image = flashable_image(body["image"], scope, path)
+                case "image" | "data":
+                    image = flashable_image(body[given[0]], scope, path)
                     if image is None:
                         return None
                     pages = pages_of(flash, image.memory)

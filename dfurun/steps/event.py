@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dfurun.chips import BootTarget
@@ -21,13 +21,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnitStarted:
-    """A unit's run begins."""
+    """A unit's run begins. `variables` have a `value` and its `origin` each."""
 
     recipe: str
     recipe_sha256: str
     chip: str
     images: Mapping[str, str]
     steps: tuple[str, ...]
+    variables: Mapping[str, Mapping[str, int | str | bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

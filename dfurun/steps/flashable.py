@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from dfurun.chips import Chip
 from dfurun.chips.option_bytes import FieldChange
 from dfurun.errors import Code, Finding, RecipePath
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.option_sources import option_part, raw_option_bytes
-from dfurun.steps.step import Scope
+from dfurun.steps.step import Head, Scope
 from dfurun.units import AddressRange, format_address, format_size
+
+
+def flashable(body: Mapping[str, Any], head: Head, scope: Scope) -> ImageFile | None:
+    """Return what a step that takes one of `image` and `data` names, as `flashable_image` does; report it where it does not."""
+    given = [key for key in ("image", "data") if key in body]
+    if len(given) == 1:
+        return flashable_image(body[given[0]], scope, (*head.path, given[0]))
+    scope.report(Code.BAD_VALUE, f"{head.path[-1]} takes one of image and data, not both", head.path, hint="keep one")
+    return None
 
 
 def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | None:
     """Return the image of this name, without what is not for the flash and can be left out; report that, and what cannot.
 
-    `path` is where the step names the image. None where it is not there, or cannot be flashed. Each finding about an image is
-    reported once, whatever the number of steps that name it.
+    `path` is where the step names the image; where it ends in `data`, the data of this name is meant. None where it is not
+    there, or cannot be flashed. Each finding about an image is reported once, whatever the number of steps that name it.
     """
-    image, chip = scope.image(name, path), scope.chip
+    image, chip = scope.data_called(name, path) if path[-1] == "data" else scope.image(name, path), scope.chip
     if image is None:
         return None
     options = option_part(image.memory, chip.option_bytes)
@@ -30,7 +40,7 @@ def flashable_image(name: str, scope: Scope, path: RecipePath) -> ImageFile | No
         outside = outside.without(block)
     findings = _outside(image, chip, outside, path) + _wrong_targets(image, chip, path)
     if not inside.pieces and not findings:
-        message = f"{image.path.name} holds nothing for the flash {chip.flash.extent}"
+        message = f"{image.title} holds nothing for the flash {chip.flash.extent}"
         findings = [
             Finding(Code.OUTSIDE_FLASH, message, path, hint="option bytes are set by name, with set-option-bytes")
         ]
@@ -55,7 +65,7 @@ def _outside(image: ImageFile, chip: Chip, outside: MemoryImage, path: RecipePat
     ):
         if pieces:
             held = f"{pieces[0].extent}{_for(image, pieces[0].extent)}{_and_more(len(pieces) - 1)}"
-            message = f"{image.path.name} holds {held}, outside the flash {chip.flash.extent}"
+            message = f"{image.title} holds {held}, outside the flash {chip.flash.extent}"
             found.append(Finding(Code.OUTSIDE_FLASH, message, path, hint=hint))
     return found
 
@@ -69,7 +79,7 @@ def _wrong_targets(image: ImageFile, chip: Chip, path: RecipePath) -> list[Findi
     return [
         Finding(
             Code.OUTSIDE_FLASH,
-            f"{image.path.name} holds {pieces[0].extent}{_and_more(len(pieces) - 1)} for {target}, "
+            f"{image.title} holds {pieces[0].extent}{_and_more(len(pieces) - 1)} for {target}, "
             "and that is flash, alternate setting 0",
             path,
             hint="make the file again, with the right target",
@@ -95,7 +105,7 @@ def _option_bytes(image: ImageFile, chip: Chip, options: MemoryImage) -> Finding
     if spoiled:
         misfit = f"with a complement that does not fit at {', '.join(f'+{offset}' for offset in spoiled)}"
         said = f"{said}; {misfit}" if changes else misfit
-    message = f"{image.path.name} holds {held}, {said}"
+    message = f"{image.title} holds {held}, {said}"
     return Finding(Code.OPTION_BYTES_IN_IMAGE, message, ("images", image.name, "file"), hint=hint)
 
 

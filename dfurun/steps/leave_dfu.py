@@ -109,7 +109,7 @@ class LeaveDfu(Step):
                 unfit,
                 "address",
                 hint=f"leave-dfu would refuse to start it: {LINK_IT}",
-                related=(Related((*written.path, "image"), "written here"),),
+                related=(Related(written.named_at, "written here"),),
             )
             for written, unfit in judged
             if unfit

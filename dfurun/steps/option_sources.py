@@ -52,12 +52,12 @@ def image_fields(name: str, path: RecipePath, scope: Scope) -> Mapping[str, Fiel
     given = offsets_given(options, layout)
     if not given:
         blocks = " and ".join(str(block) for block in layout.blocks)
-        message = f"{image.path.name} holds no option bytes of {scope.chip.title}"
+        message = f"{image.title} holds no option bytes of {scope.chip.title}"
         scope.report(Code.BAD_VALUE, message, path, hint=f"they are at {blocks}")
         return {}
     if spoiled := layout.spoiled(raw):
         places = ", ".join(f"+{offset}" for offset in spoiled)
-        message = f"{image.path.name} holds option bytes whose complement does not fit, at {places}"
+        message = f"{image.title} holds option bytes whose complement does not fit, at {places}"
         scope.report(Code.BAD_VALUE, message, path, hint="build the image anew, or set the fields by name")
         return {}
     known = sum(0xFF << 8 * at for at, offset in enumerate(layout.data_offsets()) if offset in given)

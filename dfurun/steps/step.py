@@ -25,7 +25,8 @@ PROTECTS_WHAT_FOLLOWS = "protects-what-follows"
 class Scope:
     """What a body may refer to while it is parsed, and where its findings go.
 
-    An image that is listed but could not be loaded is None: it has its finding already. `written` returns the text of the
+    An image that is listed but could not be loaded is None: it has its finding already; `data` are bytes of the
+    recipe's own. `written` returns the text of the
     value at a path, as it stands in the recipe; empty where that is not known. `option_images` are the images whose option
     bytes a step sets.
     """
@@ -36,6 +37,7 @@ class Scope:
     findings: list[Finding] = field(default_factory=list)
     written: Callable[[RecipePath], str] = lambda _: ""
     option_images: set[str] = field(default_factory=set)
+    data: Mapping[str, ImageFile | None] = field(default_factory=dict)
 
     def report(self, code: Code, message: str, path: RecipePath, *, hint: str = "", on_key: bool = False) -> None:
         """Add a finding about the value at `path`, or about its key."""
@@ -50,9 +52,18 @@ class Scope:
     def image(self, name: str, path: RecipePath) -> ImageFile | None:
         """Return the image of this name; where the recipe lists none, report it and return None."""
         if name not in self.images:
-            self.findings.append(unknown_image(name, self.images, path))
+            hint = f"that is data: write `data: {name}`" if name in self.data else ""
+            self.findings.append(unknown_image(name, self.images, path, hint=hint))
             return None
         return self.images[name]
+
+    def data_called(self, name: str, path: RecipePath) -> ImageFile | None:
+        """Return the data of this name; where the recipe has none, report it and return None."""
+        if name not in self.data:
+            hint = f"that is an image: write `image: {name}`" if name in self.images else ""
+            self.findings.append(unknown_data(name, self.data, path, hint=hint))
+            return None
+        return self.data[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +218,16 @@ class Step(ABC):
         ]
 
 
-def unknown_image(name: str, images: Collection[str], path: RecipePath) -> Finding:
+def unknown_image(name: str, images: Collection[str], path: RecipePath, *, hint: str = "") -> Finding:
     """Return the finding about a name that the recipe's `images` do not have."""
-    hint = did_you_mean(name, images) or "list it under `images`"
+    hint = hint or did_you_mean(name, images) or "list it under `images`"
     return Finding(Code.UNKNOWN_IMAGE, f"no image {name!r} under `images`", path, hint=hint)
+
+
+def unknown_data(name: str, data: Collection[str], path: RecipePath, *, hint: str = "") -> Finding:
+    """Return the finding about a name that the recipe's `data` do not have."""
+    hint = hint or did_you_mean(name, data) or "spell it out under `data`"
+    return Finding(Code.UNKNOWN_DATA, f"no data {name!r} under `data`", path, hint=hint)
 
 
 def did_you_mean(word: str, known: Collection[str], *, cutoff: float = 0.6) -> str:

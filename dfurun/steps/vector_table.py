@@ -37,4 +37,4 @@ def implausible(chip: Chip, image: ImageFile, entry: int) -> str:
     if not any(piece.address == entry for piece in image.memory.within(extent)):
         return ""
     why = objection(chip, image.memory.overlay(extent, bytes([chip.flash.erased]) * TABLE_BYTES))
-    return why and f"{image.path.name} cannot start at {format_address(entry)}: {why}"
+    return why and f"{image.title} cannot start at {format_address(entry)}: {why}"

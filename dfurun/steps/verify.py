@@ -1,4 +1,4 @@
-"""verify: read an image back and compare. It never writes; the interpreter has the pages of its write redone."""
+"""verify: read an image, or the recipe's own bytes, back and compare. It never writes; the interpreter redoes the write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashable import flashable_image
+from dfurun.steps.flashable import flashable
 from dfurun.steps.flashing import pages_of
 from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
@@ -50,8 +50,8 @@ class Verify(Step):
 
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
-        """Return the step for an image that the recipe lists."""
-        image = flashable_image(body["image"], scope, (*head.path, "image"))
+        """Return the step for an image or for data that the recipe lists."""
+        image = flashable(body, head, scope)
         return None if image is None else cls(head, image)
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
@@ -62,7 +62,7 @@ class Verify(Step):
                 self.finding(
                     Code.VERIFY_UNWRITTEN,
                     f"{self.image.name} is not written before this",
-                    "image",
+                    "data" if self.image.inline else "image",
                     hint=_UNWRITTEN_HINT,
                 )
             )

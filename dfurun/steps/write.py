@@ -1,4 +1,4 @@
-"""write: program an image into flash."""
+"""write: program an image, or bytes of the recipe's own, into flash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashable import flashable_image
+from dfurun.steps.flashable import flashable
 from dfurun.steps.flashing import (
     aligned,
     changed_pages,
@@ -43,17 +43,22 @@ class Write(Step):
 
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
-        """Return the step for an image that the recipe lists."""
-        image = flashable_image(body["image"], scope, (*head.path, "image"))
+        """Return the step for an image or for data that the recipe lists."""
+        image = flashable(body, head, scope)
         if image is None:
             return None
         start, unit = image.memory.pieces[0].address, scope.chip.flash.write_alignment_bytes
         if start % unit:
-            message = f"{image.path.name} starts at {format_address(start)}"
+            message = f"{image.title} starts at {format_address(start)}"
             hint = f"the ROM writes from multiples of {unit} (AN2606 table 7)"
-            scope.report(Code.MISALIGNED, message, (*head.path, "image"), hint=hint)
+            scope.report(Code.MISALIGNED, message, (*head.path, "data" if image.inline else "image"), hint=hint)
             return None
         return cls(head, image, body.get("mode", "all") == "changed")
+
+    @property
+    def key(self) -> str:
+        """The key of the body that names what is written."""
+        return "data" if self.image.inline else "image"
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Write the abstract board; every page must be erased, no byte written twice."""
@@ -63,11 +68,11 @@ class Write(Step):
         if not self.only_changed:
             findings += self._not_erased(board)
         findings += self._overlaps(board, extents)
-        findings += self.needs_writable(board, extents, "image")
+        findings += self.needs_writable(board, extents, self.key)
         if unfit := vector_table.implausible(board.chip, self.image, flash.extent.start):
             findings.append(
                 self.finding(
-                    Code.VECTOR_TABLE, unfit, "image", hint=f"the core would hang at power-on: {vector_table.LINK_IT}"
+                    Code.VECTOR_TABLE, unfit, self.key, hint=f"the core would hang at power-on: {vector_table.LINK_IT}"
                 )
             )
         kept = tuple(w for w in board.written if w.image.name != self.image.name)
@@ -169,8 +174,8 @@ class Write(Step):
                 Code.NOT_ERASED,
                 f"no earlier step erases {board.chip.flash.page(missing[0])}"
                 + _and_more(len(missing) - 1, board.chip.flash.unit),
-                "image",
-                hint="put `mass-erase` or `erase: {image: ...}` before it, or write with `mode: changed`",
+                self.key,
+                hint=f"put `mass-erase` or `erase: {{{self.key}: ...}}` before it, or write with `mode: changed`",
             )
         ]
 
@@ -184,9 +189,9 @@ class Write(Step):
                     self.finding(
                         Code.OVERLAP,
                         f"{shared} was written by an earlier step already",
-                        "image",
+                        self.key,
                         hint="flash takes one write after an erase",
-                        related=(Related((*earlier.path, "image"), f"written here, from {earlier.image.path.name}"),),
+                        related=(Related(earlier.named_at, f"written here, from {earlier.image.title}"),),
                     )
                 )
         return findings

@@ -25,6 +25,7 @@ FILES = {
     "app-for-1209-2444.dfu": IMAGES / "dfuse-other-device.dfu",
     "app-and-option-bytes.hex": IMAGES / "hex-option-bytes.hex",
     "main.o": IMAGES / "elf-not-linked.o",
+    "base.yaml": IMAGES.parent / "recipes" / "bases" / "base.yaml",
     "../firmware/app.hex": FIRMWARE / "f072-blinky.hex",
 }
 ALL = list(explanations().values())
@@ -33,7 +34,14 @@ WITH_EXAMPLES = [explanation for explanation in ALL if explanation.right]
 OF_RECIPES = ("Reading a recipe", "Images", "Rules of the steps")
 SHOWN_BY_CHECK = [e for e in WITH_EXAMPLES if e.group in OF_RECIPES]
 # What is wrong with a file as a whole: no line of a recipe shows it.
-NOT_SHOWN = {Code.RECIPE_UNREADABLE, Code.RECIPE_TOO_LARGE, Code.TOO_MANY_FINDINGS, Code.IMAGE_EMPTY}
+NOT_SHOWN = {
+    Code.RECIPE_UNREADABLE,
+    Code.RECIPE_TOO_LARGE,
+    Code.TOO_MANY_FINDINGS,
+    Code.ABSTRACT_RECIPE,
+    Code.VARIABLES_UNREADABLE,
+    Code.IMAGE_EMPTY,
+}
 
 
 def recipe(snippet: str) -> str:
@@ -45,7 +53,7 @@ def recipe(snippet: str) -> str:
     ]
     if snippet.startswith("application:"):
         lines += ["images:", indent(snippet, "  ")]
-    elif "images" not in keys:
+    elif not {"images", "extends"} & set(keys):
         lines += ["images: {application: {file: app.hex}}"]
     if snippet.startswith("- "):
         before = [] if "- connect" in snippet else ["  - connect", "  - mass-erase"]
@@ -55,7 +63,7 @@ def recipe(snippet: str) -> str:
         lines += ["steps:", *before, indent(snippet, "  ")]
     else:
         lines += [] if snippet.startswith("application:") else [snippet]
-        lines += [] if "steps" in keys else ["steps: [connect]"]
+        lines += [] if {"steps", "extends"} & set(keys) else ["steps: [connect]"]
     return "\n".join(lines) + "\n"
 
 

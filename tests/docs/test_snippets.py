@@ -46,7 +46,10 @@ NEEDS_A_REASON = ("sh", "text", "powershell")
 SHOWN_FOLDER = "/home/you/dfurun"  # where a document says that the clone is
 BIN = Path(sys.executable).parent
 BLINKY = ROOT / "recipes/firmware/f072-blinky"
-RECIPE_KEYS = {"requires", "name", "chip", "supply", "expect", "images", "allow", "steps"}
+RECIPE_KEYS = {
+    "requires", "extends", "abstract", "name", "chip", "vars", "supply", "expect", "images", "data", "allow", "remove", "steps",
+    "edit-steps",
+}  # fmt: skip
 
 
 @dataclass

@@ -49,6 +49,18 @@ def codes(recipe: Path, *, allow_outside: bool = False) -> set[str]:
 
 
 @has_links
+@pytest.mark.parametrize("extends", ["base.yaml", "../../secret/base.yaml", "up/secret/base.yaml"])
+def test_a_base_is_read_from_the_repository_and_from_nowhere_else(repository: Path, extends: str) -> None:
+    (repository.parent / "secret" / "base.yaml").write_text(HEAD.replace("name", "nmae"), encoding="utf-8")
+    (repository / "recipes" / "base.yaml").symlink_to("../../secret/base.yaml")
+    (repository / "recipes" / "up").symlink_to("../..")
+    recipe = repository / "recipes" / "recipe.yaml"
+    recipe.write_text(f"dfurun: 1\nextends: {extends}\nname: Example\nsteps: [connect]\n", encoding="utf-8")
+    assert codes(recipe) == {"base-outside"}
+    assert codes(recipe, allow_outside=True) == {"unknown-key"}
+
+
+@has_links
 @pytest.mark.parametrize(
     ("link", "leads_to", "file"),
     [
@@ -89,7 +101,7 @@ def test_a_link_that_is_put_there_after_the_look_and_before_the_opening_is_not_f
     folder.mkdir()
     (folder / "app.bin").write_bytes(SECRET)
     recipe = with_image(repository, "build/app.bin")
-    looked = load._may_be_inside
+    looked = load.may_be_inside
 
     def swap(file: Path, inside: Path) -> bool:
         answer = looked(file, inside)
@@ -101,7 +113,7 @@ def test_a_link_that_is_put_there_after_the_look_and_before_the_opening_is_not_f
             folder.symlink_to(repository.parent / "secret")
         return answer
 
-    monkeypatch.setattr(load, "_may_be_inside", swap)
+    monkeypatch.setattr(load, "may_be_inside", swap)
     assert codes(recipe) == {"image-outside"}
 
 

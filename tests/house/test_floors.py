@@ -24,7 +24,8 @@ LONGEST_MODULE = 480
 ROOMS_THAT_PRINT = {"cli", "report"}
 
 # stm32f072xb, STM32F0, F072, F4xx, F0, L4R5, WB55, GD32VF103, as a word of an identifier or of a text.
-CHIP = re.compile(r"(?i)stm32[a-z]+\d|(?<![0-9a-z])(?:(?:[cfghlu]|wba?|wle?)\d\w*|(?:gd|at|apm)32\w*)")
+INTEGER = r"(?!u(?:8|16|32|64)(?:le|be)?(?![0-9a-z]))"  # `u32le`: an integer in a recipe's data
+CHIP = re.compile(rf"(?i)stm32[a-z]+\d|(?<![0-9a-z]){INTEGER}(?:(?:[cfghlu]|wba?|wle?)\d\w*|(?:gd|at|apm)32\w*)")
 
 SHIPPED_RECIPE = re.compile(r"recipes/[a-z0-9-]+\.yaml")
 
@@ -89,7 +90,9 @@ def test_a_chip_is_known_by_its_name(text: str) -> None:
     assert CHIP.search(text)
 
 
-@pytest.mark.parametrize("text", ["0xF0", "0xF072", "dfurun", "utf-8", "utf8", "first", "sha256", "1f", "STM32", "k4"])
+@pytest.mark.parametrize(
+    "text", ["0xF0", "0xF072", "dfurun", "utf-8", "utf8", "first", "sha256", "1f", "STM32", "k4", "u32le"]
+)
 def test_what_is_no_name_of_a_chip_is_not_taken_for_one(text: str) -> None:
     assert not CHIP.search(text)
 

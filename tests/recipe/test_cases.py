@@ -16,6 +16,7 @@ from dfurun.recipe.document import read_document
 CASES = Path(__file__).parents[1] / "cases"
 SCHEMA = Path(__file__).parents[2] / "schemas" / "recipe.schema.json"
 RECIPES = sorted((CASES / "recipes").glob("*.yaml")) + sorted((CASES / "rules").glob("*.yaml"))
+RECIPES += sorted((CASES / "recipes" / "bases").glob("*.yaml"))
 
 
 def test_check_jsonschema_gives_the_same_verdict_on_every_shape() -> None:

@@ -13,12 +13,15 @@ ROOT = Path(__file__).parents[2]
 GOOD = [
     *sorted((ROOT / "recipes").glob("*.yaml")),
     ROOT / "tests/cases/recipes/ok-everything.yaml",
+    ROOT / "tests/cases/recipes/ok-extends.yaml",
+    ROOT / "tests/cases/recipes/bases/line.yaml",
     *sorted((ROOT / "tests/cases/rules").glob("*.yaml")),
 ]
 VALUES = [
     "", "~", "on", "-1", "1", "true", "1e400", '"', "[", "{", "}", "]", "- ", ": ", "&a ", "*a", "!!str ", "? ", "|", ">=0",
     "#", "\t", "\n", "\n\n  ", "\r", "\u2028", "\x00", "\ud7ff", "'\\x'", "%", "@", "`", "<<: ", "---\n",
-    "<<<<<<< a\n>>>>>>> a\n",
+    "<<<<<<< a\n>>>>>>> a\n", "${serial}", "${", "$${", "extends: bases/line.yaml\n", "edit-steps",
+    "remove", "abstract: true\n",
     "0x08000000", "0xFFFFFFFF+4M", "0-99999", "9" * 70, "level-2", "image", "fields", "steps", "connect", "\\", "../..", "日本",
 ]  # fmt: skip
 

@@ -19,7 +19,8 @@ from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S
 from dfurun.steps.registry import STEPS
 
 SCHEMA: Any = recipe_schema()
-PLAIN = Draft7Validator(SCHEMA)
+PUBLISHED: Any = json.loads(schema_text("recipe.schema.json"))
+PLAIN = Draft7Validator(PUBLISHED)
 
 
 def nodes(schema: Any = SCHEMA, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -33,14 +34,15 @@ def nodes(schema: Any = SCHEMA, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from nodes(schema[keyword], f"{path}/{keyword}")
 
 
-DESCRIBED = [(path, node) for path, node in nodes() if "$ref" not in node]
+DESCRIBED = [(path, node) for path, node in nodes(PUBLISHED) if "$ref" not in node]
 
 
 @pytest.mark.parametrize(("path", "node"), DESCRIBED, ids=[path for path, _ in DESCRIBED])
 def test_every_part_of_the_schema_has_a_description_and_examples_that_validate(path: str, node: Any) -> None:
     assert len(node["description"]) > 20
     assert node["description"].endswith(".")
-    validator = Draft7Validator({**node, "definitions": SCHEMA["definitions"]})
+    steps = {"steps": PUBLISHED["properties"]["steps"]}  # edits refer to them
+    validator = Draft7Validator({"allOf": [node], "definitions": PUBLISHED["definitions"], "properties": steps})
     assert node["examples"]
     for example in node["examples"]:
         validator.validate(example)
@@ -49,8 +51,28 @@ def test_every_part_of_the_schema_has_a_description_and_examples_that_validate(p
 def test_the_schema_is_draft_07_and_uses_nothing_that_blurs_messages() -> None:
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
     Draft7Validator.check_schema(SCHEMA)
-    words = re.findall(r'"(oneOf|anyOf|allOf|if|not|unevaluatedProperties)":', schema_text("recipe.schema.json"))
+    Draft7Validator.check_schema(PUBLISHED)
+    words = re.findall(r'"(oneOf|anyOf|allOf|not|unevaluatedProperties)":', schema_text("recipe.schema.json"))
     assert words == []
+
+
+def test_the_published_schema_has_conditions_only_for_variables_for_what_a_base_may_have_and_for_data_in_an_images_place() -> (
+    None
+):
+    conditions = {json.dumps(found) for found in _conditions(PUBLISHED)}
+    assert conditions == {
+        '{"properties": {"extends": false, "abstract": false}}',
+        '{"$ref": "#/definitions/variable"}',
+        '{"required": ["data"]}',
+    }
+
+
+def _conditions(schema: Any) -> Iterator[Any]:
+    for key, part in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "if":
+            yield part
+        elif isinstance(part, (dict, list)):
+            yield from _conditions(part)
 
 
 def test_quantities_have_the_patterns_of_the_code_that_parses_them() -> None:
@@ -132,7 +154,7 @@ JSON_VALUES = st.recursive(
     | st.booleans()
     | st.integers(-2, 300)
     | st.floats(-2, 2)
-    | st.sampled_from(["", "a", "10s", "2K", "all"]),
+    | st.sampled_from(["", "a", "10s", "2K", "all", "${a}", "x${a}", "$${"]),
     lambda inner: (
         st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["image", "x-a", "b"]), inner, max_size=2)
     ),

@@ -14,7 +14,7 @@ from dfurun.chips.search import found_lines
 from dfurun.errors import Code
 from dfurun.recipe import recipe_schema
 from dfurun.recipe.document import MAXIMUM_DEPTH, read_document
-from dfurun.recipe.load import MAXIMUM_SIZE_BYTES
+from dfurun.recipe.opened import MAXIMUM_SIZE_BYTES
 from dfurun.recipe.schema import example_texts
 from dfurun.report.explain import EXIT_MEANINGS
 from dfurun.report.reference import FAULTS_BEGIN, FAULTS_PAGE, pages, with_faults
