@@ -143,7 +143,7 @@ def _for_git(words: list[str], output: Output) -> int:
 
 def _lines(file: Path) -> list[str]:
     from dfurun.files import read_file
-    from dfurun.recipe.load import MAXIMUM_SIZE_BYTES
+    from dfurun.recipe.opened import MAXIMUM_SIZE_BYTES
 
     try:
         return read_file(file, MAXIMUM_SIZE_BYTES).decode("utf-8", errors="replace").splitlines()
