@@ -13,9 +13,9 @@ from dfurun.image.memory import MemoryImage
 class ImageFile:
     """Where a firmware file is, what its bytes hash to, what it puts where.
 
-    `pinned` and `size_pinned`: the recipe has a sha256, or a size, that it fits. `inline`: the bytes are spelt out in the
-    recipe at `path`, and `sha256` is theirs. `usb` is the device that it is for and `targets` the alternate settings that it
-    names, where its format has such things.
+    `pinned` and `size_pinned`: the recipe has a sha256, or a size, that it fits. `usb` is the device that it is for and
+    `targets` the alternate settings that it names, where its format has such things.
+    `inline`: the bytes are spelt out in the recipe at `path`, and `sha256` is theirs.
     """
 
     name: str

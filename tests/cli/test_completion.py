@@ -115,7 +115,7 @@ def test_the_script_of_each_shell_is_shown(folder: Path, shell: str) -> None:
 
 def test_the_first_word_may_be_a_command_or_a_recipe_and_no_other_yaml(folder: Path) -> None:
     offered = tab(folder, "")
-    assert offered[:4] == ["run", "check", "plan", "show"]
+    assert offered[:5] == ["run", "check", "plan", "diff", "show"]
     assert offered[-4:] == ["old name/run me.yaml", *RECIPES, "top.yaml"]
 
 
