@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from dfurun.chips import BootTarget
 from dfurun.errors import Code, Finding
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import POWER_CYCLE_TIMEOUT_S, Context
@@ -43,13 +44,20 @@ class WaitForPowerCycle(Step):
         return False
 
     def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
-        """Wait for a person; what is stored comes into force."""
-        asks = f"power-cycle the board with BOOT0 {'high' if self.boot0 else 'low'}"
+        """Wait for a person; what is stored comes into force. It fails where the board starts something else."""
+        level = "high" if self.boot0 else "low"
+        asks = f"power-cycle the board with BOOT0 {level}"
+        starts, wrong = board.starts(boot0=self.boot0), ""
+        if starts is not None and (starts is BootTarget.SYSTEM_MEMORY) is not bool(self.boot0):
+            wrong = f"with BOOT0 {level} the board starts {starts.words}"
         kinds = [ActKind.POWER_CYCLE, *([ActKind.JUDGE_AFRESH] if self.boot0 else [])]
         kinds += [ActKind.IDENTITY] if self.boot0 and not board.protects else []
-        words = "waits for a power cycle, after which what is stored is in force"
+        words = wrong or "waits for a power cycle, after which what is stored is in force"
         return replace(board, protected=board.protects or board.protected), Effect(
-            Will.HANDS, words, asks=asks, acts=tuple(Act(kind, protected=board.protects) for kind in kinds)
+            Will.FAIL if wrong else Will.HANDS,
+            words,
+            asks=asks,
+            acts=tuple(Act(kind, protected=board.protects) for kind in kinds),
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
