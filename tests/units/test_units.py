@@ -273,8 +273,9 @@ def schema_patterns(node: Any) -> set[str]:
     """Return every pattern of a schema that is about a quantity: it counts digits."""
     found = set()
     if isinstance(node, dict):
-        if "[0-9]" in str(node.get("pattern", "")) and re.search(r"ms|KM|-[(\[]", node["pattern"]):
-            found.add(node["pattern"])
+        pattern = node.get("pattern")  # or a key of the language that is called so
+        if isinstance(pattern, str) and "[0-9]" in pattern and re.search(r"ms|KM|-[(\[]", pattern):
+            found.add(pattern)
         node = list(node.values())
     for part in node if isinstance(node, list) else ():
         found |= schema_patterns(part)
