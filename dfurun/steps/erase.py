@@ -106,7 +106,7 @@ class Erase(Step):
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a page is write-protected or not where it is known to be, or holds the DFU program itself."""
-        require_known_pages(context, "erase", forecast)
+        require_known_pages(context.chip, "erase", forecast)
         context.require_writable("erase", [context.chip.flash.page(page) for page in self.pages], forecast)
         return forecast
 

@@ -54,7 +54,7 @@ class MassErase(Step):
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a part of the flash is write-protected, or is the DFU program itself; or is erased by unknown pages."""
         if context.rom.mass_erase is not MassEraseOf.WORKS:
-            require_known_pages(context, BY_PAGES, forecast)
+            require_known_pages(context.chip, BY_PAGES, forecast)
         context.require_writable("mass-erase", [context.chip.flash.extent], forecast)
         return forecast
 

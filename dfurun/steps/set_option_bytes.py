@@ -15,7 +15,7 @@ from dfurun.steps.effect import Act, ActKind, Effect, OptionEffect, Will, field_
 from dfurun.steps.event import OptionBytesPlanned, Outcome
 from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
-from dfurun.steps.known_pages import refusal
+from dfurun.steps.known_pages import require_known_pages
 from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.option_sources import image_fields, protecting_fields
 from dfurun.steps.power_cut import if_power_went, tell_to_keep_power, to_keep_power
@@ -401,9 +401,8 @@ class SetOptionBytes(Step):
 
     def _require_known_pages(self, after: bytes) -> None:
         """Raise Refused where `write-protect` names pages, and the bytes to be written give the flash others."""
-        refused = refusal(self.chip, "write-protect", after) if self.by_pages else None
-        if refused is not None:
-            raise refused
+        if self.by_pages:
+            require_known_pages(self.chip, "write-protect", OptionForecast.settled(after))
 
     def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:
         layout = self.chip.option_bytes

@@ -112,7 +112,7 @@ class Write(Step):
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
         """Refuse where a page is write-protected, or holds the DFU program itself; or is to be erased, and is not known."""
         if self.only_changed:
-            require_known_pages(context, "write with `mode: changed`", forecast)
+            require_known_pages(context.chip, "write with `mode: changed`", forecast)
         extents = [context.chip.flash.page(page) for page in pages_of(context.chip.flash, self.image.memory)]
         context.require_writable("write", extents, forecast)
         return forecast
@@ -158,9 +158,13 @@ class Write(Step):
         outcome = Outcome.CHANGED if context.reached else Outcome.OK
         return Result(outcome, f"{self.image.name}: {size}, {pages} of it after the board was regained")
 
+    def require_redoable(self, context: Context, pages: Sequence[int]) -> None:
+        """Raise StepFailed where these pages, which are wrong, cannot be erased by themselves."""
+        require_redoable(context, context.chip.flash.page(pages[0]), Code.VERIFY_MISMATCH)
+
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
-        require_redoable(context, context.chip.flash.page(pages[0]), Code.VERIFY_MISMATCH)
+        self.require_redoable(context, pages)
         image, words = self.image, f"rewrite pages of {self.image.name}"
         context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=list(pages))
         context.reached = WRITING

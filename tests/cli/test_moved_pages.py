@@ -11,7 +11,8 @@ from command_line import Dfurun
 from dfurun.chips import InForce, load_chip
 from dfurun.chips.index import entries
 from dfurun.clock import VirtualClock
-from dfurun.simulator import SimulatedBoard, StateFile
+from dfurun.simulator import SimulatedBoard, StateFile, operation
+from dfurun.simulator.memory import Memory
 
 OWN = bytes(range(1, 251)) * 40  # what the board holds: no byte is erased
 FIELDS = [(entry.names[0], field.name) for entry in entries() for field in load_chip(entry.names[0]).page_fields]
@@ -28,7 +29,7 @@ class MovedPlace(Place):
 
     def put(self, field: str, *, holds: bytes = OWN) -> None:
         layout = self.chip.option_bytes
-        raw = self._reachable()
+        raw = self.reachable()
         raw = layout.encode(raw, {field: 1 - int(layout.decode(raw)[field])})
         StateFile(self.board).keep(SimulatedBoard(self.chip, VirtualClock(), flash=holds, option_bytes=raw))
 
@@ -107,7 +108,7 @@ def test_the_field_is_set_back_and_then_pages_are_pages(place: MovedPlace, field
     back, cycle = f"set-option-bytes: {{fields: {{{field}: {good}}}}}", "wait-for-power-cycle: {boot0: 1}"
     if place.chip.option_bytes.in_force_at is InForce.POWER_ON:
         told = place.refused(back, "erase: {pages: 0}")
-        assert "these bytes, stored before, may be in force until a power cycle" in told
+        assert "in what was stored before, which may be in force until a power cycle" in told
         assert f"put `{cycle}` before it" in told
     assert place.run(back, cycle, "mass-erase", CHANGED, "verify: {image: app}", "erase: {pages: 0}") == 0, (
         place.done.err
@@ -126,10 +127,48 @@ def test_a_block_that_is_wrong_after_a_mass_erase_is_not_mended_by_an_erase_of_i
     )
     told = " ".join(done.err.split())
     assert (done.exit, "verify-mismatch" in done.codes) == (1, True), done.err
-    assert "does not hold the image, and is not erased by itself: write: the " in told
+    assert "does not hold the image, and no " in told
     assert "run again from `mass-erase` on" in told
+    assert "redone" not in told
     assert max(place.state.flash.erase_counts) == 1, "by the mass erase"
     assert place.run("mass-erase", "write: {image: app}", "verify: {image: app}") == 0, place.done.err
+
+
+@one_of_each_storage
+def test_a_block_in_doubt_that_is_wrong_is_not_mended_by_an_erase_of_its_page(place: MovedPlace) -> None:
+    place.write("mass-erase", "write: {image: app}", "verify: {image: app}")
+    refusal = "false-status:for=write,skip=1,status=errVENDOR"
+    done = place.dfurun(
+        place.recipe, "--sim-state", place.board, "--sim-clock", "virtual",
+        "--sim-fault", "lost-program:skip=1", "--sim-fault", refusal,
+    )  # fmt: skip
+    told = " ".join(done.err.split())
+    assert (done.exit, "step-failed" in done.codes or "verify-mismatch" in done.codes) == (1, True), done.err
+    assert "is erased to mend it: the " in told
+    assert max(place.state.flash.erase_counts) == 1, "by the mass erase"
+
+
+@pytest.mark.parametrize(("name", "field"), [("stm32f767xi", "nDBANK")])
+def test_an_unprotect_that_turns_the_field_is_seen_by_the_steps_after_it(
+    place: MovedPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A regression of one F7 has left nDBANK turned (rusefi#3597): nothing could be read before it."""
+    layout = place.chip.option_bytes
+    left = layout.encode(layout.factory, {"nDBANK": 0})
+
+    def regression(memory: Memory) -> None:
+        memory.flash.erase_all()
+        memory.option_bytes.replace(left)
+
+    monkeypatch.setattr(operation, "_read_unprotect", regression)
+    for step in ("erase: {image: app}", CHANGED):
+        place.make(level=1)
+        assert place.run("unprotect", step) == 6, place.done.err
+        assert "pages-moved" in place.done.codes
+        assert "so far this run has begun to send Read Unprotect" in " ".join(place.done.err.split())
+        assert max(place.state.flash.erase_counts) <= 1, "by the regression"
+    place.make(level=1)
+    assert place.run("unprotect", "mass-erase", "write: {image: app}", "verify: {image: app}") == 0, place.done.err
 
 
 @one_of_each_storage
@@ -142,7 +181,7 @@ def test_a_board_that_is_lost_within_the_write_is_not_mended_by_pages(place: Mov
             place.recipe, "--sim-state", place.board, "--sim-clock", "virtual",
             "--sim-fault", f"vanish:at={transfer},back=1",
         )  # fmt: skip
-        left_alone += "is not erased by itself" in done.err
+        left_alone += "is erased to mend it" in done.err
         assert len(set(place.state.flash.erase_counts)) == 1, f"only the mass erase erases; lost at {transfer}"
     assert left_alone
 
