@@ -196,6 +196,11 @@ class Code(Enum):
     EXPECTATION = ("expectation", ExitStatus.REFUSED, "the board is not the one that the recipe expects")
     PROTECTED = ("protected", ExitStatus.REFUSED, "the chip is read-protected, and the step needs it open")
     WRITE_PROTECTED = ("write-protected", ExitStatus.REFUSED, "pages to be written are write-protected")
+    PAGES_MOVED = (
+        "pages-moved",
+        ExitStatus.REFUSED,
+        "option bytes give the flash other pages than the chip's data has",
+    )
     NOT_A_ROM = ("not-a-rom", ExitStatus.REFUSED, "the device is a DFU program in user flash, not the ROM")
     CLONE = ("clone", ExitStatus.REFUSED, "the device is another vendor's chip that only looks like an STM32")
     KEPT_PAGE = (

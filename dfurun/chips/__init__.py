@@ -20,6 +20,7 @@ from dfurun.chips.database import chip_names, load_chip
 from dfurun.chips.flash import Flash, PageRun
 from dfurun.chips.guards import Guard
 from dfurun.chips.option_bytes import FieldChange, FieldValue, InForce, OptionField, OptionLayout
+from dfurun.chips.page_geometry import PageField
 from dfurun.chips.storage import Storage
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "OptionField",
     "OptionLayout",
     "Otp",
+    "PageField",
     "PageRun",
     "Quirk",
     "Rom",

@@ -11,6 +11,7 @@ from dfurun.chips.boot import BootTable, BootTarget
 from dfurun.chips.flash import Flash
 from dfurun.chips.guards import HIDING, Guard, hiding
 from dfurun.chips.option_bytes import FieldValue, OptionLayout
+from dfurun.chips.page_geometry import PageField
 from dfurun.chips.storage import ERASED, Storage
 from dfurun.units import AddressRange
 
@@ -207,7 +208,8 @@ class Chip:
 
     `rom` holds for every version of the bootloader that `rom_versions` does not have, by its id. `signature` is the memory of
     unique id and flash size where that is one of its own, which the ROM reads. `regression` is what a step from RDP level 1 to
-    0 has left on boards, beyond the erased flash, empty where nothing is known.
+    0 has left on boards, beyond the erased flash, empty where nothing is known. `page_fields` are the fields that the pages
+    depend on.
     """
 
     name: str
@@ -232,6 +234,7 @@ class Chip:
     option_bytes: OptionLayout
     boot: BootTable
     guards: tuple[Guard, ...]
+    page_fields: tuple[PageField, ...]
 
     def rom_of(self, bootloader_id: int | None) -> Rom:
         """Return what is known of the bootloader with this id; None: of one whose id could not be read."""
@@ -253,6 +256,10 @@ class Chip:
         """What `allow` may list for this chip."""
         named = tuple(guard.name for guard in self.guards)
         return (*named, *(name for name in HIDING if self.boot.is_in_option_bytes and name not in named))
+
+    def moved_pages(self, fields: Mapping[str, FieldValue]) -> tuple[PageField, ...]:
+        """Return which of these fields give the flash other pages than the data has; none: its pages are known."""
+        return tuple(field for field in self.page_fields if field.moves(fields))
 
     def guards_entered(self, before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> list[Guard]:
         """Return the guards that a change of option bytes enters.

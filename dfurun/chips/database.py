@@ -28,6 +28,7 @@ from dfurun.chips.flash import Flash, PageRun
 from dfurun.chips.guards import Guard
 from dfurun.chips.index import by_name
 from dfurun.chips.option_bytes import Copy, FactoryBytes, InForce, OptionField, OptionLayout, data_offsets
+from dfurun.chips.page_geometry import PageField
 from dfurun.chips.storage import Storage
 from dfurun.chips.write_protection import Area, ProtectionBits, ProtectionRanges, WriteProtection
 from dfurun.units import AddressRange, parse_duration, parse_size, parse_voltage
@@ -119,6 +120,10 @@ def chip_from_facts(facts: Facts) -> Chip:
         option_bytes=_option_layout(facts["option-bytes"]),
         boot=_boot_table(facts["boot"], memory),
         guards=tuple(_guard(guard) for guard in facts["guards"]),
+        page_fields=tuple(
+            PageField(name, field["value"], field["otherwise"])
+            for name, field in facts.get("page-geometry", {}).get("assumes", {}).items()
+        ),
     )
 
 

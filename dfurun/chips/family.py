@@ -15,6 +15,7 @@ from dfurun.units import parse_size
 Facts = Mapping[str, Any]
 
 BLOCKS = ("usb", "memory", "identity", "rom", "timing", "protection", "supply", "option-bytes", "boot")
+GEOMETRY = "page-geometry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def _facts(family: Facts, variant: Variant, title: str) -> Facts:
         facts[block] = _laid_over([part[block] for part in (family["shared"], line, size) if block in part])
     facts["guards"] = [{"name": name, **guard} for name, guard in facts["guards"].items()]
     _put_size(facts, size)
-    used = {key for block in (*(facts[name] for name in BLOCKS), *facts["guards"]) for key in block["source"]}
+    _put_page_geometry(facts, [part[GEOMETRY] for part in (family["shared"], line) if GEOMETRY in part], size)
+    blocks = [facts[name] for name in (*BLOCKS, GEOMETRY) if name in facts]
+    used = {key for block in (*blocks, *facts["guards"]) for key in block["source"]}
     used |= {size["seen"]} if "seen" in size else set()
     facts["sources"] = {key: words for key, words in family["sources"].items() if key in used}
     return facts
@@ -80,6 +83,19 @@ def _put_size(facts: dict[str, Any], size: Facts) -> None:
     kinds = {parse_size(run["size"]) for run in size["pages"]}
     erases = {kind: erase for kind, erase in timing["page-erase"].items() if parse_size(kind) in kinds}
     facts["timing"] = timing | {"page-erase": erases}
+
+
+def _put_page_geometry(facts: dict[str, Any], parts: list[Any], size: Facts) -> None:
+    """Fill in the fields that move the pages of this flash size; no such block where there is none."""
+    geometry = _laid_over(parts) or {"assumes": {}}
+    wanted = parse_size(size["flash"])
+    assumes = {
+        name: {key: value for key, value in field.items() if key != "sizes"}
+        for name, field in geometry["assumes"].items()
+        if "sizes" not in field or wanted in map(parse_size, field["sizes"])
+    }
+    if assumes:
+        facts[GEOMETRY] = geometry | {"assumes": assumes}
 
 
 def _laid_over(parts: list[Any]) -> Any:

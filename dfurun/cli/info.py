@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dfurun.chips import BootTarget, Chip
+from dfurun.chips.page_geometry import moved_in_words
 from dfurun.cli import completion
 from dfurun.cli.bench import Bench, chip_called, set_up
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
@@ -42,6 +43,10 @@ LOOK_TIMEOUT_S = 1.0
 WORD_BYTES = 4
 REPAIR_HINT = "a recipe with `set-option-bytes: {from: factory}` puts the boot option bytes right"
 PIN_IGNORED = "; once it is flashed, BOOT0 high does not start the bootloader with these option bytes"
+MOVED_HINT = (
+    "`mass-erase` and a `write` after it work; erase by pages, `mode: changed` and `write-protect` are refused until "
+    "`set-option-bytes` sets it back"
+)
 REPAIR_BY_NAME_HINT = "a recipe with `set-option-bytes` that names the boot fields puts them right"
 
 
@@ -82,6 +87,15 @@ class Report:
     def fields_known(self) -> bool:
         """Whether it is known how its option bytes are called: all the chips that it can be call them alike."""
         return all(chip.option_bytes.fields == self.chip.option_bytes.fields for chip in self.chips)
+
+    @property
+    def moved_pages(self) -> str:
+        """Which option bytes give its flash other pages than are known, in words; empty where none does."""
+        if not self.option_bytes or not self.fields_known:
+            return ""
+        fields = self.chip.option_bytes.decode(self.option_bytes)
+        moved = dict.fromkeys(field for chip in self.chips for field in chip.moved_pages(fields))
+        return moved_in_words(moved, fields)
 
     @property
     def boots(self) -> dict[int, BootTarget]:
@@ -282,6 +296,7 @@ def as_object(report: Report) -> dict[str, Any]:
         "option_bytes": _options(report, raw) if raw else None,
         "boots": {f"boot0={level}": target.value for level, target in report.boots.items()},
         "flash_empty": report.flash_empty,
+        "pages_as_known": not report.moved_pages if raw and report.fields_known else None,
         "always_boots_bootloader": report.always_boots_bootloader,
         "anomalies": report.anomalies,
     }
@@ -295,7 +310,7 @@ def _options(report: Report, raw: bytes) -> dict[str, Any]:
     return {
         "raw": raw.hex(),
         "fields": chip.option_bytes.decode(raw),
-        "write_protected_pages": [page for group in groups for page in group],
+        "write_protected_pages": None if report.moved_pages else [page for group in groups for page in group],
     }
 
 
@@ -343,6 +358,11 @@ def _print_what_needs_mending(output: Output, report: Report, *, quiet: bool) ->
             report.always_boots_bootloader,
             "this board always boots into the bootloader, whatever BOOT0 says",
             REPAIR_HINT if report.chip.option_bytes.factory_known else REPAIR_BY_NAME_HINT,
+        ),
+        (
+            bool(report.moved_pages),
+            f"the {report.chip.flash.unit}s of this flash are not as dfurun knows them: {report.moved_pages}",
+            MOVED_HINT,
         ),
         (
             report.description.is_user_dfu,

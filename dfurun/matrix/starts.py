@@ -93,14 +93,15 @@ def _with_others(recipe: Recipe, raw: bytes, values: Mapping[str, FieldValue]) -
     """Return `raw` with another value than these in each of the fields, as far as the ROM still starts.
 
     Read protection has a board of its own. Write protection covers what no step erases or writes. A reserved bit has another
-    value only where the recipe sets it right.
+    value only where the recipe sets it right, and a field that moves pages as well: of such a board no page is redone.
     """
     chip, layout, named = recipe.chip, recipe.chip.option_bytes, _fields_set(recipe)
+    moving = {field.name for field in chip.page_fields}
     checked = {name for step in recipe.steps if isinstance(step, CheckOptionBytes) for name in step.fields}
     for _ in range(2):  # some values keep the ROM reachable only together with others
         for name, value in values.items():
             field = layout.fields[name]
-            if name == "RDP" or (name not in named and (field.keep is not None or name in checked)):
+            if name == "RDP" or (name not in named and (field.keep is not None or name in checked | moving)):
                 continue
             changed = layout.encode(raw, {name: _another(field, value)})
             if _starts_rom(chip, changed) and not _protects_what_is_written(recipe, changed):

@@ -126,10 +126,10 @@ def print_option_bytes(console: Console, chip: Chip, raw: bytes) -> None:
         rows.append((name, value if value == usual else f"{value}, {usually} {usual}", f"+{at} {raw[at]:02X}"))
     protected = layout.protected_pages(raw, chip.flash)
     if protected:
-        console.print(
-            "write-protected".ljust(LABEL_WIDTH) + format_pages(chain.from_iterable(protected), chip.flash.unit),
-            soft_wrap=True,
-        )
+        unknown = f"some {chip.flash.unit}s, which is not known"
+        named = format_pages(chain.from_iterable(protected), chip.flash.unit)
+        shown = unknown if chip.moved_pages(values) else named
+        console.print("write-protected".ljust(LABEL_WIDTH) + shown, soft_wrap=True)
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
     for row, means in zip(rows, ["what it does", *(field.means for field in layout.fields.values())], strict=True):
         first, *rest = wrapped(console, means, beside=sum(widths))

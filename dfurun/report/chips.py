@@ -53,6 +53,9 @@ def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
     _heading(console, "Option bytes", facts["option-bytes"])
     _print(console, _option_bytes(chip))
     _print_fields(console, chip)
+    if chip.page_fields:
+        _heading(console, f"What the {chip.flash.unit}s depend on", facts["page-geometry"])
+        _print(console, [(f"{field.name} {field.value}", f"else {field.otherwise}") for field in chip.page_fields])
     _heading(console, "What starts at a power-on", facts["boot"])
     _print(console, _boot(chip))
     console.print("\n[bold]Guards[/bold], by the names for `allow`", markup=True)

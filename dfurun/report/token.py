@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import BootTarget, Chip
+from dfurun.chips.page_geometry import moved_in_words
 from dfurun.dfuse.token import BoardToken, digest_of
 from dfurun.report.board import LABEL_WIDTH, print_option_bytes
 from dfurun.report.sheet import print_row
@@ -86,6 +87,8 @@ def print_token(console: Console, token: BoardToken, chip: Chip) -> None:
     print_option_bytes(console, chip, token.option_bytes)
     console.print()
     fields = chip.option_bytes.decode(token.option_bytes)
+    if moved := moved_in_words(chip.moved_pages(fields), fields):
+        print_row(console, f"{chip.flash.unit}s", f"not as dfurun knows them: {moved}", width=LABEL_WIDTH)
     for level, target in _boots(token, chip).items():
         why = "" if chip.starts(fields, boot0=level) is target else ": the flash is empty"
         row = f"starts {target.words}{why}"

@@ -228,6 +228,7 @@ class Unit:
                     raise mismatch.of_nothing_written() from None
                 if redo == REDO_LIMIT:
                     raise
+                write.require_redoable(self.context, mismatch.pages)
                 self.context.pages_redone += len(mismatch.pages)
                 self.context.notice(f"{mismatch.message}: writing again what differs ({redo + 1} of {REDO_LIMIT})")
                 write.redo(self.context, mismatch.pages)

@@ -284,11 +284,13 @@ class Context:
                 )
         if forecast is None:
             return
+        moved = forecast.moves_pages(self.chip)
         for sector in forecast.write_protected(self.chip.option_bytes, self.chip.flash):
-            if any(extent.overlaps(sector) for extent in extents):
+            if moved or any(extent.overlaps(sector) for extent in extents):
+                where = f"some {self.chip.flash.unit}s, which is not known," if moved else str(sector)
                 raise Refused(
                     Code.WRITE_PROTECTED,
-                    f"{what}: {sector} is write-protected",
+                    f"{what}: {where} {'are' if moved else 'is'} write-protected",
                     consequence="nothing was written; the ROM would have acknowledged and ignored it",
                     hint=f"before it, clear {self._protecting_fields()} with `set-option-bytes`{self._until_in_force()}",
                 )

@@ -15,6 +15,7 @@ from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable_image
 from dfurun.steps.flashing import blank_pages, erase_acts, erase_pages, pages_of, runs_of
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.known_pages import require_known_pages, require_known_pages_now
 from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_range, parse_pages, parse_range
@@ -80,7 +81,7 @@ class Erase(Step):
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Erase the pages of the abstract board."""
-        findings = self.needs_open_flash(board)
+        findings = self.needs_open_flash(board) + self.needs_known_pages(board)
         findings += self.needs_writable(board, [board.chip.flash.page(page) for page in self.pages])
         for page in self.pages:
             board = board.with_erased(range(page, page + 1))
@@ -88,6 +89,8 @@ class Erase(Step):
 
     def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
         """Erase the pages, or of them what is not blank."""
+        if moved := board.moved_pages:
+            return board, Effect(Will.FAIL, f"its {board.chip.flash.unit}s are not as they are known: {moved}")
         flash, pages = board.chip.flash, self.pages
         looked = tuple(Act(ActKind.READ, extent) for extent in runs_of(flash, pages)) if self.only_needed else ()
         if self.only_needed:
@@ -104,13 +107,15 @@ class Erase(Step):
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
-        """Refuse where a page is write-protected, or holds the DFU program itself."""
+        """Refuse where a page is write-protected or not where it is known to be, or holds the DFU program itself."""
+        require_known_pages(context.chip, "erase", forecast)
         context.require_writable("erase", [context.chip.flash.page(page) for page in self.pages], forecast)
         return forecast
 
     def execute(self, context: Context) -> Result:
         """Erase page by page."""
         context.require_readable("erase")
+        require_known_pages_now(context, "erase")
         pages = list(self.pages)
         if self.only_needed:
             pages = [page for page, blank in blank_pages(context, pages).items() if not blank]
@@ -125,6 +130,7 @@ class Erase(Step):
         if not isinstance(context.reached, tuple):
             return self.execute(context)
         context.require_readable("erase")
+        require_known_pages_now(context, "erase")
         return self._erase(context, list(context.reached))
 
     def _erase(self, context: Context, pages: list[int]) -> Result:

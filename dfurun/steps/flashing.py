@@ -15,6 +15,7 @@ from dfurun.errors import Code, StepFailed
 from dfurun.image import MemoryImage, Piece
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind
+from dfurun.steps.known_pages import require_redoable
 from dfurun.steps.regain import persist
 from dfurun.units import AddressRange, format_address
 
@@ -163,6 +164,7 @@ def settle(context: Context, memory: MemoryImage) -> None:
     for page in pages:
         if holds(context, memory, flash.page(page)):
             continue
+        require_redoable(context, flash.page(page), Code.STEP_FAILED)
         content = _wanted(context, memory, page)
         context.journal.before_destruction("rewrite", pages=[page])
         context.pages_redone += 1

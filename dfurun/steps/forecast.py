@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dfurun.chips import Flash, InForce, OptionLayout
+from dfurun.chips import Chip, Flash, InForce, OptionLayout
 from dfurun.units import AddressRange
 
 
@@ -29,6 +29,11 @@ class OptionForecast:
         """Whether what is stored is in force for certain."""
         return self.in_force == {self.stored}
 
+    @property
+    def images(self) -> frozenset[bytes]:
+        """What is stored, and all that may be in force."""
+        return self.in_force | {self.stored}
+
     def written(self, raw: bytes, layout: OptionLayout) -> OptionForecast:
         """Return the forecast after these bytes were written, and the ROM has reset the chip."""
         if layout.in_force_at is InForce.RESET:
@@ -39,7 +44,10 @@ class OptionForecast:
         """Return the forecast after a power cycle."""
         return OptionForecast.settled(self.stored)
 
+    def moves_pages(self, chip: Chip) -> bool:
+        """Say whether the flash may have other pages than the chip's data has."""
+        return bool(chip.page_fields) and any(chip.moved_pages(chip.option_bytes.decode(raw)) for raw in self.images)
+
     def write_protected(self, layout: OptionLayout, flash: Flash) -> list[AddressRange]:
         """Return the sectors that may be write-protected."""
-        images = self.in_force | {self.stored}
-        return sorted({sector for raw in images for sector in layout.write_protected(raw, flash)})
+        return sorted({sector for raw in self.images for sector in layout.write_protected(raw, flash)})

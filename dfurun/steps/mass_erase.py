@@ -13,9 +13,12 @@ from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashing import ERASES, erase_acts, erase_pages, first_block_is_blank, not_erased, spread_pages
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.known_pages import require_known_pages, require_known_pages_now
 from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Result, Step
 from dfurun.units import AddressRange, format_size
+
+BY_PAGES = "mass-erase, which this ROM does page by page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,9 @@ class MassErase(Step):
         return board.erased(pages), Effect(Will.CHANGE, words, erases=pages, loses=board.loss(pages), acts=acts)
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
-        """Refuse where a part of the flash is write-protected, or is the DFU program itself."""
+        """Refuse where a part of the flash is write-protected, or is the DFU program itself; or is erased by unknown pages."""
+        if context.rom.mass_erase is not MassEraseOf.WORKS:
+            require_known_pages(context.chip, BY_PAGES, forecast)
         context.require_writable("mass-erase", [context.chip.flash.extent], forecast)
         return forecast
 
@@ -57,6 +62,8 @@ class MassErase(Step):
         """Erase at once, or page by page where the board's ROM has no mass erase that works."""
         context.require_readable("mass-erase")
         flash = context.chip.flash
+        if context.rom.mass_erase is not MassEraseOf.WORKS:
+            require_known_pages_now(context, BY_PAGES)
         context.begin_destruction("mass-erase", "erase all flash")
         if context.rom.mass_erase is MassEraseOf.WORKS:
             self._erase_all(context)

@@ -12,6 +12,7 @@ from itertools import product
 from math import prod
 
 from dfurun.chips import BootTarget, Chip, FieldValue
+from dfurun.chips.page_geometry import moved_in_words
 from dfurun.image import MemoryImage, Piece
 from dfurun.units import AddressRange, format_size
 
@@ -106,6 +107,11 @@ class ProjectedBoard:
     def protects(self) -> bool:
         """Whether the option bytes that are stored protect the chip from being read, once they are in force."""
         return self.fields.get("RDP", OPEN_LEVEL) != OPEN_LEVEL
+
+    @property
+    def moved_pages(self) -> str:
+        """Say which option bytes that are stored give the flash other pages than are known; empty where none does."""
+        return moved_in_words(self.chip.moved_pages(self.fields), self.fields)
 
     @property
     def fields(self) -> Mapping[str, FieldValue]:

@@ -15,6 +15,7 @@ from dfurun.steps.effect import Act, ActKind, Effect, OptionEffect, Will, field_
 from dfurun.steps.event import OptionBytesPlanned, Outcome
 from dfurun.steps.flashing import REDO_LIMIT
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.known_pages import require_known_pages
 from dfurun.steps.option_fields import parse_fields, require_established
 from dfurun.steps.option_sources import image_fields, protecting_fields
 from dfurun.steps.power_cut import if_power_went, tell_to_keep_power, to_keep_power
@@ -44,6 +45,7 @@ class SetOptionBytes(Step):
     """Bits that are not named stay as they are read, or as the factory set them with `from_factory`.
 
     `fields` come from the body's `fields`, which are `written`, and under them from `write-protect` and from an image.
+    `by_pages`: `write-protect` names pages.
     """
 
     keyword: ClassVar[str] = "set-option-bytes"
@@ -53,6 +55,7 @@ class SetOptionBytes(Step):
     chip: Chip
     allow: frozenset[str]
     written: frozenset[str] = frozenset()
+    by_pages: bool = False
 
     @classmethod
     def parse(cls, head: Head, body: Mapping[str, Any], scope: Scope) -> Self | None:
@@ -83,7 +86,15 @@ class SetOptionBytes(Step):
                     hint="keep one",
                 )
             fields |= protecting
-        return cls(head, {**fields, **named}, from_factory, scope.chip, scope.allow, frozenset(named))
+        return cls(
+            head,
+            {**fields, **named},
+            from_factory,
+            scope.chip,
+            scope.allow,
+            frozenset(named),
+            by_pages=bool(body.get("write-protect")),
+        )
 
     def effect(self, board: AbstractBoard) -> tuple[AbstractBoard, list[Finding]]:
         """Judge the guards that the recipe alone decides; remember what the new bytes close."""
@@ -96,6 +107,7 @@ class SetOptionBytes(Step):
         known = self._known_after()
         layout = self.chip.option_bytes
         board = replace(board, option_fields={**board.option_fields, **self._fields_set(known)})
+        findings += self.needs_known_pages(board) if self.by_pages else []
         if known.get("RDP", OPEN_LEVEL) != OPEN_LEVEL:
             board = replace(board, sealed_by=self.path)
         named = [name for name in known if layout.write_protection and name in layout.write_protection.decided_by]
@@ -151,6 +163,7 @@ class SetOptionBytes(Step):
             return None
         after = self._target(forecast.stored)
         self._check_guards(context, forecast.stored, after)
+        self._require_known_pages(after)
         return forecast.written(after, self.chip.option_bytes)
 
     def execute(self, context: Context) -> Result:
@@ -161,6 +174,7 @@ class SetOptionBytes(Step):
         before = context.option_bytes()
         after = self._target(before)
         self._check_guards(context, before, after)
+        self._require_known_pages(after)
         for field in layout.cleared_reserved(after):
             context.notice(
                 f"{field.name} reads 0 and must stay 1 ({field.means})",
@@ -384,6 +398,11 @@ class SetOptionBytes(Step):
             if field in self.written
         )
         return self.finding(Code.GUARD, guard.means, *keys, hint=_consent(guard), related=related)
+
+    def _require_known_pages(self, after: bytes) -> None:
+        """Raise Refused where `write-protect` names pages, and the bytes to be written give the flash others."""
+        if self.by_pages:
+            require_known_pages(self.chip, "write-protect", OptionForecast.settled(after))
 
     def _check_guards(self, context: Context, before: bytes, after: bytes) -> None:
         layout = self.chip.option_bytes

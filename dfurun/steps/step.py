@@ -202,6 +202,19 @@ class Step(ABC):
             )
         return findings
 
+    def needs_known_pages(self, board: AbstractBoard) -> list[Finding]:
+        """Return a finding where an earlier step of the recipe gives the flash other pages than the chip's data has."""
+        fields, unit = {name: earlier.value for name, earlier in board.option_fields.items()}, board.chip.flash.unit
+        return [
+            self.finding(
+                Code.PAGES_MOVED,
+                f"{self.keyword} by {unit}s that are other ones: with {field.name} at {fields[field.name]} {field.otherwise}",
+                hint=f"`mass-erase`, and a `write` after it, need no {unit}s",
+                related=(Related(board.option_fields[field.name].path, "set here"),),
+            )
+            for field in board.chip.moved_pages(fields)
+        ]
+
     def needs_writable(self, board: AbstractBoard, extents: Sequence[AddressRange], *keys: str | int) -> list[Finding]:
         """Return a finding where an earlier step of the recipe write-protects a part of `extents`."""
         covered = next((p for p in board.write_protected for e in extents if p.overlaps(e)), None)

@@ -25,6 +25,7 @@ from dfurun.steps.flashing import (
     write_erased,
 )
 from dfurun.steps.forecast import OptionForecast
+from dfurun.steps.known_pages import require_known_pages, require_known_pages_now, require_redoable
 from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Head, Result, Scope, Step
 from dfurun.units import AddressRange, format_address, format_size
@@ -65,8 +66,7 @@ class Write(Step):
         flash = board.chip.flash
         findings = self.needs_open_flash(board)
         extents = tuple(piece.extent for piece in aligned(flash, self.image.memory))
-        if not self.only_changed:
-            findings += self._not_erased(board)
+        findings += self.needs_known_pages(board) if self.only_changed else self._not_erased(board)
         findings += self._overlaps(board, extents)
         findings += self.needs_writable(board, extents, self.key)
         if unfit := vector_table.implausible(board.chip, self.image, flash.extent.start):
@@ -91,6 +91,8 @@ class Write(Step):
                 writes=tuple(piece.extent for piece in aligned(flash, memory)),
                 acts=tuple(Act(ActKind.WRITE, piece.extent) for piece in pieces),
             )
+        if moved := board.moved_pages:
+            return board, Effect(Will.FAIL, f"its {flash.unit}s are not as they are known: {moved}")
         pages = pages_of(flash, memory)
         looked = tuple(Act(ActKind.READ, p.extent) for page in pages for p in memory.within(flash.page(page)))
         held = {page: board.holds(memory, page) for page in pages}
@@ -113,7 +115,9 @@ class Write(Step):
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
-        """Refuse where a page is write-protected, or holds the DFU program itself."""
+        """Refuse where a page is write-protected, or holds the DFU program itself; or is to be erased, and is not known."""
+        if self.only_changed:
+            require_known_pages(context.chip, "write with `mode: changed`", forecast)
         extents = [context.chip.flash.page(page) for page in pages_of(context.chip.flash, self.image.memory)]
         context.require_writable("write", extents, forecast)
         return forecast
@@ -129,6 +133,7 @@ class Write(Step):
             context.reached = WRITING
             write_erased(context, memory)
             return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
+        require_known_pages_now(context, "write with `mode: changed`")
         changed = changed_pages(context, memory)
         if not changed:
             return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
@@ -158,8 +163,13 @@ class Write(Step):
         outcome = Outcome.CHANGED if context.reached else Outcome.OK
         return Result(outcome, f"{self.image.name}: {size}, {pages} of it after the board was regained")
 
+    def require_redoable(self, context: Context, pages: Sequence[int]) -> None:
+        """Raise StepFailed where these pages, which are wrong, cannot be erased by themselves."""
+        require_redoable(context, context.chip.flash.page(pages[0]), Code.VERIFY_MISMATCH)
+
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
+        self.require_redoable(context, pages)
         image, words = self.image, f"rewrite pages of {self.image.name}"
         context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=list(pages))
         context.reached = WRITING

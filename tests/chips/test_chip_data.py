@@ -168,11 +168,12 @@ def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
 @every_chip
 def test_every_block_names_its_documents_and_how_sure_it_is(name: str) -> None:
     read = facts(name)
-    blocks = [read[block] for block in BLOCKS] + read["guards"]
+    blocks = [*(read[block] for block in (*BLOCKS, "page-geometry") if block in read), *read["guards"]]
     for block in blocks:
         assert block["confidence"] in ("high", "medium", "low")
         assert set(block["source"]) <= set(read["sources"])
-    assert set(read) - set(BLOCKS) == {"chip", "title", "family", "lines", "core", "device-id", "sources", "guards"}
+    others = {"chip", "title", "family", "lines", "core", "device-id", "sources", "guards"}
+    assert set(read) - {*BLOCKS, "page-geometry"} == others
 
 
 @every_family
@@ -301,6 +302,8 @@ def test_rules_and_guards_name_fields_and_values_that_the_chip_has(name: str) ->
     named += [(field, value) for guard in chip.guards for field, values in guard.when_not.items() for value in values]
     for field, value in named:
         chip.option_bytes.fields[field].number(value)
+    for known in chip.page_fields:
+        chip.option_bytes.fields[known.name].number(known.value)
     assert {field for guard in chip.guards for field in guard.changes} <= set(chip.option_bytes.fields)
     assert all(guard.fields for guard in chip.guards), "a guard without a condition would guard everything"
     levels = chip.option_bytes.fields["RDP"].values if "RDP" in chip.option_bytes.fields else {}

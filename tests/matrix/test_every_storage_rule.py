@@ -143,6 +143,16 @@ def test_a_chip_that_ignores_boot0_from_the_factory_is_tried_on_boards_that_star
     assert all(chip.reaches_bootloader(layout.decode(start.option_bytes)) for start in starts(recipe))
 
 
+@pytest.mark.parametrize("name", ["stm32g0b1xb", "stm32g474xe", "stm32f767xi", "stm32h743xi", "stm32l552xc"])
+def test_a_recipe_that_erases_pages_is_tried_on_boards_whose_pages_are_known(recipe_for: RecipeFor, name: str) -> None:
+    """All other fields have other values than the factory's there: with one that moves pages every run would be refused."""
+    recipe = compile_recipe(recipe_for(name, "write: {image: app, mode: changed}", "verify: {image: app}")).runnable()
+    layout = recipe.chip.option_bytes
+    for start in starts(recipe):
+        assert recipe.chip.moved_pages(layout.decode(start.option_bytes)) == ()
+        assert start.option_bytes != layout.factory
+
+
 def test_option_bytes_behind_the_write_are_too_late_for_a_bootloader_that_is_out_of_reach(
     recipe_for: RecipeFor,
 ) -> None:
