@@ -75,7 +75,7 @@ def _words(pinning: Pinning) -> str:
 
     images = len(pinning.pinned)
     if not images and pinning.unpinned:
-        return "none of its images can be pinned in it"
+        return "nothing can be pinned in place"
     return f"{count(images, 'image', 'images')} pinned" if images else "no images to pin"
 
 
