@@ -1,4 +1,4 @@
-"""`x-lint-ignore`: which findings a recipe's author has looked at and keeps, and why; at the top, in an image, in data, in a body."""
+"""`x-lint-ignore`: which findings an author has looked at and keeps, and why; at the top, in an image, in data, in a body."""
 
 from __future__ import annotations
 
