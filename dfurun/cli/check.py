@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,10 @@ from dfurun.cli import completion
 from dfurun.cli.options import OUTPUT, CheckFormat, Json, quiet_option
 from dfurun.cli.output import Output
 from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
-from dfurun.errors import Code, ExitStatus, Finding, worst_status
+from dfurun.errors import ExitStatus, worst_status
+
+if TYPE_CHECKING:
+    from dfurun.recipe import Settings
 
 FAULTS = "Faults"
 DEFAULT_BUDGET = 2000
@@ -83,45 +87,44 @@ def check_command(
     quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe that is sound.")] = False,
 ) -> int:
     """Check recipes and their images, without hardware."""
-    from dfurun.plan import compile_recipe
+    from dfurun.plan import compile_for_review
+    from dfurun.recipe import StandIns
+    from dfurun.report.variables import standing_in
     from dfurun.report.words import count
 
     output: Output = context.obj
     output.annotate, markdown = format is CheckFormat.GITHUB, format is CheckFormat.MARKDOWN
     settings = settings_of(set_variables, vars_file)
-    statuses, sound = [], []
+    statuses: list[ExitStatus] = []
+    sound: list[tuple[Path, Settings]] = []
     for path in recipes:
-        compiled = compile_recipe(path, allow_outside=allow_outside, settings=settings)
-        is_base = compiled.loaded is not None and compiled.loaded.is_base
-        findings = _but_for_being_a_base(compiled.findings) if is_base else compiled.findings
+        compiled = compile_for_review(path, allow_outside=allow_outside, settings=settings)
+        is_base = compiled.is_base
+        findings = compiled.findings_of_a_base if is_base else compiled.findings
         status = worst_status(findings)
         statuses.append(status)
         output.findings(findings, product=not markdown)
-        output.write(
-            {"event": "checked", "recipe": str(path), "exit": int(status)} | ({"base": True} if is_base else {})
-        )
+        event = {"event": "checked", "recipe": str(path), "exit": int(status)} | ({"base": True} if is_base else {})
+        output.write(event | ({"stand_ins": dict(compiled.stand_ins)} if compiled.stand_ins else {}))
         if is_base:
             if status is ExitStatus.DONE and not output.as_json and not quiet and not markdown:
                 output.line(f"{path}: a base, checked in full with each recipe that extends it")
             continue
         if compiled.recipe and status is ExitStatus.DONE and not output.as_json and not quiet and not markdown:
             steps, chip = count(len(compiled.recipe.steps), "step", "steps"), compiled.recipe.chip.title
-            output.line(f"{path}: ok, {steps} for {chip}")
+            output.line(f"{path}: ok, {steps} for {chip}{standing_in(compiled.stand_ins, after='; ')}")
+        elif compiled.stand_ins and not output.as_json and not markdown:
+            output.line(f"{path}: {standing_in(compiled.stand_ins)}")
         if status is ExitStatus.DONE:
-            sound.append(path)
+            sound.append((path, replace(settings, stand_ins=StandIns(compiled.stand_ins))))
     if faults:
         from dfurun.cli.check_faults import FaultOptions, require_survival, try_faults
 
-        options = FaultOptions(fault_budget, fault_sample, fault_seed, jobs, allow_outside, settings, markdown, quiet)
-        matrices = [try_faults(output, path, options) for path in sound]
+        options = FaultOptions(fault_budget, fault_sample, fault_seed, jobs, allow_outside, markdown, quiet)
+        matrices = [try_faults(output, path, options, tried_with) for path, tried_with in sound]
         if worst_of(statuses) is ExitStatus.DONE:
             require_survival(matrices)
     return worst_of(statuses)
-
-
-def _but_for_being_a_base(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Return the findings without the one that a base is no recipe: nobody has asked to run it."""
-    return tuple(finding for finding in findings if finding.code is not Code.ABSTRACT_RECIPE)
 
 
 def worst_of(statuses: list[ExitStatus]) -> ExitStatus:

@@ -26,19 +26,21 @@ class FaultOptions:
     seed: int
     jobs: int | None
     allow_outside: bool
-    settings: Settings
     markdown: bool
     quiet: bool
 
 
-def try_faults(output: Output, path: Path, options: FaultOptions) -> Matrix:
-    """Try a recipe and show its survival table. Raises StepFailed where it does not pass even without a fault."""
+def try_faults(output: Output, path: Path, options: FaultOptions, settings: Settings) -> Matrix:
+    """Try a recipe, with its variables by `settings`, and show its survival table.
+
+    Raises StepFailed where it does not pass even without a fault.
+    """
     began = time.monotonic()
     try:
         matrix = fault_matrix(
             path,
             allow_outside=options.allow_outside,
-            settings=options.settings,
+            settings=settings,
             budget=options.budget,
             most=options.most,
             seed=options.seed,

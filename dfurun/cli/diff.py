@@ -14,10 +14,12 @@ from dfurun.cli.failures import UsageFailure
 from dfurun.cli.options import OUTPUT, Json
 from dfurun.cli.output import Output
 from dfurun.cli.recipe_first import RECIPE_SUFFIXES
+from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
 from dfurun.errors import DfurunError, ExitStatus
 
 if TYPE_CHECKING:
     from dfurun.diff.comparison import Comparison
+    from dfurun.recipe import Settings
 
 EXAMPLES = "for example `dfurun diff old.yaml new.yaml`, or `dfurun diff --git main recipes/`"
 
@@ -56,16 +58,19 @@ def diff_command(
         DiffFormat,
         typer.Option("--format", help="markdown: a comment on a pull request.", rich_help_panel=OUTPUT),
     ] = DiffFormat.TEXT,
+    set_variables: SetVariable = None,
+    vars_file: VarsFile = None,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
+        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
     ] = False,
     json: Json = False,
 ) -> int:
     """Say what a change of a recipe means: for the firmware, the option bytes, the safety nets. Without hardware."""
     output: Output = context.obj
+    settings = settings_of(set_variables, vars_file)
     if git_driver:
-        return _for_git(words, output)
-    comparisons = list(_comparisons(words, git=git, allow_outside=allow_outside))
+        return _for_git(words, output, settings)
+    comparisons = list(_comparisons(words, settings, git=git, allow_outside=allow_outside))
     if format is DiffFormat.MARKDOWN and not output.as_json:
         from dfurun.report.diff_markdown import markdown_lines
 
@@ -81,18 +86,19 @@ def diff_command(
     return ExitStatus.CHANGES if exit_code and changed else ExitStatus.DONE
 
 
-def _comparisons(words: list[str], *, git: bool, allow_outside: bool) -> Iterator[Comparison]:
+def _comparisons(words: list[str], settings: Settings, *, git: bool, allow_outside: bool) -> Iterator[Comparison]:
     from dfurun.diff.comparison import compare_files, compare_revisions
 
     if not git:
         if len(words) != 2:
             raise UsageFailure(f"diff takes two recipes, not {len(words)}", EXAMPLES)
-        yield compare_files(Path(words[0]), Path(words[1]), allow_outside=allow_outside)
+        yield compare_files(Path(words[0]), Path(words[1]), allow_outside=allow_outside, settings=settings)
         return
     revision, recipes = ("HEAD", words) if _is_recipe(words[0]) else (words[0], words[1:])
     if not recipes:
         raise UsageFailure("diff --git takes a revision and recipes, or a folder of them", EXAMPLES)
-    yield from compare_revisions(revision, [Path(word) for word in recipes], allow_outside=allow_outside)
+    paths = [Path(word) for word in recipes]
+    yield from compare_revisions(revision, paths, allow_outside=allow_outside, settings=settings)
 
 
 def _is_recipe(word: str) -> bool:
@@ -103,7 +109,7 @@ def _show(comparisons: list[Comparison], output: Output) -> None:
     from dfurun.report.diff_json import comparison_object
     from dfurun.report.diff_text import print_comparison
 
-    told = [c for c in comparisons if c.difference is None or c.difference.changes]
+    told = [c for c in comparisons if not c.is_base and (c.difference is None or c.difference.changes)]
     same = [c for c in comparisons if c not in told]
     for number, comparison in enumerate([*told, *same]):
         output.write(comparison_object(comparison))
@@ -114,7 +120,7 @@ def _show(comparisons: list[Comparison], output: Output) -> None:
         output.findings(comparison.findings)
 
 
-def _for_git(words: list[str], output: Output) -> int:
+def _for_git(words: list[str], output: Output, settings: Settings) -> int:
     """Answer git, which takes any other status than 0 for a broken driver and shows nothing more."""
     from dfurun.diff.driver import Called, compare_called
     from dfurun.report.diagnostics import print_findings
@@ -130,7 +136,7 @@ def _for_git(words: list[str], output: Output) -> int:
         )
     output.line(f"diff --git a/{called.path} b/{called.new_path}")
     try:
-        comparison = compare_called(called)
+        comparison = compare_called(called, settings=settings)
         print_comparison(comparison, output.product)
         print_findings(comparison.findings, output.product)
     except DfurunError as error:

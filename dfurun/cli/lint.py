@@ -34,24 +34,31 @@ def lint_command(
 ) -> int:
     """Check recipes, and say what a reviewer would ask about them; exit with 1 where there is any finding."""
     from dfurun.lint import lint
-    from dfurun.plan import compile_recipe
+    from dfurun.plan import compile_for_review
     from dfurun.report.diagnostics import silenced_object
+    from dfurun.report.variables import standing_in
 
     output: Output = context.obj
     output.annotate = format is Format.GITHUB
     settings = settings_of(set_variables, vars_file)
     statuses = []
     for path in recipes:
-        linted = lint(compile_recipe(path, allow_outside=allow_outside, settings=settings))
+        compiled = compile_for_review(path, allow_outside=allow_outside, settings=settings)
+        linted = lint(compiled)
         statuses.append(linted.status)
         output.findings(linted.findings, product=True)
         for silenced in linted.silenced:
             output.write(silenced_object(silenced.finding, silenced.reason))
-        output.write({"event": "linted", "recipe": str(path), "exit": int(linted.status)})
+        event = {"event": "linted", "recipe": str(path), "exit": int(linted.status)}
+        event |= {"base": True} if compiled.is_base else {}
+        output.write(event | ({"stand_ins": dict(compiled.stand_ins)} if compiled.stand_ins else {}))
         if output.as_json or quiet:
             continue
+        if linted.status not in (ExitStatus.DONE, ExitStatus.FAILED) and compiled.stand_ins:
+            output.line(f"{path}: {standing_in(compiled.stand_ins)}")
         if linted.status is ExitStatus.DONE:
-            output.line(f"{path}: ok")
+            words = "a base, linted in full with each recipe that extends it" if compiled.is_base else "ok"
+            output.line(f"{path}: {words}{standing_in(compiled.stand_ins, after='; ')}")
         for silenced in linted.silenced:
             place = silenced.finding.place or path
             output.line(f"{place}: silenced[{silenced.finding.code}]: {silenced.reason}")

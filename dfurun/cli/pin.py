@@ -11,11 +11,9 @@ from dfurun.cli import completion
 from dfurun.cli.check import worst_of
 from dfurun.cli.options import Format, FormatOption, Json, quiet_option
 from dfurun.cli.output import Output
-from dfurun.errors import Code, ExitStatus, StepFailed, worst_status
+from dfurun.errors import Code, ExitStatus, Finding, StepFailed, worst_status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dfurun.plan.pinning import FileEdit, Pinning
 
 WIDTH = 8
@@ -45,21 +43,26 @@ def pin_command(
     output: Output = context.obj
     output.annotate = format is Format.GITHUB
     statuses = []
+    told: set[Finding] = set()  # of a base, which several recipes extend
     for path in recipes:
         pinning = pin_recipe(path, allow_outside=allow_outside)
         status = worst_status(pinning.errors)
         output.findings(pinning.errors, product=True)
         if pinning.edits and check:
-            output.findings([finding for edit in pinning.edits for finding in edit.outdated], product=True)
+            outdated = [finding for edit in pinning.edits for finding in edit.outdated]
+            output.findings([finding for finding in outdated if finding not in told], product=True)
+            told.update(outdated)
             status = ExitStatus.FAILED
         elif pinning.edits:
-            for edit in pinning.edits:
-                _write(edit)
-                _tell(output, edit, pinning.files)
+            _write_all(output, pinning)
         elif status is ExitStatus.DONE and not output.as_json and not quiet:
             output.line(f"{path}: ok, {_words(pinning)}")
         elif status is not ExitStatus.DONE and not output.as_json:
             output.line(f"{path}: nothing was pinned")
+        for left in pinning.unpinned:
+            output.write({"event": "unpinned", "recipe": str(left.path), "image": left.image, "why": left.why})
+            if not output.as_json and not quiet:
+                output.line(f"{left.path}: {left.image} is not pinned: {left.why}")
         written = bool(pinning.edits) and not check
         output.write({"event": "pinned", "recipe": str(path), "written": written, "exit": int(status)})
         statuses.append(status)
@@ -70,11 +73,23 @@ def pin_command(
 def _words(pinning: Pinning) -> str:
     from dfurun.report.words import count
 
-    images = len(pinning.files)
+    images = len(pinning.pinned)
+    if not images and pinning.unpinned:
+        return "nothing can be pinned in place"
     return f"{count(images, 'image', 'images')} pinned" if images else "no images to pin"
 
 
-def _write(edit: FileEdit) -> None:
+def _write_all(output: Output, pinning: Pinning) -> None:
+    """Write the edited files, the bases first; each is as it was or as it will be, whatever happens."""
+    written: list[str] = []
+    for edit in reversed(pinning.edits):
+        others = f"; {' and '.join(written)} {'is' if len(written) == 1 else 'are'} pinned" if written else ""
+        _write(edit, consequence=f"it is as it was{others}")
+        written.append(str(edit.source.path))
+        _tell(output, edit)
+
+
+def _write(edit: FileEdit, *, consequence: str) -> None:
     from dfurun.files import replace_text
 
     path = edit.source.path
@@ -84,14 +99,14 @@ def _write(edit: FileEdit) -> None:
         raise StepFailed(
             Code.FILE_UNWRITABLE,
             f"{path} cannot be written: {error.strerror or error}",
-            consequence="it is as it was",
+            consequence=consequence,
             hint="a recipe that may be written to, in a folder that may be, with room for it",
         ) from None
 
 
-def _tell(output: Output, edit: FileEdit, files: Mapping[str, str]) -> None:
+def _tell(output: Output, edit: FileEdit) -> None:
     """Tell old and new of each image."""
-    told, path = "", edit.source.path
+    told, path, files = "", edit.source.path, edit.files
     for change in edit.changes:
         pin: dict[str, Any] = {"image": change.image, "file": files[change.image], "key": change.key}
         output.write({"event": "pin", "recipe": str(path), **pin, "old": change.old or None, "new": change.new})

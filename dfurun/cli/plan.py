@@ -96,20 +96,23 @@ def plan_command(
     sim_token: SimToken = None,
 ) -> int:
     """Tell what a recipe would do to a board, without doing it."""
-    from dfurun.plan import compile_recipe
+    from dfurun.plan import compile_for_review, compile_recipe
     from dfurun.plan.plan import make_plan
     from dfurun.plan.plan_file import plan_object
 
     output: Output = context.obj
     output.watch(verbose=verbose, log=log)
     settings = settings_of(set_variables, vars_file)
-    compiled = compile_recipe(recipe, allow_outside=allow_outside, settings=settings)
+    states, faults, clock = tuple(sim_state or ()), tuple(sim_fault or ()), SimClock.VIRTUAL
+    options = BoardOptions(port, serial, sim, sim_chip, states, clock, faults, sim_token=sim_token)
+    live = live or options != BoardOptions(sim_clock=clock)
+    # A plan of a board, or one that a run is held to, is of what that run is given
+    compile_it = compile_recipe if live or save is not None else compile_for_review
+    compiled = compile_it(recipe, allow_outside=allow_outside, settings=settings)
     output.annotate = format is Format.GITHUB
     output.findings(compiled.findings)
     runnable, observed, plan = compiled.runnable(), None, make_plan(compiled.runnable())
-    states, faults, clock = tuple(sim_state or ()), tuple(sim_fault or ()), SimClock.VIRTUAL
-    options = BoardOptions(port, serial, sim, sim_chip, states, clock, faults, sim_token=sim_token)
-    if live or options != BoardOptions(sim_clock=clock):
+    if live:
         observed, plan = _over_a_board(output, options, runnable, plan)
     body = plan_object(plan, observed)
     if save is not None:

@@ -28,7 +28,7 @@ USUAL_TIMEOUTS_S = {
     "unprotect": POWER_CYCLE_TIMEOUT_S,
     "wait-for-power-cycle": POWER_CYCLE_TIMEOUT_S,
 }
-TIMEOUT, NAME, IMAGE, FIELDS = "timeout", "name", "image", "fields"
+TIMEOUT, NAME, IMAGE, DATA, FIELDS = "timeout", "name", "image", "data", "fields"
 WORDS_ONLY = frozenset({TIMEOUT, NAME})
 
 
@@ -53,6 +53,8 @@ def body_of(step: Step, image_names: Mapping[str, str] | None = None) -> dict[st
         if value is None or (isinstance(step, Erase) and field.name == "pages" and step.image is not None):
             continue  # the pages of an image are told with the image
         key, words = KEYS.get(field.name, (NAMES.get(field.name, field.name.replace("_", "-")), {}))
+        if isinstance(value, ImageFile) and value.inline:
+            key = DATA
         body[key] = _aspect(step, key, value, words, names)
     return body
 
@@ -83,7 +85,7 @@ def _field(step: Step, name: str, value: Any) -> str:
 def title_of(step: Step) -> str:
     """Return a step for people, by its keyword and what it works on: `write application`."""
     body = body_of(step)
-    for key in (IMAGE, "pages", "range", "boot0"):
+    for key in (IMAGE, DATA, "pages", "range", "boot0"):
         if key in body:
             shown = f"BOOT0 {'high' if body[key].value else 'low'}" if key == "boot0" else body[key].shown
             return f"`{step.keyword}` {shown}"

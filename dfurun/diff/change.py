@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +40,8 @@ class Subject(StrEnum):
     OPTION_BYTES = "option bytes"
     STEP = "step"
     FIRMWARE = "firmware"
+    DATA = "data"
+    VARIABLE = "variable"
     PIN = "pin"
     EXPECT = "expect"
     ALLOW = "allow"
@@ -165,6 +168,26 @@ class Difference:
         ordered = sorted(changes, key=lambda change: (change.rank.weight, subjects.index(change.subject)))
         return cls(tuple(ordered), tuple(firmware), options)
 
+    def with_more_of(self, other: Difference) -> Difference:
+        """Return this with what only another look at the same two recipes, with other values of variables, has found.
+
+        What both have found may read differently, as a step's pages are a variable's: of data every change counts, of all else
+        how many there are.
+        """
+        more = [change for change in other.changes if change.subject is Subject.DATA and not self._tells(change)]
+        counts = [Counter((change.subject, change.kind) for change in each.changes) for each in (self, other)]
+        for subject, kind in counts[1] - counts[0]:
+            if subject is not Subject.DATA:
+                found = [change for change in other.changes if (change.subject, change.kind) == (subject, kind)]
+                more += [change for change in found if not self._tells(change)]
+        told = [change for change in self.changes if not any(_is_said_by(one, change) for one in more)]
+        images = {firmware.name for firmware in self.firmware}
+        firmware = [found for found in other.firmware if found.name not in images]
+        return Difference.of((*told, *more), (*self.firmware, *firmware), self.options or other.options)
+
+    def _tells(self, change: Change) -> bool:
+        return any((c.subject, c.kind, c.what) == (change.subject, change.kind, change.what) for c in self.changes)
+
     @property
     def rank(self) -> Rank | None:
         """The rank of the worst change; None where there is none."""
@@ -173,3 +196,8 @@ class Difference:
     def count(self, rank: Rank) -> int:
         """Return how many changes have this rank."""
         return sum(change.rank is rank for change in self.changes)
+
+
+def _is_said_by(one: Change, change: Change) -> bool:
+    """Say whether one change of data says of the same data all that another does, and more."""
+    return one.subject is change.subject is Subject.DATA and one.what.startswith(change.what)

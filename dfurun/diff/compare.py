@@ -8,6 +8,7 @@ from dfurun.diff.options import option_changes, option_difference
 from dfurun.diff.settings import settings_changes
 from dfurun.diff.side import Side
 from dfurun.diff.steps import step_changes
+from dfurun.diff.variables import variable_changes
 from dfurun.plan import Compiled
 
 
@@ -20,6 +21,7 @@ def compare(old: Compiled, new: Compiled) -> Difference:
     names = paired_names(before, after)
     firmware, changes = firmware_changes(before, after, names)
     changes += settings_changes(before, after)
+    changes += variable_changes(before, after)
     options = option_difference(before, after)
     told: frozenset[str] = frozenset()
     if options is not None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dfurun.diff.change import Difference
 from dfurun.diff.compare import added, compare, removed
 from dfurun.diff.git import NOTHING, SHORT, Repository, Tree
-from dfurun.diff.mirror import compile_at
+from dfurun.diff.readings import Reading, compile_both, of_file, of_revision, same_stand_ins
 from dfurun.errors import Code, DfurunError, ExitStatus, Finding, Severity, worst_status
-from dfurun.plan import Compiled, compile_recipe
+from dfurun.plan import Compiled
+from dfurun.recipe import NO_SETTINGS, Settings, Value
 
 SUFFIXES = (".yaml", ".yml")
 WORKING_TREE, INDEX = "working tree", "index"
@@ -37,6 +38,19 @@ class Comparison:
     old_name: str | None = None
 
     @property
+    def stand_ins(self) -> Mapping[str, tuple[Value, ...]]:
+        """The values that stand in for what only a run is given: one, or where the sides do not take the same, both."""
+        sides = [side.stand_ins for side in (self.old, self.new) if side is not None]
+        names = dict.fromkeys(name for side in sides for name in side)
+        return {name: tuple(dict.fromkeys(side[name] for side in sides if name in side)) for name in names}
+
+    @property
+    def is_base(self) -> bool:
+        """Whether what is there is only a base for other recipes, which say what its changes come to."""
+        sides = [side for side in (self.old, self.new) if side is not None]
+        return bool(sides) and all(side.is_base for side in sides)
+
+    @property
     def broken_sides(self) -> tuple[str, ...]:
         """The labels of the sides that do not compile."""
         sides = ((self.old_label, self.old), (self.new_label, self.new))
@@ -46,6 +60,8 @@ class Comparison:
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong: of a side that does not compile all of it, of the new one its errors as well, never twice."""
         shown: list[Finding] = []
+        if self.is_base and self.new is not None:
+            return self.new.findings_of_a_base
         for compiled in (self.old, self.new):
             if compiled is None:
                 continue
@@ -57,6 +73,31 @@ class Comparison:
     def status(self) -> ExitStatus:
         """INVALID or REFUSED where a side cannot be compared or the new one could not be run, else DONE."""
         return worst_status(self.findings)
+
+
+def compare_readings(
+    name: str,
+    labels: tuple[str, str],
+    old: Reading | None,
+    new: Reading | None,
+    *,
+    settings: Settings = NO_SETTINGS,
+    old_name: str | None = None,
+) -> Comparison:
+    """Return the comparison of two recipes, of which one may not be there.
+
+    Where values stand in for what only a run is given, the recipes are compared with two sets of them: one alone may be equal
+    to what a recipe says without its variable.
+    """
+    sides = compile_both(old, new, settings)
+    found = compare_compiled(name, *labels, *sides, old_name=old_name)
+    if found.difference is None or not found.stand_ins:
+        return found
+    again = compile_both(old, new, settings, extreme=1)
+    other = compare_compiled(name, *labels, *again) if same_stand_ins(again) else None
+    if other is None or other.difference is None:
+        return found
+    return replace(found, difference=found.difference.with_more_of(other.difference))
 
 
 def compare_compiled(
@@ -72,20 +113,22 @@ def compare_compiled(
     found: Difference | None = None
     if old is None and new is not None and new.recipe is not None:
         found = added(new)
-    elif new is None and old is not None:
+    elif new is None and old is not None and not old.is_base:
         found = removed(old)
     elif old is not None and new is not None and old.recipe is not None and new.recipe is not None:
         found = compare(old, new)
     return Comparison(name, old_label, new_label, old, new, found, old_name)
 
 
-def compare_files(old: Path, new: Path, *, allow_outside: bool = False) -> Comparison:
+def compare_files(old: Path, new: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS) -> Comparison:
     """Compare two recipes in files."""
-    sides = [compile_recipe(path, allow_outside=allow_outside) for path in (old, new)]
-    return compare_compiled(str(new), str(old), str(new), sides[0], sides[1])
+    readings = [of_file(path, allow_outside=allow_outside) for path in (old, new)]
+    return compare_readings(str(new), (str(old), str(new)), *readings, settings=settings)
 
 
-def compare_revisions(revision: str, paths: Sequence[Path], *, allow_outside: bool = False) -> Iterator[Comparison]:
+def compare_revisions(
+    revision: str, paths: Sequence[Path], *, allow_outside: bool = False, settings: Settings = NO_SETTINGS
+) -> Iterator[Comparison]:
     """Yield the comparison of each recipe at a revision with that of the working tree, or with another revision's.
 
     `revision` is `OLD`, `OLD..NEW`, or `OLD...NEW`: since NEW parted from OLD. A folder stands for all recipes in it, on either
@@ -99,7 +142,7 @@ def compare_revisions(revision: str, paths: Sequence[Path], *, allow_outside: bo
     left = {renamed[name] for name in names if name in renamed}
     for name in names:
         if name not in left:
-            yield _compare_at(old, new, name, renamed, allow_outside=allow_outside)
+            yield _compare_at(old, new, name, renamed, allow_outside=allow_outside, settings=settings)
 
 
 def _trees(repository: Repository, revision: str) -> tuple[Tree, Tree | None]:
@@ -151,23 +194,26 @@ def _texts(name: str, old: Tree, new: Tree | None) -> Iterator[bytes]:
         yield file.read_bytes()
 
 
-def _compare_at(old: Tree, new: Tree | None, name: str, renamed: dict[str, str], *, allow_outside: bool) -> Comparison:
+def _compare_at(
+    old: Tree, new: Tree | None, name: str, renamed: dict[str, str], *, allow_outside: bool, settings: Settings
+) -> Comparison:
     old_name = name if name in old.modes else renamed.get(name)
     if old_name != name and old_name in (new.modes if new else ()):
         old_name = None
-    sides: list[Compiled | None] = []
-    for tree, wanted in ((old, old_name), (new, name)):
-        if tree is None:
-            file = old.repository.root / name
-            there = file.is_file() or file.is_symlink()
-            sides.append(compile_recipe(shown_path(file), allow_outside=allow_outside) if there else None)
-        elif wanted is None or wanted not in tree.modes:
-            sides.append(None)
-        else:
-            with TemporaryDirectory(prefix="dfurun-diff-") as folder:
-                sides.append(compile_at(tree, wanted, Path(folder).resolve(), allow_outside=allow_outside))
-    label = new.label if new else WORKING_TREE
-    return compare_compiled(name, old.label, label, sides[0], sides[1], old_name=None if old_name == name else old_name)
+    with ExitStack() as stack:
+        readings: list[Reading | None] = []
+        for tree, wanted in ((old, old_name), (new, name)):
+            if tree is None:
+                file = old.repository.root / name
+                there = file.is_file() or file.is_symlink()
+                readings.append(of_file(shown_path(file), allow_outside=allow_outside) if there else None)
+            elif wanted is None or wanted not in tree.modes:
+                readings.append(None)
+            else:
+                readings.append(stack.enter_context(of_revision(tree, wanted, allow_outside=allow_outside)))
+        labels = (old.label, new.label if new else WORKING_TREE)
+        was = None if old_name == name else old_name
+        return compare_readings(name, labels, readings[0], readings[1], settings=settings, old_name=was)
 
 
 def shown_path(file: Path) -> Path:

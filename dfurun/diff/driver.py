@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from dfurun.diff.comparison import INDEX, WORKING_TREE, Comparison, compare_compiled, shown_path
+from dfurun.diff.comparison import INDEX, WORKING_TREE, Comparison, compare_readings, shown_path
 from dfurun.diff.git import SHORT, Repository, Tree
-from dfurun.diff.mirror import compile_at
-from dfurun.plan import Compiled, compile_recipe
+from dfurun.diff.readings import Reading, of_file, of_revision
+from dfurun.recipe import NO_SETTINGS, Settings
 
 NO_BLOB, NOWHERE = ".", "nowhere"
 FEWEST, MOST = 7, 9
@@ -40,26 +40,26 @@ class Called:
         return cls(path, Path(old_file), old_blob, Path(new_file), new_blob, rest[0] if rest else path)
 
 
-def compare_called(called: Called) -> Comparison:
+def compare_called(called: Called, *, settings: Settings = NO_SETTINGS) -> Comparison:
     """Compare the two recipes that git shows the difference of, each with the images of a revision that has it so.
 
     Git does not say which revisions it compares: the index, HEAD and the recipe's own history are asked for the blob.
     """
     repository = Repository.around(Path.cwd())
-    old_label, old = _side(repository, called.path, called.old_blob)
-    new_label, new = _side(repository, called.new_path, called.new_blob)
-    was = called.path if called.path != called.new_path else None
-    return compare_compiled(called.new_path, old_label, new_label, old, new, old_name=was)
+    with ExitStack() as stack:
+        old_label, old = _side(repository, called.path, called.old_blob, stack)
+        new_label, new = _side(repository, called.new_path, called.new_blob, stack)
+        was = called.path if called.path != called.new_path else None
+        return compare_readings(called.new_path, (old_label, new_label), old, new, settings=settings, old_name=was)
 
 
-def _side(repository: Repository, path: str, blob: str) -> tuple[str, Compiled | None]:
+def _side(repository: Repository, path: str, blob: str, stack: ExitStack) -> tuple[str, Reading | None]:
     if blob == NO_BLOB:
         return NOWHERE, None
     tree = None if not blob.strip("0") else _tree_of(repository, path, blob)
     if tree is None:  # a file of the working tree, or of no revision: there are no other images than those
-        return WORKING_TREE, compile_recipe(shown_path(repository.root / path))
-    with TemporaryDirectory(prefix="dfurun-diff-") as folder:
-        return tree.label, compile_at(tree, path, Path(folder).resolve())
+        return WORKING_TREE, of_file(shown_path(repository.root / path))
+    return tree.label, stack.enter_context(of_revision(tree, path))
 
 
 def _tree_of(repository: Repository, path: str, blob: str) -> Tree | None:

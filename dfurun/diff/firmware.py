@@ -1,7 +1,8 @@
-"""Changes of the images: which file, which bytes on which pages, where the core starts, what pins the file."""
+"""Changes of images and data: which file, which bytes on which pages, where the core starts, what pins the file."""
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
@@ -10,8 +11,9 @@ from dfurun.diff.change import Change, Firmware, FirmwareChange, Kind, Rank, Sub
 from dfurun.diff.side import Side, newly_lost, pages_of
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps.vector_table import TABLE_BYTES, implausible
-from dfurun.units import AddressRange, format_pages, format_size
+from dfurun.units import AddressRange, format_address, format_pages, format_size
 
+MOST_BYTES = 16  # of data that are shown in a line
 IN_THE_RECIPE = "the recipe itself"  # of bytes that it spells out: they stay the same when it gets another name
 
 
@@ -37,13 +39,13 @@ def firmware_changes(old: Side, new: Side, pairs: Mapping[str, str]) -> tuple[li
         if name not in pairs:
             differing.append(_difference(old, new, name, image, None))
             why = "nothing of it is written or verified any more"
-            changes.append(Change(Rank.ROUTINE, Subject.FIRMWARE, Kind.REMOVED, f"image {name} is gone", why))
+            changes.append(Change(Rank.ROUTINE, _subject(image), Kind.REMOVED, f"{_noun(image)} {name} is gone", why))
             continue
         other = new.recipe.images[pairs[name]]
-        changes += _pins(name, image, other)
+        changes += () if image.inline or other.inline else _pins(name, image, other)
         if name != other.name:
             why = "only what people and records read: the bytes are the same"
-            what = f"image {name} is called {other.name}"
+            what = f"{_noun(image)} {name} is called {other.name}"
             changes.append(Change(Rank.ROUTINE, Subject.NAME, Kind.CHANGED, what, why, name, other.name))
         found = _difference(old, new, other.name, image, other)
         changes += _contents(old, new, found)
@@ -53,7 +55,7 @@ def firmware_changes(old: Side, new: Side, pairs: Mapping[str, str]) -> tuple[li
         if name not in taken:
             differing.append(_difference(old, new, name, None, image))
             why = "what is done with it, the steps say"
-            changes.append(Change(Rank.ROUTINE, Subject.FIRMWARE, Kind.ADDED, f"image {name} is new", why))
+            changes.append(Change(Rank.ROUTINE, _subject(image), Kind.ADDED, f"{_noun(image)} {name} is new", why))
     return differing, changes
 
 
@@ -75,9 +77,7 @@ def _difference(old: Side, new: Side, name: str, before: ImageFile | None, after
 
 
 def _firmware(side: Side, image: ImageFile) -> Firmware:
-    file = PurePath(image.path)
-    shown = file.relative_to(side.recipe.path.parent) if file.is_relative_to(side.recipe.path.parent) else file
-    name = IN_THE_RECIPE if image.path == side.recipe.path else shown.as_posix()
+    name = IN_THE_RECIPE if image.inline else _file_of(image, side)
     inside = MemoryImage(tuple(image.memory.within(side.chip.flash.extent)))
     table = AddressRange(side.chip.flash.extent.start, TABLE_BYTES)
     words: tuple[int | None, int | None] = (None, None)
@@ -85,6 +85,22 @@ def _firmware(side: Side, image: ImageFile) -> Firmware:
         words = struct.unpack("<II", image.memory.overlay(table, bytes(TABLE_BYTES)))
     pages = pages_of(side.chip, _extents(side, image.memory))
     return Firmware(image, name, inside.size_bytes, pages, words[0], words[1])
+
+
+def _file_of(image: ImageFile, side: Side) -> str:
+    """Return where an image's file is from the recipe's folder, also where a base elsewhere names it."""
+    try:
+        return PurePath(os.path.relpath(image.path, side.recipe.path.parent)).as_posix()
+    except ValueError:  # on another drive
+        return image.path.as_posix()
+
+
+def _subject(image: ImageFile) -> Subject:
+    return Subject.DATA if image.inline else Subject.FIRMWARE
+
+
+def _noun(image: ImageFile) -> str:
+    return "data" if image.inline else "image"
 
 
 def _extents(side: Side, memory: MemoryImage) -> Iterator[AddressRange]:
@@ -108,6 +124,7 @@ def _contents(old: Side, new: Side, found: FirmwareChange) -> Iterator[Change]:
     before, after = found.before, found.after
     if before is None or after is None:
         return
+    subject = _subject(after.image)
     start = new.chip.flash.extent.start
     unfit = implausible(new.chip, after.image, start)
     if unfit and implausible(old.chip, before.image, start):
@@ -115,27 +132,41 @@ def _contents(old: Side, new: Side, found: FirmwareChange) -> Iterator[Change]:
     if before.image.memory == after.image.memory and not unfit:
         if before.image.sha256 != after.image.sha256 or before.file != after.file:
             why = "what is flashed is the same, byte for byte"
-            what = f"{found.name} is another file with the same contents"
-            yield Change(Rank.ROUTINE, Subject.FIRMWARE, Kind.CHANGED, what, why, before.file, after.file)
+            what = f"{found.name} is {after.file if after.image.inline else 'another file'} with the same contents"
+            yield Change(Rank.ROUTINE, subject, Kind.CHANGED, what, why, before.file, after.file)
         return
     same = before.image.memory == after.image.memory
     what = f"{found.name} is {'no firmware for this chip' if same else 'another firmware'}"
+    if after.image.inline:
+        what = f"data {found.name} {_how_data_differs(before.image, after.image)}"
     shown = (_shown(before), _shown(after))
     lost = found.added_pages & newly_lost(old, new)
     if lost:
         pages = format_pages(lost, new.chip.flash.unit)
         why = f"what the board kept in {pages} is erased or written for it"
-        yield Change(Rank.LOSES_DATA, Subject.FIRMWARE, Kind.CHANGED, what, why, *shown)
+        yield Change(Rank.LOSES_DATA, subject, Kind.CHANGED, what, why, *shown)
     elif unfit:
-        yield Change(Rank.WEAKENS, Subject.FIRMWARE, Kind.CHANGED, what, f"no core can start it: {unfit}", *shown)
+        yield Change(Rank.WEAKENS, subject, Kind.CHANGED, what, f"no core can start it: {unfit}", *shown)
     else:
         why = _in_short(found)
         if not after.image.pinned:
             why += "; no sha256 in the recipe says that this is the one that was meant"
-        yield Change(Rank.ROUTINE, Subject.FIRMWARE, Kind.CHANGED, what, why, *shown)
+        yield Change(Rank.ROUTINE, subject, Kind.CHANGED, what, why, *shown)
+
+
+def _how_data_differs(before: ImageFile, after: ImageFile) -> str:
+    starts = [image.memory.pieces[0].address for image in (before, after)]
+    parts = [f"lies at {format_address(starts[1])}"] if starts[0] != starts[1] else []
+    parts += ["has other bytes"] if before.memory.pieces[0].data != after.memory.pieces[0].data else []
+    return " and ".join(parts)
 
 
 def _shown(firmware: Firmware) -> str:
+    if firmware.image.inline:
+        (piece,) = firmware.image.memory.pieces
+        words = piece.data[:MOST_BYTES].hex(" ")
+        left = len(piece.data) - MOST_BYTES
+        return f"{words} and {left} more" if left > 0 else words
     return f"sha256 {firmware.image.sha256[:12]}, {format_size(firmware.size_bytes)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,18 +12,17 @@ from typing import Any
 
 from dfurun.diff.git import Tree
 from dfurun.errors import Finding, Place, Related
-from dfurun.plan import Compiled, compile_recipe
+from dfurun.plan import Compiled, compile_for_review
+from dfurun.plan.review import NONE_PREFERRED
+from dfurun.recipe import NO_SETTINGS, Settings, Value
 from dfurun.recipe.document import read_document
 
 MOST_PARENTS = 16
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
-def compile_at(tree: Tree, path: str, folder: Path, *, allow_outside: bool = False) -> Compiled:
-    """Compile a recipe as it is at a revision; `folder` is an empty one. Its findings name `REVISION:PATH`.
-
-    Only what the recipe names is read of the repository: its images, and the recipes that it extends.
-    """
+def mirror(tree: Tree, path: str, folder: Path) -> None:
+    """Put a recipe as it is at a revision into an empty folder, with what it names: its images, the recipes that it extends."""
     (folder / ".git").touch()  # what tells where the repository ends that a recipe's files have to lie in
     for name in _needed(tree, path):
         data = tree.read(name)
@@ -31,8 +30,23 @@ def compile_at(tree: Tree, path: str, folder: Path, *, allow_outside: bool = Fal
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-    compiled = compile_recipe(folder / path, allow_outside=allow_outside)
-    return replace(compiled, findings=tuple(_renamed(f, folder, tree.label) for f in compiled.findings))
+
+
+def compile_mirrored(
+    label: str,
+    path: str,
+    folder: Path,
+    *,
+    allow_outside: bool = False,
+    settings: Settings = NO_SETTINGS,
+    preferred: Mapping[str, Value] = NONE_PREFERRED,
+    extreme: int = 0,
+) -> Compiled:
+    """Compile a recipe in a mirror of a revision. Its findings name `LABEL:PATH`."""
+    compiled = compile_for_review(
+        folder / path, allow_outside=allow_outside, settings=settings, preferred=preferred, extreme=extreme
+    )
+    return replace(compiled, findings=tuple(_renamed(f, folder, label) for f in compiled.findings))
 
 
 def _needed(tree: Tree, path: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dfurun.diff.body import FIELDS, NAME, TIMEOUT, Aspect, body_of, title_of
+from dfurun.diff.body import DATA, FIELDS, IMAGE, NAME, TIMEOUT, Aspect, body_of, title_of
 from dfurun.diff.change import Change, Kind, Rank, Subject
 from dfurun.diff.matching import Match, match_steps
 from dfurun.diff.side import Side, newly_lost, pages_of
@@ -240,7 +240,7 @@ def _judge(key: str, old: Step, new: Step, both: Both) -> Judged:
             return Rank.ROUTINE, "fields that are not named stay as they are on the board"
         case SetOptionBytes():
             return Rank.ROUTINE, "a value on the way: what is there at the end, the option bytes say"
-        case Verify() if key == "image":
+        case Verify() if key in (IMAGE, DATA):
             return Rank.WEAKENS if _unverified(both) else Rank.ROUTINE, _of_another_image(_unverified(both))
         case Write() if key == "mode":
             words = "only pages that differ are erased and written" if new.only_changed else "all of it is written"

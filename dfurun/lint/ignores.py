@@ -1,4 +1,4 @@
-"""`x-lint-ignore`: which findings a recipe's author has looked at and keeps, and why; at the top, in an image, in a body."""
+"""`x-lint-ignore`: which findings an author has looked at and keeps, and why; at the top, in an image, in data, in a body."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ def read_ignores(values: Mapping[str, Any]) -> tuple[list[Ignore], list[Finding]
 def _holders(values: Mapping[str, Any]) -> Iterator[tuple[RecipePath, Mapping[str, Any]]]:
     """Yield every mapping of a sound recipe that takes `x-` keys, and where it is."""
     yield (), values
-    for name, entry in values.get("images", {}).items():
-        yield ("images", name), entry
+    for key in ("images", "data"):
+        for name, entry in values.get(key, {}).items():
+            yield (key, name), entry
     for index, step in enumerate(values["steps"]):
         if isinstance(step, dict):
             for keyword, body in step.items():

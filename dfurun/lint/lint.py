@@ -37,6 +37,8 @@ class Linted:
 
 def lint(compiled: Compiled) -> Linted:
     """Return what `check` found and, where that has no error, the advice of all rules."""
+    if compiled.is_base:
+        return Linted(compiled.findings_of_a_base)
     loaded, interpretation, recipe = compiled.loaded, compiled.interpretation, compiled.recipe
     has_errors = any(finding.severity is Severity.ERROR for finding in compiled.findings)
     if has_errors or loaded is None or recipe is None or interpretation is None:
@@ -50,7 +52,11 @@ def lint(compiled: Compiled) -> Linted:
     silenced = {
         index: ignore.reason for index, finding in enumerate(found) for ignore in ignores if ignore.covers(finding)
     }
-    idle = [unused(ignore) for ignore in ignores if not any(map(ignore.covers, found))]
+    idle = [
+        unused(ignore)
+        for ignore in ignores
+        if not any(map(ignore.covers, found)) and loaded.source.owner(ignore.path) is loaded.source
+    ]  # one of a base may be for another recipe that extends it
     left = (finding for index, finding in enumerate(found) if index not in silenced)
     return Linted(
         loaded.source.attach((*left, *wrong, *idle)),

@@ -2,5 +2,6 @@
 
 from dfurun.plan.compile import Compiled, compile_loaded, compile_recipe
 from dfurun.plan.interpret import Interpretation, interpret
+from dfurun.plan.review import compile_for_review
 
-__all__ = ["Compiled", "Interpretation", "compile_loaded", "compile_recipe", "interpret"]
+__all__ = ["Compiled", "Interpretation", "compile_for_review", "compile_loaded", "compile_recipe", "interpret"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfurun.errors import Finding, InvalidInput, Severity
+from dfurun.errors import Code, Finding, InvalidInput, Severity
 from dfurun.plan.interpret import Interpretation, interpret
-from dfurun.recipe import NO_SETTINGS, Loaded, Recipe, Settings, load_recipe
+from dfurun.recipe import NO_SETTINGS, Loaded, Recipe, Settings, Value, load_recipe
 from dfurun.recipe.many import shortened
 
 
@@ -22,6 +23,22 @@ class Compiled:
     interpretation: Interpretation | None
     findings: tuple[Finding, ...]
     loaded: Loaded | None = None
+
+    @property
+    def stand_ins(self) -> Mapping[str, Value]:
+        """The values that stand in for what only a run is given, by the names of their variables."""
+        variables = self.loaded.variables if self.loaded else {}
+        return {name: variable.value for name, variable in variables.items() if variable.is_stand_in}
+
+    @property
+    def is_base(self) -> bool:
+        """Whether this is only a base for other recipes."""
+        return self.loaded is not None and self.loaded.is_base
+
+    @property
+    def findings_of_a_base(self) -> tuple[Finding, ...]:
+        """The findings but for the one that a base is no recipe, where nobody has asked to run it."""
+        return tuple(finding for finding in self.findings if finding.code is not Code.ABSTRACT_RECIPE)
 
     def runnable(self) -> Recipe:
         """Return the recipe; raise InvalidInput, with all findings, where an error stands against it."""

@@ -22,6 +22,7 @@ def plan_object(plan: Plan, observed: Observed | None) -> dict[str, Any]:
         "plan": PLAN_VERSION,
         "tool": {"name": "dfurun", "version": __version__},
         "recipe": {"path": str(recipe.path), "name": recipe.name, "sha256": recipe.sha256, "digest": recipe.digest},
+        "variables": {name: {"value": v.value, "origin": v.origin} for name, v in recipe.variables.items()},
         "chip": recipe.chip.name,
         "images": {name: image.sha256 for name, image in recipe.images.items()},
         "board": None if observed is None else _board(observed),

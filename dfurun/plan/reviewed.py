@@ -13,6 +13,7 @@ from dfurun.files import read_file
 from dfurun.plan.observed import Observed
 from dfurun.plan.plan_file import PLAN_VERSION
 from dfurun.recipe.recipe import Recipe
+from dfurun.recipe.variables import shown
 from dfurun.resources import schema_text
 from dfurun.units import format_size, parse_pages
 
@@ -28,6 +29,7 @@ class Reviewed:
     path: Path
     recipe_sha256: str
     recipe_digest: str
+    variables: Mapping[str, Any]
     images: Mapping[str, str]
     board: Mapping[str, Any] | None
 
@@ -44,7 +46,8 @@ class Reviewed:
             raise _unreadable(path, "it was made by a newer dfurun")
         if why := _misshapen(found):
             raise _unreadable(path, f"it is no plan of dfurun: {why}")
-        return cls(path, found["recipe"]["sha256"], found["recipe"]["digest"], found["images"], found["board"])
+        recipe, variables = found["recipe"], {name: given["value"] for name, given in found["variables"].items()}
+        return cls(path, recipe["sha256"], recipe["digest"], variables, found["images"], found["board"])
 
     @property
     def pages(self) -> tuple[int, ...]:
@@ -55,8 +58,15 @@ class Reviewed:
         """Raise Refused where the recipe or an image is not the one that was reviewed."""
         if recipe.sha256 != self.recipe_sha256:
             raise self._differs(f"{recipe.path} is not the recipe that was planned", NOTHING_SENT)
+        for name, variable in recipe.variables.items():
+            planned = self.variables.get(name)
+            if planned is not None and variable.value != planned:
+                message = f"the plan is for {name} {shown(planned)}, and this run is given {variable}"
+                raise self._differs(
+                    message, NOTHING_SENT, hint=f"`--set {name}={shown(planned)}`, or a plan for this one"
+                )
         if recipe.digest != self.recipe_digest:
-            message = f"{recipe.path} does not come to what was planned: a base or a variable is another"
+            message = f"{recipe.path} does not come to what was planned: a base is another"
             raise self._differs(message, NOTHING_SENT)
         for name, image in recipe.images.items():
             if image.sha256 != self.images.get(name):
@@ -82,8 +92,8 @@ class Reviewed:
             message = "the board's flash holds something else than when the plan was made"
             raise self._differs(message, "nothing was changed on it")
 
-    def _differs(self, message: str, consequence: str) -> Refused:
-        return Refused(Code.PLAN_DIFFERS, f"{self.path}: {message}", consequence=consequence, hint=PLAN_ANEW)
+    def _differs(self, message: str, consequence: str, *, hint: str = PLAN_ANEW) -> Refused:
+        return Refused(Code.PLAN_DIFFERS, f"{self.path}: {message}", consequence=consequence, hint=hint)
 
 
 def _misshapen(found: Any) -> str:

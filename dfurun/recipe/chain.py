@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dfurun.recipe.tree import Node, tree
 from dfurun.recipe.versions import version_findings
 
 MOST_FILES = 16
+NOTHING_EDITED: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,12 @@ class File:
 class Chain:
     """The files, the one that was asked for first. Every finding has its place.
 
-    Where it is not `whole`, a part of the recipe is not known.
+    Where it is not `whole`, a part of the recipe is not known. `edited` are texts to be read in place of what is in the files
+    of bases, by where those really are.
     """
 
     allow_outside: bool
+    edited: Mapping[str, str] = field(default_factory=dict)
     files: list[File] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     whole: bool = True
@@ -108,7 +112,7 @@ class Chain:
         if repository is not None and not may_be_inside(target, repository):
             return _outside(name, leaf, place)
         names = [str(each.source.path) for each in self.files]
-        if _real(target) in (_real(each.source.path) for each in self.files):
+        if real_path(target) in (real_path(each.source.path) for each in self.files):
             message = f"recipes that extend each other: {' -> '.join([*names, str(target)])}"
             return Finding(
                 Code.BASE_CYCLE, message, hint="a base extends none of those that it is a base for", place=place
@@ -118,7 +122,7 @@ class Chain:
             return Finding(Code.BASE_CYCLE, message, hint="two or three are what a reviewer can follow", place=place)
         opened = open_recipe(target, inside=repository)
         if not isinstance(opened, Finding):
-            return target, opened.text, opened.sha256
+            return target, self.edited.get(real_path(target), opened.text), opened.sha256
         if opened.code is Code.IMAGE_OUTSIDE:
             return _outside(name, leaf, place)
         if opened.place is not None:
@@ -139,10 +143,10 @@ def _outside(name: str, leaf: Path, place: Place) -> Finding:
 def _tidy(path: Path) -> Path:
     """Return a path without `..` where that leads to the same file: what is shown is what a repository calls it."""
     tidy = Path(os.path.normpath(path))
-    return tidy if _real(tidy) == _real(path) else path
+    return tidy if real_path(tidy) == real_path(path) else path
 
 
-def _real(path: Path) -> str:
+def real_path(path: Path) -> str:
     """Return where a path leads, with links followed; the path itself where no file can have it."""
     try:
         return os.path.realpath(path)

@@ -11,6 +11,7 @@ from typing import Any
 from dfurun.chips import Chip
 from dfurun.errors import Code, Finding, RecipePath, Related, Severity
 from dfurun.image import ImageError, ImageFile, MemoryImage, Piece, UsbIds, read_image
+from dfurun.recipe.chain import NOTHING_EDITED
 from dfurun.recipe.data import data_bytes
 from dfurun.recipe.document import Document
 from dfurun.recipe.many import is_enough
@@ -40,17 +41,27 @@ def load_recipe(path: Path, *, allow_outside: bool = False, settings: Settings =
 
 
 def load_text(
-    path: Path, text: str, *, sha256: str, allow_outside: bool = False, settings: Settings = NO_SETTINGS
+    path: Path,
+    text: str,
+    *,
+    sha256: str,
+    allow_outside: bool = False,
+    settings: Settings = NO_SETTINGS,
+    edited: Mapping[str, str] = NOTHING_EDITED,
 ) -> Loaded:
-    """Load a recipe from text that stands, or would stand, in the file `path`."""
-    resolved = resolve(path, text, sha256, settings, allow_outside=allow_outside)
+    """Load a recipe from text that stands, or would stand, in the file `path`; `edited` as for its bases in `resolve`."""
+    resolved = resolve(path, text, sha256, settings, allow_outside=allow_outside, edited=edited)
     source, document = resolved.source, resolved.document
     if not document.whole or resolved.is_base:
         return Loaded(source, None, source.attach(document.findings), is_base=resolved.is_base)
     loader = _Loader(source, document, allow_outside=allow_outside)
     parts = loader.load()
     findings = source.attach(loader.findings)
-    made_of: dict[str, Any] = {"values": document.value, "variables": resolved.variables}
+    made_of: dict[str, Any] = {
+        "values": document.value,
+        "variables": resolved.variables,
+        "declared": resolved.declared,
+    }
     if parts is None:
         return Loaded(source, None, findings, **made_of)
     values = {key: value for key, value in document.value.items() if loader.is_sound((key,))}
@@ -67,6 +78,7 @@ def load_text(
         supply_v=None if supply is None else parse_voltage(supply),
         files=tuple(RecipeFile(file.path, file.sha256) for file in source.files),
         variables=resolved.variables,
+        declared=resolved.declared,
         digest=digest_of(document.value),
     )
     if any(finding.severity is Severity.ERROR for finding in findings):

@@ -18,6 +18,7 @@ from dfurun.recipe.schema import ON_ONE_LINE
 from dfurun.units import KIBI, parse_size
 
 IMAGES = "images"
+VARIABLE = "${"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _LINE_END = re.compile(r"[\r\n]+$")
 _QUOTES = ("'", '"')
@@ -88,14 +89,6 @@ def with_pins(text: str, found: Mapping[str, FileFacts]) -> Pinned:
     return Pinned(edited, tuple(changes))
 
 
-def names_file(text: str, image: str) -> bool:
-    """Say whether a text itself has the `file` or the `sha256` of an image: then the image's pin belongs into it."""
-    values = read_document(text, "").value
-    entries = values.get(IMAGES) if isinstance(values, dict) else None
-    entry = entries.get(image) if isinstance(entries, dict) else None
-    return isinstance(entry, dict) and bool({"file", "sha256"} & entry.keys())
-
-
 def _of_image(
     lines: list[str], index: Mapping[RecipePath, Marks], image: str, entry: Mapping[str, Any], facts: FileFacts
 ) -> Iterator[tuple[PinChange, tuple[Span, str]]]:
@@ -122,7 +115,7 @@ def _replaced(
 ) -> tuple[PinChange, tuple[Span, str]]:
     span = index[(*path, key)].value
     old = lines[span.line - 1][span.column - 1 : span.end_column - 1]
-    if "${" in old:
+    if VARIABLE in old:
         raise NotInPlace(
             Finding(
                 Code.BAD_VALUE,

@@ -11,7 +11,7 @@ from dfurun.chips import Chip
 from dfurun.errors import Finding, Severity
 from dfurun.image import ImageFile
 from dfurun.recipe.positions import Source
-from dfurun.recipe.variables import Variable
+from dfurun.recipe.variables import Declaration, Variable
 from dfurun.steps.expect import Expect
 from dfurun.steps.step import Step
 
@@ -30,6 +30,7 @@ class Recipe:
 
     `images` has the recipe's own `data` as well. `files` are itself and its bases, the nearest first; `digest` is the SHA-256
     of all its values as canonical JSON, after bases and variables: it changes with what the recipe says, not with comments.
+    `declared` is what its variables take.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Recipe:
     supply_v: float | None
     files: tuple[RecipeFile, ...] = ()
     variables: Mapping[str, Variable] = field(default_factory=dict)
+    declared: Mapping[str, Declaration] = field(default_factory=dict)
     digest: str = ""
 
 
@@ -61,6 +63,7 @@ class Loaded:
     draft: Recipe | None = None
     values: Any = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
+    declared: Mapping[str, Declaration] = field(default_factory=dict)
     is_base: bool = False
 
     @property

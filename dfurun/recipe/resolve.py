@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dfurun.errors import Code, Finding, Place, Severity
-from dfurun.recipe.chain import Chain
+from dfurun.recipe.chain import NOTHING_EDITED, Chain
 from dfurun.recipe.document import Document
 from dfurun.recipe.laid_over import OWN_KEYS, extended, without_base
 from dfurun.recipe.positions import Source
@@ -21,7 +21,7 @@ from dfurun.recipe.references import References
 from dfurun.recipe.schema import shape_findings
 from dfurun.recipe.settings_file import read_settings
 from dfurun.recipe.tree import Flat, Node, flat
-from dfurun.recipe.variables import Given, Settings, Variable, declarations, not_declared, values
+from dfurun.recipe.variables import Declaration, Given, Settings, Variable, declarations, not_declared, values
 
 
 @dataclass(slots=True)
@@ -34,6 +34,7 @@ class Resolved:
     source: Source
     document: Document
     variables: Mapping[str, Variable] = field(default_factory=dict)
+    declared: Mapping[str, Declaration] = field(default_factory=dict)
     is_base: bool = False
 
 
@@ -42,9 +43,20 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def resolve(path: Path, text: str, sha256: str, settings: Settings, *, allow_outside: bool) -> Resolved:
-    """Read the files of the recipe whose text stands in `path`, and lay them over one another. Nothing is raised."""
-    chain = Chain(allow_outside)
+def resolve(
+    path: Path,
+    text: str,
+    sha256: str,
+    settings: Settings,
+    *,
+    allow_outside: bool,
+    edited: Mapping[str, str] = NOTHING_EDITED,
+) -> Resolved:
+    """Read the files of the recipe whose text stands in `path`, and lay them over one another. Nothing is raised.
+
+    `edited` are texts to be read in place of what is in the files of bases, by where those really are.
+    """
+    chain = Chain(allow_outside, edited)
     chain.read(path, text, sha256)
     leaf, *bases = chain.files
     findings = chain.findings
@@ -60,19 +72,21 @@ def resolve(path: Path, text: str, sha256: str, settings: Settings, *, allow_out
     declared, merged = merged.get("vars"), merged.without("vars")
     unsound = {name for file in chain.files for name in file.unsound}
     variables: Mapping[str, Variable] = {}
+    sound: list[Declaration] = []
     is_base = leaf.node.get("abstract") is not None
     if is_base:
         findings += declarations(declared, unsound)[1] if declared is not None else []
         findings += _of_a_base(merged, leaf.source.find(("abstract",), on_key=True))
     else:
-        merged, variables = _filled(merged, declared, settings, unsound, findings)
+        sound, wrong = declarations(declared, unsound) if declared is not None else ([], [])
+        findings += wrong
+        merged, variables = _filled(merged, declared, sound, settings, findings)
     found = flat(merged)
     if declared is not None:
         _add_marks(found, declared, leaf.source)
     source = replace(leaf_source, index=found.index, owners=found.owners, remarks=found.remarks)
-    return Resolved(
-        source, Document(found.value, found.index, findings, found.unread, found.incomplete), variables, is_base
-    )
+    document = Document(found.value, found.index, findings, found.unread, found.incomplete)
+    return Resolved(source, document, variables, {each.name: each for each in sound}, is_base)
 
 
 def _of_a_base(merged: Node, place: Place | None) -> list[Finding]:
@@ -99,11 +113,10 @@ def _add_marks(found: Flat, declared: Node, leaf: Source) -> None:
 
 
 def _filled(
-    merged: Node, declared: Node | None, settings: Settings, unsound: set[str], findings: list[Finding]
+    merged: Node, declared: Node | None, sound: list[Declaration], settings: Settings, findings: list[Finding]
 ) -> tuple[Node, Mapping[str, Variable]]:
     """Return a recipe with its variables filled in, and their values."""
     names = set(declared.value) if declared is not None else set()
-    sound, wrong = declarations(declared, unsound) if declared is not None else ([], [])
     in_file, wrong_in_file = read_settings(settings.file) if settings.file is not None else ({}, [])
     variables, missing = values(sound, lambda name: _default(declared, name), settings, in_file)
     if wrong_in_file:  # what is missing perhaps stands there
@@ -111,7 +124,7 @@ def _filled(
     undeclared = not_declared(names, settings, in_file)
     references = References(variables, names - set(variables))
     filled = references.fill_in(merged)
-    findings += [*wrong, *wrong_in_file, *missing, *undeclared, *references.findings]
+    findings += [*wrong_in_file, *missing, *undeclared, *references.findings]
     misspelt = any(f.code is Code.UNKNOWN_VARIABLE and f.severity is Severity.ERROR for f in references.findings)
     findings += [
         Finding(Code.UNUSED_VARIABLE, f"nothing uses variable `{name}`", ("vars", name), on_key=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dfurun.errors import Code, Finding, Place, RecipePath
+from dfurun.recipe.alike import texts_like
 from dfurun.recipe.tree import Node
 from dfurun.steps.file_names import VARIABLES as NAMES_OF_THE_RUN
 from dfurun.steps.step import did_you_mean
@@ -34,15 +35,44 @@ _MAXIMUM_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
+class StandIns:
+    """Values for variables that are given none, for a look at a recipe that nothing is flashed by.
+
+    It is the one that is `preferred`, where the variable takes that; else the `number`th that its declaration makes out. Those
+    in `without` have none.
+    """
+
+    preferred: Mapping[str, Value] = field(default_factory=dict)
+    number: int = 0
+    without: frozenset[str] = frozenset()
+
+    def value_for(self, declaration: Declaration) -> Value | None:
+        """Return what stands in for a variable's value; None where nothing does."""
+        if declaration.name in self.without:
+            return None
+        wanted = self.preferred.get(declaration.name)
+        if wanted is not None and declaration.takes(wanted):
+            return wanted
+        known = declaration.examples
+        return known[min(self.number, len(known) - 1)] if known else None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run is given for variables: by --set, in the file of --vars, and in the environment, by their full names there."""
+    """What a run is given for variables: by --set, in the file of --vars, and in the environment, by their full names there.
+
+    A run has no `stand_ins`. `elsewhere` are variables that another recipe declares, for which a value may be given here too.
+    """
 
     given: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: StandIns | None = None
+    elsewhere: frozenset[str] = frozenset()
 
 
 NO_SETTINGS = Settings()
+STANDS_IN = "nothing: it stands in for what a run is given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +82,14 @@ class Variable:
     value: Value
     origin: str
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether nobody gave the value."""
+        return self.origin == STANDS_IN
+
     def __str__(self) -> str:
+        if self.is_stand_in:
+            return f"{shown(self.value)} here, which stands in for what a run is given"
         return f"{shown(self.value)}, from {self.origin}"
 
 
@@ -72,7 +109,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a variable takes. `choices` is None where it is not a choice."""
+    """What a variable takes.
+
+    `choices` are empty where it is not a choice, `default` is None where a run has to give a value.
+    """
 
     name: str
     kind: str
@@ -81,6 +121,7 @@ class Declaration:
     pattern: str | None
     maximum_length: int
     choices: tuple[Value, ...]
+    default: Value | None = None
 
     @property
     def path(self) -> RecipePath:
@@ -118,6 +159,32 @@ class Declaration:
             raise ValueError(self.wanted)
         taken: Value = value
         return taken
+
+    def takes(self, value: Value) -> bool:
+        """Say whether the variable takes a value."""
+        try:
+            self.judge(value)
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def examples(self) -> tuple[Value, ...]:
+        """Values that it takes, the extremes: the smallest and the largest, all choices, the shortest and the longest text.
+
+        There are none of a text whose pattern nothing can be made of.
+        """
+        match self.kind:
+            case "integer":
+                return (self.minimum, self.maximum)
+            case "boolean":
+                return (False, True)
+            case "choice":
+                return self.choices
+        if self.pattern is not None:
+            return texts_like(self.pattern, self.maximum_length)
+        name = self.name[: self.maximum_length]
+        return (name, name.upper())
 
     @property
     def wanted(self) -> str:
@@ -174,6 +241,7 @@ def _declaration(name: str, body: Mapping[str, Any]) -> Declaration:
         body.get("pattern"),
         body.get("maximum-length", _MAXIMUM_LENGTH),
         tuple(body.get("choices", ())),
+        body.get("default"),
     )
 
 
@@ -256,11 +324,18 @@ def values(
     settings: Settings,
     in_file: Mapping[str, Given],
 ) -> tuple[dict[str, Variable], list[Finding]]:
-    """Return the variables' values: --set before the file before the environment before the default; and what is wrong."""
+    """Return the variables' values: --set before the file before the environment before the default; and what is wrong.
+
+    Where a look at the recipe has stand-ins, those come last.
+    """
     found, findings = dict[str, Variable](), list[Finding]()
     for declaration in declared:
         name = declaration.name
         given = _given(declaration, settings, in_file) or defaults(name)
+        stand_in = settings.stand_ins.value_for(declaration) if given is None and settings.stand_ins else None
+        if stand_in is not None:
+            found[name] = Variable(stand_in, STANDS_IN)
+            continue
         if given is None:
             hint = f"`--set {name}=VALUE`, `{environment_name(name)}`, a file for `--vars`, or a `default`"
             message = f"variable `{name}` is given no value: it is {declaration.wanted}"
@@ -305,9 +380,9 @@ def not_declared(known: Collection[str], settings: Settings, in_file: Mapping[st
             place=place,
         )
         for name, origin, place in offered
-        if name not in known
+        if name not in known and name not in settings.elsewhere
     ]
-    names = {environment_name(name) for name in known}
+    names = {environment_name(name) for name in (*known, *settings.elsewhere)}
     return found + [
         Finding(
             Code.UNUSED_VARIABLE,

@@ -18,6 +18,8 @@ def comparison_object(comparison: Comparison) -> dict[str, Any]:
         "was": comparison.old_name,
         "before": comparison.old_label,
         "after": comparison.new_label,
+        "base": comparison.is_base,
+        "stand_ins": {name: list(values) for name, values in comparison.stand_ins.items()},
         "broken": list(comparison.broken_sides),
         "rank": difference.rank if difference else None,
         "changes": [_change(change) for change in difference.changes] if difference else None,
@@ -55,6 +57,7 @@ def _firmware(side: Firmware | None) -> dict[str, Any] | None:
         return None
     return {
         "file": side.file,
+        "data": side.image.inline,
         "sha256": side.image.sha256,
         "pinned": side.image.pinned,
         "size": side.size_bytes,

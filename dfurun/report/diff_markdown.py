@@ -9,8 +9,9 @@ from dfurun.diff import Rank
 from dfurun.diff.comparison import Comparison
 from dfurun.errors import Finding
 from dfurun.report.diff_tables import NO_CHANGE, ranks_in_words, tables
-from dfurun.report.diff_text import do_not
+from dfurun.report.diff_text import A_BASE, do_not
 from dfurun.report.markdown import table
+from dfurun.report.variables import compared_with
 from dfurun.report.words import count, printable
 
 FULL_HASH = 64
@@ -25,8 +26,11 @@ def markdown_lines(comparisons: Sequence[Comparison]) -> list[str]:
     if len(comparisons) > 1:
         lines += [f"## {_all_in_short(comparisons)}", ""]
     for comparison in sorted(comparisons, key=_weight):
-        if comparison.difference is None or comparison.difference.changes or comparison.findings:
+        is_told = comparison.difference is None or comparison.difference.changes or comparison.findings
+        if is_told and not comparison.is_base:
             lines += _section(comparison)
+    for comparison in (c for c in comparisons if c.is_base):
+        lines += [f"{_code(comparison.name)}: {A_BASE}.", ""]
     same = [c for c in comparisons if c.difference is not None and not c.difference.changes and not c.findings]
     names = ", ".join(_code(comparison.name) for comparison in same)
     if len(same) > MOST_NAMED:
@@ -43,7 +47,7 @@ def _weight(comparison: Comparison) -> int:
 
 
 def _all_in_short(comparisons: Sequence[Comparison]) -> str:
-    changed = [c for c in comparisons if c.difference is None or c.difference.changes]
+    changed = [c for c in comparisons if not c.is_base and (c.difference is None or c.difference.changes)]
     ranks = [c.difference.rank for c in changed if c.difference and c.difference.rank]
     worst = f", at worst one that {_verb(min(ranks, key=lambda r: r.weight))}" if ranks else ""
     return f"{len(changed)} of {count(len(comparisons), 'recipe', 'recipes')} with changes{worst}"
@@ -62,6 +66,8 @@ def _section(comparison: Comparison) -> Iterator[str]:
     else:
         words = ranks_in_words(difference) if difference.changes else NO_CHANGE
         yield from (f"### {_code(comparison.name)}: {words}", "")
+        if comparison.stand_ins:
+            yield from (_cell(f"{compared_with(comparison.stand_ins)}."), "")
     yield from _findings(comparison)
     if difference is None or not difference.changes:
         return

@@ -13,6 +13,7 @@ from dfurun.units import format_address, format_pages, format_size
 
 NO_CHANGE = "no change in what happens"
 SHORT_HASH = 12
+BYTES_A_ROW, MOST_ROWS = 8, 32
 BEFORE_AND_AFTER = ("", "before", "after")
 
 
@@ -50,6 +51,8 @@ def tables(difference: Difference, *, hash_length: int = SHORT_HASH) -> Iterator
 
 def _firmware(change: FirmwareChange, hash_length: int) -> Table:
     sides = (change.before, change.after)
+    if all(side.image.inline for side in sides if side):
+        return _data(change, sides)
     rows = [
         ("file", *(side.file if side else "" for side in sides)),
         ("sha256", *(_hash(side, hash_length) for side in sides)),
@@ -64,6 +67,22 @@ def _firmware(change: FirmwareChange, hash_length: int) -> Table:
         ("reset vector", *(_word(side.reset) if side else "" for side in sides)),
     ]
     return Table(f"firmware {change.name}", BEFORE_AND_AFTER, (*rows, *_pages(change)))
+
+
+def _data(change: FirmwareChange, sides: tuple[Firmware | None, ...]) -> Table:
+    pieces = [side.image.memory.pieces[0] if side else None for side in sides]
+    rows = [
+        ("at", *(format_address(piece.address) if piece else "" for piece in pieces)),
+        ("size", *(format_size(len(piece.data)) if piece else "" for piece in pieces)),
+    ]
+    for start in range(0, max(len(piece.data) for piece in pieces if piece), BYTES_A_ROW):
+        parts = [piece.data[start : start + BYTES_A_ROW].hex(" ") if piece else "" for piece in pieces]
+        if start >= MOST_ROWS * BYTES_A_ROW:
+            rows.append(("...", "", ""))
+            break
+        if parts[0] != parts[1]:
+            rows.append((f"+{start}", *parts))
+    return Table(f"data {change.name}", BEFORE_AND_AFTER, tuple(rows))
 
 
 def _hash(side: Firmware | None, length: int) -> str:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from dfurun.diff import Change, Rank
 from dfurun.diff.comparison import Comparison
 from dfurun.report.diff_tables import Table, headline, tables
+from dfurun.report.variables import compared_with
 from dfurun.report.words import print_folded, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+A_BASE = "a base, whose changes show in the recipes that extend it"
 STYLES = {
     Rank.CANNOT_BE_UNDONE: "bold red",
     Rank.LOSES_DATA: "bold red",
@@ -25,15 +27,22 @@ STYLES = {
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print what a change of a recipe means; where a side does not compile, which, and that nothing is compared."""
     difference = comparison.difference
+    stand_ins = compared_with(comparison.stand_ins)
+    if comparison.is_base:
+        print_folded(console, f"{title(comparison)}: {A_BASE}", further_in=2)
+        return
     if difference is None:
         sides = f"{' and '.join(comparison.broken_sides)} {do_not(comparison)}"
         print_folded(console, f"{title(comparison)}: not compared, {sides} compile", style="bold")
         return
     if not difference.changes:
-        print_folded(console, f"{title(comparison)}: {headline(difference)}", further_in=2)
+        after = f"; {stand_ins}" if stand_ins else ""
+        print_folded(console, f"{title(comparison)}: {headline(difference)}{after}", further_in=2)
         return
     print_folded(console, title(comparison), style="bold")
     print_folded(console, headline(difference), style=STYLES[difference.changes[0].rank])
+    if stand_ins:
+        print_folded(console, stand_ins)
     for rank in Rank:
         changes = [change for change in difference.changes if change.rank is rank]
         if changes:

@@ -11,6 +11,7 @@ from dfurun.plan.plan import Plan, PlannedStep
 from dfurun.report.board import LABEL_WIDTH
 from dfurun.report.flash_map import cells, legend, map_rows
 from dfurun.report.sheet import print_row
+from dfurun.report.variables import origin_words
 from dfurun.report.words import count, print_folded, raw_rows
 from dfurun.steps.effect import FieldEffect, Will
 from dfurun.units import format_duration, format_size
@@ -39,6 +40,8 @@ def print_plan(console: Console, plan: Plan, observed: Observed | None) -> None:
     """Print a plan; `observed` is the board that it was made over, None: no board was looked at."""
     recipe = plan.recipe
     print_folded(console, f"{recipe.name}, for {recipe.chip.title}", style="bold")
+    for name, variable in recipe.variables.items():
+        print_folded(console, f"  {name}: {origin_words(variable)}")
     print_folded(console, _over(plan, observed))
     console.print()
     width = max(len(planned.step.title) for planned in plan.steps) + 6

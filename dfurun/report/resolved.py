@@ -14,6 +14,7 @@ from dfurun.recipe.recipe import Loaded
 from dfurun.recipe.resolve import digest_of
 from dfurun.recipe.scalars import AmbiguousScalar, resolve_plain
 from dfurun.recipe.schema import recipe_schema
+from dfurun.report.variables import variables_object
 from dfurun.report.words import printable
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def resolved_object(loaded: Loaded) -> dict[str, Any]:
         "recipe": str(source.path),
         "digest": digest_of(loaded.values),
         "files": [{"path": str(file.path), "sha256": file.sha256} for file in source.files],
-        "variables": {
-            name: {"value": variable.value, "origin": variable.origin} for name, variable in loaded.variables.items()
-        },
+        "variables": variables_object(loaded.variables),
         "values": loaded.values,
         "origins": [
             {"path": list(path), "file": place.file, "line": place.line, "column": place.column}

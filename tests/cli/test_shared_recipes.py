@@ -374,10 +374,11 @@ def test_a_run_is_held_to_the_base_and_the_variables_that_were_planned(dfurun: D
     assert dfurun("plan", product, "--set", "serial=7", "-o", "plan.json").exit == 0
     other = dfurun("run", product, *BOARD, "--set", "serial=8", "--plan", "plan.json")
     assert (other.exit, other.codes) == (6, {"plan-differs"})
+    assert "plan.json: the plan is for serial 7, and this run is given 8, from --set" in " ".join(other.err.split())
     base = Path("base.yaml").read_text(encoding="utf-8")
     Path("base.yaml").write_text(base.replace("id: write", "id: write, mode: changed"), encoding="utf-8")
     changed = dfurun("run", product, *BOARD, "--set", "serial=7", "--plan", "plan.json")
     assert (changed.exit, changed.codes) == (6, {"plan-differs"})
-    assert "a base or a variable is another" in changed.err
+    assert "does not come to what was planned: a base is another" in " ".join(changed.err.split())
     Path("base.yaml").write_text("# a remark\n" + base, encoding="utf-8")
     assert dfurun("run", product, *BOARD, "--set", "serial=7", "--plan", "plan.json").exit == 0

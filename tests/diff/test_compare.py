@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from recipe_pairs import CALIBRATION, FIRMWARE, PAGE, RICH, compiled, rich
+from recipe_pairs import CALIBRATION, FIRMWARE, PAGE, RICH, compiled, rich, written
 
 from dfurun.chips import chip_names, load_chip
 from dfurun.diff import Change, Difference, Kind, Rank, Subject, added, compare, removed
 from dfurun.diff.body import NOT_OF_THE_BODY, body_of
-from dfurun.plan import Compiled, compile_recipe
+from dfurun.plan import Compiled, compile_for_review, compile_recipe
+from dfurun.recipe import Declaration
 from dfurun.steps.registry import STEPS
 
 Recipe = dict[str, Any]
@@ -449,6 +450,117 @@ def test_a_recipe_that_does_not_compile_is_not_compared() -> None:
 def test_the_images_of_the_tests_are_what_they_seem() -> None:
     assert len(FIRMWARE) > 2 * PAGE
     assert len(CALIBRATION) % 8 == 0
+
+
+# Variables, data -----------------------------------------------------------------------------------------------------
+
+NUMBER: Recipe = {"type": "integer", "minimum": 1, "maximum": 9, "default": 5}
+WORD: Recipe = {"type": "text", "pattern": "[a-z]+", "maximum-length": 9, "default": "a"}
+REGION: Recipe = {"type": "choice", "choices": ["eu", "us"], "default": "eu"}
+TRIAL: Recipe = {"type": "boolean", "default": True}
+TAKES, DEFAULT = "the variable `v` takes other values", "the variable `v` has another default"
+FREE = {**WORD, "pattern": None}
+# By the field of a declaration that differs
+DECLARED: list[tuple[str, Recipe, Recipe, list[tuple[Rank, str]]]] = [
+    ("minimum", NUMBER, {"minimum": 2}, [(ROUTINE, TAKES)]),
+    ("minimum", NUMBER, {"minimum": 0}, [(WEAKENS, TAKES)]),
+    ("maximum", NUMBER, {"maximum": 8}, [(ROUTINE, TAKES)]),
+    ("maximum", NUMBER, {"maximum": 10}, [(WEAKENS, TAKES)]),
+    ("pattern", WORD, {"pattern": "[a-f]+"}, [(WEAKENS, TAKES)]),
+    ("pattern", WORD, {"pattern": None}, [(WEAKENS, TAKES)]),
+    ("pattern", FREE, {"pattern": "[a-z]+"}, [(ROUTINE, TAKES)]),
+    ("maximum_length", WORD, {"maximum-length": 8}, [(ROUTINE, TAKES)]),
+    ("maximum_length", WORD, {"maximum-length": 10}, [(WEAKENS, TAKES)]),
+    ("choices", REGION, {"choices": ["eu"]}, [(ROUTINE, TAKES)]),
+    ("choices", REGION, {"choices": ["us", "eu"]}, []),
+    ("choices", REGION, {"choices": ["eu", "us", "jp"]}, [(WEAKENS, TAKES)]),
+    ("kind", REGION, {"type": "text", "choices": None}, [(WEAKENS, TAKES)]),
+    ("kind", FREE, {"type": "choice", "maximum-length": None, "choices": ["a"]}, [(ROUTINE, TAKES)]),
+    ("kind", REGION, {"type": "boolean", "choices": None, "default": None}, [
+        (WEAKENS, TAKES), (ROUTINE, "the variable `v` has no default any more")]),
+    ("default", NUMBER, {"default": 6}, [(ROUTINE, DEFAULT)]),
+    ("default", TRIAL, {"default": False}, [(ROUTINE, DEFAULT)]),
+    ("default", NUMBER, {"default": None}, [(ROUTINE, "the variable `v` has no default any more")]),
+    ("default", {**NUMBER, "default": None}, {"default": 5}, [(WEAKENS, "the variable `v` has a default")]),
+]  # fmt: skip
+
+
+def declaring(recipe: Recipe, declared: Recipe) -> None:
+    recipe["vars"] = {"v": {key: value for key, value in declared.items() if value is not None}}
+    recipe["x-note"] = "${v}"
+
+
+@pytest.mark.parametrize(("field", "before", "change", "expected"), DECLARED)
+def test_what_a_variable_takes_is_ranked_by_who_passes_now(
+    tmp_path: Path, field: str, before: Recipe, change: Recipe, expected: list[tuple[Rank, str]]
+) -> None:
+    sides = []
+    for name, declared in (("old", before), ("new", {**before, **change})):
+        recipe = rich()
+        declaring(recipe, declared)
+        sides.append(compile_for_review(written(tmp_path / name, recipe)))
+    assert [side.recipe is not None for side in sides] == [True, True], [side.findings for side in sides]
+    assert told(compare(*sides)) == expected
+
+
+def test_every_field_of_a_declaration_has_its_cases() -> None:
+    assert {field for field, *_ in DECLARED} == {field.name for field in dataclass_fields(Declaration)} - {"name"}
+
+
+def test_a_variable_that_comes_or_goes_is_told(difference: Callable[..., Difference]) -> None:
+    def change(recipe: Recipe) -> None:
+        declaring(recipe, NUMBER)
+
+    assert told(difference(change)) == [(ROUTINE, "the variable `v` is new")]
+    gone = only(difference(lambda recipe: (recipe.pop("vars"), recipe.pop("x-note")), start=change))
+    assert (gone.rank, gone.kind, gone.subject) == (ROUTINE, Kind.REMOVED, Subject.VARIABLE)
+
+
+def with_data(recipe: Recipe) -> None:
+    recipe["data"] = {"unit": {"address": "0x0801F000", "bytes": [{"ascii": "serial 1"}]}}
+    recipe["steps"][3] = "mass-erase"
+    recipe["steps"][8:8] = [{"write": {"data": "unit"}}, {"verify": {"data": "unit"}}]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("bytes", [{"ascii": "serial 2"}], "data unit has other bytes"),
+        ("address", "0x0801E800", "data unit lies at 0x0801E800"),
+    ],
+)
+def test_data_is_told_as_data_and_not_as_firmware(
+    difference: Callable[..., Difference], key: str, value: object, what: str
+) -> None:
+    found = difference(lambda recipe: recipe["data"]["unit"].update({key: value}), start=with_data)
+    change = only(found)
+    assert (change.rank, change.subject, change.what) == (ROUTINE, Subject.DATA, what)
+    assert change.before == b"serial 1".hex(" ")
+
+
+def test_data_that_comes_or_has_another_name_is_called_data(difference: Callable[..., Difference]) -> None:
+    def rename(recipe: Recipe) -> None:
+        recipe["data"]["number"] = recipe["data"].pop("unit")
+        body(recipe, 8)["data"] = body(recipe, 9)["data"] = "number"
+
+    found = told(difference(with_data))
+    assert (ROUTINE, "data unit is new") in found
+    assert "`write` unit is new" in [what for _, what in found]
+    assert told(difference(rename, start=with_data)) == [(ROUTINE, "data unit is called number")]
+
+
+def test_data_in_the_place_of_a_file_with_the_same_bytes_flashes_the_same(
+    difference: Callable[..., Difference],
+) -> None:
+    def inline(recipe: Recipe) -> None:
+        del recipe["images"]["calibration"]
+        recipe["data"] = {"calibration": {"address": "0x0801F800", "bytes": [{"u8": byte} for byte in CALIBRATION]}}
+        for at in (6, 7):
+            body(recipe, at)["data"] = body(recipe, at).pop("image")
+
+    found = difference(inline)
+    assert found.rank is ROUTINE
+    assert (ROUTINE, "calibration is the recipe itself with the same contents") in told(found)
 
 
 # Every kind of chip --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from scratch_repository import NOBODY, Scratch
 
 from dfurun.diff.git import Repository, Tree
-from dfurun.diff.mirror import compile_at
+from dfurun.diff.mirror import mirror
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def files_in(folder: Path) -> list[str]:
 def test_bases_and_images_are_there_whatever_a_variable_is_and_a_circle_ends(tree: Tree, tmp_path: Path) -> None:
     folder = tmp_path / "aside"
     folder.mkdir()
-    compile_at(tree, "recipes/a.yaml", folder)
+    mirror(tree, "recipes/a.yaml", folder)
     assert files_in(folder) == [
         ".git",
         "bases/base.yaml",
@@ -60,5 +60,5 @@ def test_nothing_from_outside_the_revision_is_read(tree: Tree, tmp_path: Path, f
     folder.mkdir()
     index = Tree(tree.repository, "", "index")
     tree.repository.run("add", "--all")
-    compile_at(index, "recipes/a.yaml", folder)
+    mirror(index, "recipes/a.yaml", folder)
     assert files_in(folder) == [".git", "recipes/a.yaml"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfurun.recipe.document import read_document
-from dfurun.recipe.pins import FileFacts, NotInPlace, names_file, with_pins
+from dfurun.recipe.pins import FileFacts, NotInPlace, with_pins
 from dfurun.units import parse_size
 
 OLD, NEW = "a" * 63 + "1", "b" * 63 + "2"
@@ -100,12 +100,10 @@ def test_an_image_whose_entry_stands_in_another_file_is_left_to_that_file() -> N
     text = "images: {own: {file: a.hex}}\n"
     done = with_pins(text, {"own": FOUND, "of-the-base": FOUND})
     assert [change.image for change in done.changes] == ["own"]
-    assert (names_file(text, "own"), names_file(text, "of-the-base")) == (True, False)
 
 
 def test_a_pin_over_that_of_a_base_is_changed_where_it_stands() -> None:
     text = f"images: {{application: {{sha256: '{OLD}'}}}}\n"
-    assert names_file(text, "application")
     assert pinned(text) == text.replace(OLD, NEW)
 
 
