@@ -123,6 +123,17 @@ def test_a_slip_of_the_pen_is_marked_and_a_sound_recipe_is_not(server: LanguageS
     assert server.marks(RECIPE, text("steps:\n  - conect: {}\n")) == ["Property conect is not allowed."]
 
 
+def test_what_lint_is_told_to_keep_is_completed_and_explained(server: LanguageServer) -> None:
+    assert "x-lint-ignore" in offered(server, "|")
+    assert "x-lint-ignore" in offered(server, "steps:\n  - write:\n      |")
+    entry = "x-lint-ignore:\n  - {code: |, reason: the test station starts it}\n"
+    assert set(offered(server, entry.replace("code: |, ", "|"))) >= {"code"}
+    items = offered(server, entry)
+    assert items["never-starts"]["documentation"] == "What is written is not started."
+    shown = server.hover(RECIPE, text("x-lint-ig|nore: [{code: never-starts, reason: it}]\nsteps: [connect]\n"))
+    assert "a reviewer is not asked about again" in shown
+
+
 BASE = """dfurun: 1
 abstract: true
 vars: {page: {type: integer, default: 3}, level: {type: choice, choices: [level-0, level-1]}}
