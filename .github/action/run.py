@@ -9,11 +9,12 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ from typing import Any
 DFURUN = (sys.executable, "-m", "dfurun")
 DONE, FAILED, USAGE, INVALID, REFUSED, CHANGES = 0, 1, 2, 3, 6, 10
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
+ABSTRACT = re.compile(r"^abstract[ \t]*:", re.MULTILINE)  # a base, which recipes extend
+EXTENDS = re.compile(r"^extends[ \t]*:", re.MULTILINE)
+VARIABLE = re.compile(r"([a-z][a-z0-9-]*)=(.*)")
 LARGEST_SUMMARY_BYTES = 900_000  # GitHub shows no summary of more than 1 MiB
 
 
@@ -39,6 +43,7 @@ class Inputs:
     faults: bool
     fault_budget: str
     base: str
+    variables: Mapping[str, str]  # as the environment has them
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Inputs:
@@ -59,7 +64,19 @@ class Inputs:
         if base.startswith("-"):
             raise BadInput(f"base is a branch, a tag or a commit, not {base!r}")
         recipes = text("RECIPES", "recipes/*.yaml")
-        return cls(recipes, flag("LINT", "true"), flag("PINS", "true"), flag("FAULTS", "false"), budget, base)
+        flags = flag("LINT", "true"), flag("PINS", "true"), flag("FAULTS", "false")
+        return cls(recipes, *flags, budget, base, variables(text("VARS")))
+
+
+def variables(lines: str) -> dict[str, str]:
+    """Return values for variables, a line each, by their names in the environment; raise BadInput."""
+    found = {}
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        given = VARIABLE.fullmatch(line)
+        if given is None:
+            raise BadInput(f"vars has lines of NAME=VALUE, not {line!r}")
+        found[f"DFURUN_VAR_{given[1].replace('-', '_').upper()}"] = given[2]
+    return found
 
 
 @dataclass
@@ -70,6 +87,7 @@ class Job:
     sections: list[str] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     errors: int = 0
+    told: set[str] = field(default_factory=set)  # what `check` has found, `lint` and `pin` need not tell again
 
     @property
     def status(self) -> int:
@@ -102,6 +120,7 @@ def main(arguments: Sequence[str]) -> int:
 def look(job: Job, inputs: Inputs, recipes: Sequence[str]) -> None:
     """Have dfurun look at the recipes, each part whatever came of those before."""
     job.outputs["recipes"] = "\n".join(recipes)
+    os.environ.update(inputs.variables)
     _judge(job, "check", ["check"], recipes)
     if inputs.lint:
         _judge(job, "lint", ["lint"], recipes)
@@ -129,15 +148,21 @@ def _judge(job: Job, part: str, command: Sequence[str], recipes: Sequence[str]) 
     """Run a command that has findings: once for the annotations, once for the summary."""
     with group(f"dfurun {' '.join(command)}"):
         shown = dfurun(*command, *recipes, "--format", "github")
-    print("\n".join(line for line in shown.stdout.splitlines() if line.startswith("::")), flush=True)
+    print("\n".join(_anew(job, (line for line in shown.stdout.splitlines() if line.startswith("::")))), flush=True)
     found = [line for line in _lines(dfurun(*command, *recipes, "--json", quiet=True)) if line["event"] == "finding"]
     errors = sum(finding["severity"] == "error" for finding in found)
     warnings = len(found) - errors
     job.errors += errors
     job.rows.append((part, shown.returncode, f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"))
-    if found:
-        rows = [f"| {_where(each)} | {_what(each)} |" for each in found]
+    if rows := _anew(job, (f"| {_where(each)} | {_what(each)} |" for each in found)):
         job.sections.append("\n".join([f"### {part}: findings", "", "| where | what |", "| --- | --- |", *rows]))
+
+
+def _anew(job: Job, lines: Iterable[str]) -> list[str]:
+    """Return the lines that no part before has told."""
+    found = [line for line in dict.fromkeys(lines) if line not in job.told]
+    job.told.update(found)
+    return found
 
 
 def _faults(job: Job, inputs: Inputs, recipes: Sequence[str]) -> None:
@@ -159,10 +184,12 @@ def _diff(job: Job, inputs: Inputs, recipes: Sequence[str]) -> None:
         annotate("warning", missing)
         job.rows.append(("diff", DONE, escaped(missing)))
         return
-    old = [name for name in recipes if git("cat-file", "-e", f"{revision}:./{name}").returncode == 0]
-    parts = [f"{escaped(name)} is new: all of it is to be reviewed." for name in sorted(set(recipes) - set(old))]
+    whole = [name for name in recipes if not _says(name, ABSTRACT)]  # what a base changes shows in those that extend it
+    old = [name for name in whole if git("cat-file", "-e", f"{revision}:./{name}").returncode == 0]
+    parts = [f"{escaped(name)} is new: all of it is to be reviewed." for name in sorted(set(whole) - set(old))]
     parts += [f"{escaped(name)} is removed." for name in _removed(revision, inputs.recipes)]
     status = CHANGES if parts else DONE
+    parts += _changed_bases(revision, recipes, whole)
     if old:
         with group(f"dfurun diff --git {inputs.base}"):
             done = dfurun("diff", "--git", revision, *old, "--format", "markdown", "--exit-code")
@@ -176,6 +203,25 @@ def _diff(job: Job, inputs: Inputs, recipes: Sequence[str]) -> None:
     words = {DONE: "no change in what happens", CHANGES: "what happens to a board changes"}
     job.rows.append(("diff", DONE, words.get(status, f"not compared: dfurun diff ended with status {status}")))
     job.sections.append("\n\n".join([f"### diff against {escaped(inputs.base)}", *parts]))
+
+
+def _changed_bases(revision: str, recipes: Sequence[str], whole: Sequence[str]) -> list[str]:
+    """Say of each base that is changed which recipes it concerns."""
+    done = git("diff", "--name-only", "-z", "--no-renames", "--relative", revision, "--")
+    concerned: dict[str, list[str]] = {name: [] for name in recipes if name not in whole}
+    for name in (name for name in whole if _says(name, EXTENDS)):
+        shown = next((line for line in _lines(dfurun("show", name, "--json", quiet=True)) if "files" in line), None)
+        for file in shown["files"][1:] if shown else ():
+            concerned.setdefault(Path(file["path"]).as_posix(), []).append(name)
+    return [
+        f"{escaped(base)}, which is a base, differs: it concerns {escaped(', '.join(names)) or 'none of these recipes'}."
+        for base, names in sorted(concerned.items())
+        if base in done.stdout.split("\0")
+    ]
+
+
+def _says(name: str, what: re.Pattern[str]) -> bool:
+    return what.search(Path(name).read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def _removed(revision: str, patterns: str) -> list[str]:

@@ -11,8 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from dfurun import __version__
+from dfurun.cli.options import BOARD, OUTPUT, SIM
 from dfurun.cli.output import Output
 from dfurun.cli.recipe_first import with_run
+from dfurun.cli.recipe_options import VARIABLES
 from dfurun.errors import ExitStatus
 
 # In the order of `dfurun --help`: a function is a command, a Typer a group of commands.
@@ -34,6 +36,9 @@ COMMANDS = {
     "explain": "dfurun.cli.explain:explain_command",
     "sim": "dfurun.cli.sim:sim_app",
 }
+# In the order of every command's help: a command's own panels stand between those that many have.
+PANELS = {None: 0, VARIABLES: 1, BOARD: 2, OUTPUT: 4, SIM: 5}
+OWN_PANEL = 3
 
 
 class Commands(TyperGroup):
@@ -113,7 +118,8 @@ def _command(names: tuple[str, ...]) -> Any:
 
 
 def _tidied(command: Any) -> Any:
-    """Return the command whose help shows no type beside a flag, which takes no value: a newer typer shows <bool>."""
+    """Return the command with its options in the order of PANELS, and no type beside a flag, as a newer typer shows it."""
+    command.params.sort(key=lambda parameter: PANELS.get(getattr(parameter, "rich_help_panel", None), OWN_PANEL))
     for parameter in command.get_params(typer.Context(command)):
         if getattr(parameter, "is_flag", False) and parameter.metavar is None:
             parameter.metavar = ""

@@ -11,7 +11,7 @@ import typer
 from dfurun.cli import completion
 from dfurun.cli.options import OUTPUT, CheckFormat, Json, quiet_option
 from dfurun.cli.output import Output
-from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
+from dfurun.cli.recipe_options import AllowOutside, Extending, SetVariable, VarsFile, settings_of, with_extending
 from dfurun.errors import ExitStatus, worst_status
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def check_command(
             metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
         ),
     ],
+    extending: Extending = False,
     faults: Annotated[
         bool,
         typer.Option(
@@ -80,9 +81,7 @@ def check_command(
     ] = CheckFormat.TEXT,
     set_variables: SetVariable = None,
     vars_file: VarsFile = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
-    ] = False,
+    allow_outside: AllowOutside = False,
     json: Json = False,
     quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe that is sound.")] = False,
 ) -> int:
@@ -94,6 +93,7 @@ def check_command(
 
     output: Output = context.obj
     output.annotate, markdown = format is CheckFormat.GITHUB, format is CheckFormat.MARKDOWN
+    recipes = with_extending(recipes, wanted=extending)
     settings = settings_of(set_variables, vars_file)
     statuses: list[ExitStatus] = []
     sound: list[tuple[Path, Settings]] = []

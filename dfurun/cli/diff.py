@@ -53,7 +53,9 @@ def diff_command(
     git_driver: Annotated[
         bool, typer.Option("--git-driver", help="For `diff.dfurun.command` in git's configuration.")
     ] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 where there are changes.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 10 where there are changes.", rich_help_panel=OUTPUT)
+    ] = False,
     format: Annotated[
         DiffFormat,
         typer.Option("--format", help="markdown: a comment on a pull request.", rich_help_panel=OUTPUT),

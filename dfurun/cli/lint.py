@@ -11,7 +11,7 @@ from dfurun.cli import completion
 from dfurun.cli.check import worst_of
 from dfurun.cli.options import Format, FormatOption, Json, quiet_option
 from dfurun.cli.output import Output
-from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
+from dfurun.cli.recipe_options import AllowOutside, Extending, SetVariable, VarsFile, settings_of, with_extending
 from dfurun.errors import ExitStatus
 
 
@@ -23,12 +23,11 @@ def lint_command(
             metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
         ),
     ],
+    extending: Extending = False,
     format: FormatOption = Format.TEXT,
     set_variables: SetVariable = None,
     vars_file: VarsFile = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
-    ] = False,
+    allow_outside: AllowOutside = False,
     json: Json = False,
     quiet: Annotated[bool, quiet_option("Only findings: nothing of a recipe without any.")] = False,
 ) -> int:
@@ -40,6 +39,7 @@ def lint_command(
 
     output: Output = context.obj
     output.annotate = format is Format.GITHUB
+    recipes = with_extending(recipes, wanted=extending)
     settings = settings_of(set_variables, vars_file)
     statuses = []
     for path in recipes:

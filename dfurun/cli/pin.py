@@ -11,6 +11,7 @@ from dfurun.cli import completion
 from dfurun.cli.check import worst_of
 from dfurun.cli.options import Format, FormatOption, Json, quiet_option
 from dfurun.cli.output import Output
+from dfurun.cli.recipe_options import AllowOutside, Extending, with_extending
 from dfurun.errors import Code, ExitStatus, Finding, StepFailed, worst_status
 
 if TYPE_CHECKING:
@@ -27,13 +28,12 @@ def pin_command(
             metavar="RECIPE", help="Recipes, YAML files.", show_default=False, autocompletion=completion.recipes
         ),
     ],
+    extending: Extending = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 where a pin is not of its file.")
     ] = False,
     format: FormatOption = Format.TEXT,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images lie outside the recipe's repository.")
-    ] = False,
+    allow_outside: AllowOutside = False,
     json: Json = False,
     quiet: Annotated[bool, quiet_option("Only what is changed or wrong.")] = False,
 ) -> int:
@@ -42,6 +42,7 @@ def pin_command(
 
     output: Output = context.obj
     output.annotate = format is Format.GITHUB
+    recipes = with_extending(recipes, wanted=extending)
     statuses = []
     told: set[Finding] = set()  # of a base, which several recipes extend
     for path in recipes:

@@ -28,7 +28,7 @@ from dfurun.cli.options import (
 )
 from dfurun.cli.output import Output
 from dfurun.cli.products import write_product
-from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
+from dfurun.cli.recipe_options import AllowOutside, SetVariable, VarsFile, settings_of
 from dfurun.errors import ExitStatus
 from dfurun.steps.event import BoardFound, Event
 
@@ -80,9 +80,7 @@ def plan_command(
     ] = False,
     set_variables: SetVariable = None,
     vars_file: VarsFile = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
-    ] = False,
+    allow_outside: AllowOutside = False,
     port: Port = None,
     serial: Serial = None,
     format: FormatOption = Format.TEXT,

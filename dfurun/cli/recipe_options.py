@@ -1,4 +1,4 @@
-"""What every command that takes a recipe takes with it: values for the recipe's variables."""
+"""What commands that take recipes take with them: values for a recipe's variables, and the recipes that extend it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ VarsFile = Annotated[
         autocompletion=completion.files,
     ),
 ]
+
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
+]
+Extending = Annotated[
+    bool,
+    typer.Option(
+        "--extending", help="Look at the recipes that extend these as well: what concerns a base shows in them."
+    ),
+]
+
+
+def with_extending(recipes: list[Path], *, wanted: bool) -> list[Path]:
+    """Return the recipes, and where it is `wanted` those of their repositories that extend one of them."""
+    from dfurun.recipe.extending import with_those_that_extend
+
+    return with_those_that_extend(recipes) if wanted else recipes
 
 
 def settings_of(given: Sequence[str] | None, file: Path | None) -> Settings:

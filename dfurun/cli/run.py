@@ -33,7 +33,7 @@ from dfurun.cli.options import (
     quiet_option,
 )
 from dfurun.cli.output import Output
-from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
+from dfurun.cli.recipe_options import AllowOutside, SetVariable, VarsFile, settings_of
 from dfurun.errors import Code, Refused
 from dfurun.files import read_file
 from dfurun.plan.interpret import Interpretation
@@ -63,9 +63,7 @@ def run_command(
     allow_irreversible: Annotated[
         bool, typer.Option("--allow-irreversible", help="Consent to what nothing undoes and the recipe allows.")
     ] = False,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
-    ] = False,
+    allow_outside: AllowOutside = False,
     plan: Annotated[
         Path | None,
         typer.Option(

@@ -22,7 +22,9 @@ def _names(incomplete: str) -> list[str]:
 
 def schema_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="recipe, chip or record.", autocompletion=_names)] = "recipe",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="recipe, chip or record.", autocompletion=_names)
+    ] = "recipe",
     chip: Annotated[
         str | None,
         typer.Option(

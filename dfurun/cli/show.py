@@ -10,7 +10,7 @@ import typer
 from dfurun.cli import completion
 from dfurun.cli.options import Format, FormatOption, Json
 from dfurun.cli.output import Output
-from dfurun.cli.recipe_options import SetVariable, VarsFile, settings_of
+from dfurun.cli.recipe_options import AllowOutside, SetVariable, VarsFile, settings_of
 from dfurun.errors import worst_status
 
 
@@ -24,9 +24,7 @@ def show_command(
     ],
     set_variables: SetVariable = None,
     vars_file: VarsFile = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Let images and bases lie outside the recipe's repository.")
-    ] = False,
+    allow_outside: AllowOutside = False,
     format: FormatOption = Format.TEXT,
     json: Json = False,
 ) -> int:

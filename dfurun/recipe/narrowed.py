@@ -1,7 +1,8 @@
 """The recipe schema narrowed to one chip: its own option-byte fields and values, guards, pages, and what it is expected to be.
 
 Whatever it refuses beyond the schema of all recipes, `dfurun check` refuses as well; it has the words of the chip's data.
-`enumDescriptions` is no keyword of draft-07: editors show it beside each value, and validators pass over it.
+A `${NAME}` in the place of a value is right wherever that schema takes one.
+`enumDescriptions` and `defaultSnippets` are no keywords of draft-07: editors show and offer them, validators pass over them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dfurun.units import format_hex, format_size
 OPTION_STEPS = ("set-option-bytes", "check-option-bytes")
 MOST_LISTED = 4  # values of a field without names: more are a range
 FOLLOWS = "what is still to be written, or read back, would be protected by then"
+VARIABLE = {"type": "string", "pattern": "\\$\\{"}
 _MEANING = re.compile(r"(?:^|[,;] )(\d): (.*?)(?=[,;] \d: |; |$)")
 
 Schema = dict[str, Any]
@@ -46,7 +48,7 @@ def narrowed_schema(chip: Chip, asked: str) -> Schema:
 
 def _chip(schema: Schema, chip: Chip, asked: str) -> None:
     names = list(dict.fromkeys((asked, chip.name)))
-    schema |= {"const": names[0]} if len(names) == 1 else {"enum": names}
+    _value(schema).update({"const": names[0]} if len(names) == 1 else {"enum": names})
     schema |= {"default": asked, "examples": names}
 
 
@@ -76,7 +78,8 @@ def _pages(schema: Schema, chip: Chip) -> None:
     last = flash.page_count - 1
     number = numbers_up_to(last)
     _add(schema, f"{chip.title} has {flash.unit}s 0 to {last}.")
-    schema |= {"maximum": last, "pattern": f"^({number})(-({number}))?$", "examples": [0, _some_pages(chip)]}
+    _value(schema).update({"maximum": last, "pattern": f"^({number})(-({number}))?$"})
+    schema["examples"] = [0, _some_pages(chip)]
 
 
 def _some_pages(chip: Chip) -> str:
@@ -110,7 +113,7 @@ def _option_steps(steps: dict[str, Schema], chip: Chip) -> None:
         return
     factory = layout.decode(layout.factory)
     fields = {name: _field(field, chip, factory[name]) for name, field in layout.fields.items()}
-    example = {name: schema["examples"][0] for name, schema in list(fields.items())[:2]}
+    example = dict(list(factory.items())[:2])
     for keyword in OPTION_STEPS:
         schema = steps[keyword]["properties"]["fields"]
         schema |= {"properties": fields, "additionalProperties": False, "examples": [example]}
@@ -122,7 +125,8 @@ def _option_steps(steps: dict[str, Schema], chip: Chip) -> None:
         _add(keys["from"], f"From the factory: {format_hex(layout.factory, group=2)}.")
         body["examples"].append({"from": "factory"})
     else:
-        keys["from"] |= {"enum": ["current"], "examples": ["current"]}
+        _value(keys["from"]).update({"enum": ["current"]})
+        keys["from"]["examples"] = ["current"]
         _add(keys["from"], "The factory values of this chip are not known, or each board has its own.")
     if layout.write_protection is None:
         del keys["write-protect"]
@@ -137,17 +141,24 @@ def _field(field: OptionField, chip: Chip, factory: FieldValue) -> Schema:
         words.append(f"From the factory: {field.show(factory)}.")
     if field.keep is not None:
         words.append(f"To be kept at {field.show(field.keep)}.")
-    schema: Schema = {"title": field.name, "description": " ".join(words), "examples": [factory]}
+    schema: Schema = {"title": field.name, "description": " ".join(words)}
     if field.values:
-        named = list(field.values)
-        return schema | {"type": "string", **_listed(field, chip, named)}
+        return schema | _listed("string", list(field.values), field, chip, factory)
     if field.width <= MOST_LISTED.bit_length() - 1:
-        return schema | {"type": "integer", **_listed(field, chip, range(1 << field.width))}
-    return schema | {"type": "integer", "minimum": 0, "maximum": (1 << field.width) - 1}
+        return schema | _listed("integer", range(1 << field.width), field, chip, factory)
+    value = {"type": "integer", "minimum": 0, "maximum": (1 << field.width) - 1}
+    return schema | {"type": ["integer", "string"], "if": VARIABLE, "else": value, "examples": [factory]}
 
 
-def _listed(field: OptionField, chip: Chip, values: Sequence[FieldValue]) -> Schema:
-    return {"enum": list(values), "enumDescriptions": [_meaning(field, chip, value) for value in values]}
+def _listed(kind: str, values: Sequence[FieldValue], field: OptionField, chip: Chip, factory: FieldValue) -> Schema:
+    """Return a schema for these values: editors show the `enum` of an `else`, and offer only what is beside the `if`."""
+    means = [_meaning(field, chip, value) for value in values]
+    offered = [
+        {"label": str(value), "body": value, "description": words} for value, words in zip(values, means, strict=True)
+    ]
+    listed = {"type": kind, "enum": list(values), "enumDescriptions": means, "examples": [factory]}
+    kinds = list(dict.fromkeys((kind, "string")))
+    return {"type": kinds, "if": VARIABLE, "else": listed, "defaultSnippets": offered}
 
 
 def _meaning(field: OptionField, chip: Chip, value: FieldValue) -> str:
@@ -161,6 +172,13 @@ def _meaning(field: OptionField, chip: Chip, value: FieldValue) -> str:
     guards = [guard for guard in chip.guards if guard.when == {field.name: value} and not guard.when_not]
     consent = [f"needs `allow: [{guard.name}]`: {guard.means}" for guard in guards]
     return "; ".join([*([words] if words else []), *consent]) or field.means
+
+
+def _value(schema: Schema) -> Schema:
+    """Return the part that rules a value which is written out: in its place there may stand a variable."""
+    assert schema["if"] == VARIABLE
+    part: Schema = schema["else"]
+    return part
 
 
 def _add(schema: Schema, words: str) -> None:

@@ -216,7 +216,7 @@ def _missing_keys(mistake: _Mistake, meant: set[RecipePath]) -> Iterator[Finding
 
 
 def _unknown_keys(mistake: _Mistake) -> Iterator[Finding]:
-    known: Mapping[str, Any] = mistake.schema.get("properties", {})
+    known = [name for name in mistake.schema.get("properties", {}) if not name.startswith("x-")]
     for key in _keys_too_many(mistake):
         hint = did_you_mean(key, known)
         if _is_step(mistake.path):

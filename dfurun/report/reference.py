@@ -28,6 +28,7 @@ from dfurun.simulator.catalogue import catalogue
 Schema = Mapping[str, Any]
 HEADINGS = ("key", "takes", "default", "what it is", "examples")
 KEYS_OF_EVERY_BODY = ("id", "name")
+LINT_IGNORE = "x-lint-ignore"
 NOTE = "<!-- Made by `make docs`: edit {source}, not this page. -->"
 
 FAULTS_PAGE = "simulator.md"
@@ -92,7 +93,7 @@ def recipe_page() -> str:
         schema["description"],
         "",
         "Recipes are YAML 1.2 in UTF-8, of at most 256 KiB and 32 levels. Keys of your own begin with `x-`, at the top level,",
-        "in images and in bodies of steps.",
+        "in images and in bodies of steps; there too, `x-lint-ignore` is [for dfurun lint](#x-lint-ignore).",
         "",
         "Durations are a number and `ms`, `s` or `min`: `250ms`, `1.5s`, `2min`. Sizes are in bytes, `K` is 1024 and",
         "`M` 1024 x 1024 of them: `128K`. Addresses are `0x08000000`, ranges `0x08000000+2K`. Quote what YAML may take for",
@@ -136,9 +137,12 @@ def recipe_page() -> str:
         "",
         *table(HEADINGS, (_key(key, schema["definitions"][key], required=False) for key in KEYS_OF_EVERY_BODY)),
     ]
+    kept = schema["definitions"][LINT_IGNORE.removeprefix("x-")]
     for keyword, step in steps["properties"].items():
         lines += [f"### `{keyword}`", "", *_prose(step)]
         lines += ["```yaml", *(_step(keyword, example) for example in step["examples"]), "```", "", *_keys(step)]
+    lines += [f"## `{LINT_IGNORE}`", "", *_prose(kept), *_prose(kept["items"])]
+    lines += _keys(kept["items"] | {"required": ("code", "reason")})
     return page_text(lines)
 
 
@@ -187,7 +191,8 @@ def _takes(schema: Schema) -> str:
         return f"`{flow_text(schema['const'])}`"
     if "enum" in schema:
         return " or ".join(f"`{flow_text(value)}`" for value in schema["enum"])
-    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    types = schema.get("type", "string")  # what only `dfurun lint` judges has none
+    types = types if isinstance(types, list) else [types]
     nouns = {
         "string": "text",
         "integer": "number",

@@ -14,8 +14,6 @@ import yaml
 from command_line import ROOT
 from scratch import Repository, new_repository
 
-from dfurun.cli.app import COMMANDS
-
 ACTION = ROOT / "action.yml"
 SCRIPT = ROOT / ".github/action/run.py"
 DEFINED: dict[str, Any] = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
@@ -37,10 +35,6 @@ if sys.argv[1] != "diff" and "--faults" not in sys.argv:
 print("called: " + " ".join(sys.argv[1:]))
 sys.exit({status})
 """
-
-needs_lint = pytest.mark.skipif("lint" not in COMMANDS, reason="`dfurun lint` is not there yet")
-needs_pin = pytest.mark.skipif("pin" not in COMMANDS, reason="`dfurun pin` is not there yet")
-needs_diff = pytest.mark.skipif("diff" not in COMMANDS, reason="`dfurun diff` is not there yet")
 
 
 @dataclass(frozen=True)
@@ -186,6 +180,7 @@ def test_recipes_are_named_or_found_by_globs(action: Action, recipes: str, found
         ({"recipes": "/etc/*.yaml"}, "recipes are named from the repository's top"),
         ({"lint": "maybe"}, "lint is true or false, not 'maybe'"),
         ({"fault_budget": "many"}, "fault-budget is a number of runs, not 'many'"),
+        ({"vars": "serial: 1"}, "vars has lines of NAME=VALUE, not 'serial: 1'"),
         ({"base": "--upload-pack=x"}, "base is a branch, a tag or a commit"),
     ],
 )
@@ -197,15 +192,15 @@ def test_an_input_that_cannot_be_meant_is_an_error(action: Action, inputs: dict[
     assert "failed, status 2" in job.summary
 
 
-@needs_lint
 def test_lint_judges_as_well(action: Action) -> None:
     action.team.write("recipes/hasty.yaml", HASTY)
     job = action.run(lint="true", pins="false")
     assert job.row("lint") != "| lint | ok | 0 errors, 0 warnings |"
     assert "### lint: findings" in job.summary
+    assert len(job.annotations) == len(set(job.annotations)) == 3, "those of check, once, and no-expect"
+    assert job.summary.count("is written and never verified") == 1
 
 
-@needs_pin
 def test_an_image_that_is_not_pinned_fails_the_job(action: Action) -> None:
     action.team.write("recipes/hasty.yaml", HASTY)
     job = action.run(lint="false", pins="true")
@@ -296,7 +291,6 @@ def test_a_diff_that_cannot_be_made_is_a_warning_and_never_no_change(action: Act
     assert job.annotations == ["::warning title=dfurun::dfurun diff ended with status 3: the log says why"]
 
 
-@needs_diff
 def test_the_real_diff_is_in_the_summary(action: Action) -> None:
     team = action.team
     text = team.recipe.read_text(encoding="utf-8")
@@ -306,6 +300,48 @@ def test_the_real_diff_is_in_the_summary(action: Action) -> None:
     assert "BOOT_SEL" in job.summary.partition("### diff against main")[2]
     team.git("checkout", "--quiet", "--", ".")
     assert action.run(base="main", **ONLY_CHECK).outputs["changed"] == "false"
+
+
+BASE = """dfurun: 1
+abstract: true
+chip: stm32f072xb
+vars: {page-number: {type: integer, maximum: 63}}
+steps: [connect, {erase: {pages: "${page-number}", id: settings}}]
+"""
+OVER_IT = "dfurun: 1\nextends: base.yaml\nname: {}\n"
+
+
+def shared(team: Repository) -> None:
+    """Add a base and two recipes over it, which need a value for a variable; commit them."""
+    team.recipe.unlink()
+    team.write("recipes/base.yaml", BASE)
+    for name in ("heater", "lamp"):
+        team.write(f"recipes/{name}.yaml", OVER_IT.format(name))
+    team.commit("Share")
+
+
+def test_values_for_variables_reach_the_recipes(action: Action) -> None:
+    shared(action.team)
+    job = action.run(vars="page-number=64", **ONLY_CHECK)
+    assert job.status == 3
+    assert "64 from DFURUN_VAR_PAGE_NUMBER" in job.log
+    job = action.run(vars="\n  page-number=3\n", **ONLY_CHECK)
+    assert (job.status, job.annotations) == (0, [])
+    assert "recipes/base.yaml: a base, checked in full with each recipe that extends it" in job.log
+
+
+def test_a_base_that_changes_is_told_with_the_recipes_it_concerns(action: Action) -> None:
+    team = action.team
+    shared(team)
+    team.write("recipes/base.yaml", BASE.replace("connect,", "connect, mass-erase,"))
+    team.write("recipes/spare.yaml", BASE)
+    team.git("add", "--intent-to-add", "recipes/spare.yaml")
+    job = action.run(stands_in=10, base="main", vars="page-number=3", **ONLY_CHECK)
+    told = job.summary.partition("### diff against main")[2]
+    assert "recipes/base.yaml, which is a base, differs: it concerns recipes/heater.yaml, recipes/lamp.yaml." in told
+    assert "recipes/spare.yaml, which is a base, differs: it concerns none of these recipes." in told
+    assert " recipes/heater.yaml recipes/lamp.yaml --format" in told
+    assert "is new" not in told
 
 
 # Installing ----------------------------------------------------------------------------------------------------------

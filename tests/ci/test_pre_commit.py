@@ -13,13 +13,9 @@ import yaml
 from command_line import ROOT
 from scratch import Repository, new_repository
 
-from dfurun.cli.app import COMMANDS
-
 BIN = Path(sys.executable).parent
 PRE_COMMIT = BIN / "pre-commit"
 HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-# Of a command that this dfurun does not have yet; none is left when `lint` and `pin` are there.
-PENDING = {hook["id"] for hook in HOOKS if hook["entry"].split()[1] not in COMMANDS}
 INSTALLS = "Installing environment"
 
 
@@ -58,8 +54,6 @@ def test_the_manifest_is_what_pre_commit_takes() -> None:
 
 @pytest.mark.parametrize("hook", [hook["id"] for hook in HOOKS])
 def test_a_hook_is_for_recipes_and_for_nothing_else(team: Repository, hook: str) -> None:
-    if hook in PENDING:
-        pytest.skip(f"`dfurun {hook}` is not there yet")
     configure(team, hook)
     team.write("product/recipes/line-3/a.yml", team.recipe.read_text(encoding="utf-8").replace("firmware/", "../"))
     team.write("workflows/ci.yaml", "on: push\n")
@@ -87,6 +81,19 @@ def test_a_commit_with_a_broken_recipe_is_refused_with_the_finding_and_a_mended_
     assert made.returncode == 0, made.stdout
     assert "dfurun check.............................................................Passed" in made.stdout
     assert team.git("log", "-1", "--format=%s").stdout.strip() == "Wait longer"
+
+
+def test_a_base_that_changes_is_judged_with_the_recipes_that_extend_it(team: Repository) -> None:
+    base = "dfurun: 1\nabstract: true\nchip: stm32f072xb\nsteps: [{mass-erase: {id: erase}}]\n"
+    over_it = "dfurun: 1\nextends: base.yaml\nname: heater\nedit-steps: [{before: erase, insert: [connect]}]\n"
+    team.write("recipes/base.yaml", base)
+    team.write("recipes/heater.yaml", over_it)
+    configure(team, "dfurun-check")
+    team.write("recipes/base.yaml", base.replace("id: erase", "id: erase-all"))
+    team.git("add", "--all")
+    refused = team.git("commit", "-m", "Rename a step")
+    assert refused.returncode == 1, refused.stdout
+    assert "recipes/heater.yaml:4:23: error[bad-edit]: no step has the id `erase`" in refused.stdout
 
 
 def test_a_team_s_repository_installs_the_hook_from_this_one(team: Repository) -> None:

@@ -76,9 +76,12 @@ class LanguageServer:
         return str(told["contents"]["value"]) if told else ""
 
     def marks(self, name: str, text: str) -> list[str]:
-        """Return what is marked in a document as wrong."""
-        uri = self.open(name, text)
-        self._marks.pop(uri, None)
+        """Return what is marked in a document as wrong.
+
+        It is opened beside the name: marks of what had that name before may still be on their way.
+        """
+        path = Path(name)
+        uri = self.open(str(path.with_stem(f"{path.stem}-{next(self._versions)}")), text)
         while uri not in self._marks:
             self._receive()
         return [mark["message"] for mark in self._marks[uri]]

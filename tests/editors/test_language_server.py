@@ -91,9 +91,9 @@ def test_every_step_is_offered_with_what_it_does_and_completes_to_its_body(serve
     assert "[object Object]" not in items
     for keyword in step_keywords():
         assert inserted(items[keyword]).startswith(f"{keyword}:\n") or inserted(items[keyword]) == keyword
-    assert re.search(r"write:\n +image: \$", inserted(items["write"]))
+    assert inserted(items["write"]) == "write:\n    ", "an image or data, which are offered next"
     assert re.search(r"read:\n +range: \$1\n +file: \$2", inserted(items["read"]))
-    assert "Program an image into flash" in str(items["write"]["documentation"])
+    assert "Program an image, or bytes of" in str(items["write"]["documentation"])
 
 
 def test_the_top_level_offers_what_is_not_there_yet(server: LanguageServer) -> None:
@@ -105,19 +105,56 @@ def test_the_top_level_offers_what_is_not_there_yet(server: LanguageServer) -> N
 def test_the_keys_of_a_body_and_the_values_of_a_key_are_offered(server: LanguageServer) -> None:
     assert {"image", "mode", "timeout", "id", "name"} <= set(offered(server, "steps:\n  - write:\n      |"))
     assert set(offered(server, "steps:\n  - write: {image: a, mode: |}")) == {"all", "changed"}
+    assert {"image", "data"} <= set(offered(server, "steps:\n  - write:\n      |"))
     assert "30s" in offered(server, "steps:\n  - connect: {timeout: |}")
 
 
 def test_hovering_says_what_a_key_is(server: LanguageServer) -> None:
-    assert "Program an image into flash" in server.hover(RECIPE, text("steps:\n  - wri|te: {image: a}\n"))
+    assert "Program an image, or bytes of" in server.hover(RECIPE, text("steps:\n  - wri|te: {image: a}\n"))
     shown = server.hover(RECIPE, text("exp|ect: {flash-size: 128K}\nsteps: [connect]\n"))
     assert "Checked on the device before anything is written to it" in shown
     assert "128K" in shown
+    shown = server.hover(RECIPE, text("expect: {flash-si|ze: 128K}\nsteps: [connect]\n"))
+    assert "The size of the flash that the chip itself reports" in shown
 
 
 def test_a_slip_of_the_pen_is_marked_and_a_sound_recipe_is_not(server: LanguageServer) -> None:
     assert server.marks(RECIPE, text("steps: [connect]\n")) == []
     assert server.marks(RECIPE, text("steps:\n  - conect: {}\n")) == ["Property conect is not allowed."]
+
+
+def test_what_lint_is_told_to_keep_is_completed_and_explained(server: LanguageServer) -> None:
+    assert "x-lint-ignore" in offered(server, "|")
+    assert "x-lint-ignore" in offered(server, "steps:\n  - write:\n      |")
+    entry = "x-lint-ignore:\n  - {code: |, reason: the test station starts it}\n"
+    assert set(offered(server, entry.replace("code: |, ", "|"))) >= {"code"}
+    items = offered(server, entry)
+    assert items["never-starts"]["documentation"] == "What is written is not started."
+    shown = server.hover(RECIPE, text("x-lint-ig|nore: [{code: never-starts, reason: it}]\nsteps: [connect]\n"))
+    assert "a reviewer is not asked about again" in shown
+
+
+BASE = """dfurun: 1
+abstract: true
+vars: {page: {type: integer, default: 3}, level: {type: choice, choices: [level-0, level-1]}}
+data: {unit: {address: 0x08000000, bytes: [{u16le: "${page}"}]}}
+steps:
+  - connect: {id: begin}
+  - erase: {pages: "${page}"}
+  - set-option-bytes: {fields: {RDP: "${level}", nBOOT1: "${page}"}}
+"""
+
+
+@pytest.mark.parametrize("schema", ["recipe.schema.json", "f072.json"])
+def test_bases_and_variables_are_sound_and_edits_offer_the_steps(server: LanguageServer, schema: str) -> None:
+    modeline = HEAD.format(schema=schema).splitlines(keepends=True)[0]
+    assert server.marks(RECIPE, modeline + BASE) == []
+    over = f"{modeline}dfurun: 1\nextends: base.yaml\nedit-steps:\n  - after: begin\n    insert:\n      - |"
+    offers = {item["label"] for item in server.completions(RECIPE, over)}
+    assert set(step_keywords()) <= offers
+    edit = f"{modeline}dfurun: 1\nextends: base.yaml\nedit-steps:\n  - |"
+    offers = {item["label"] for item in server.completions(RECIPE, edit)}
+    assert {"replace", "with", "before", "after", "insert", "remove"} <= offers
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from jsonschema import Draft7Validator
 
 from dfurun.chips import Chip, chip_names, load_chip
 from dfurun.recipe import recipe_schema
-from dfurun.recipe.narrowed import narrowed_schema, numbers_up_to
+from dfurun.recipe.narrowed import VARIABLE, narrowed_schema, numbers_up_to
+from dfurun.resources import schema_text
 
 CHECK_JSONSCHEMA = Path(sys.executable).with_name("check-jsonschema")
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -45,18 +47,51 @@ def nodes(schema: Any) -> list[Any]:
 def test_every_part_has_words_and_examples_that_validate_for_every_chip(name: str) -> None:
     schema = narrowed(load_chip(name))
     Draft7Validator.check_schema(schema)
-    assert not re.search(r'"(oneOf|anyOf|allOf|if|not|unevaluatedProperties)":', json.dumps(schema))
+    assert not re.search(r'"(oneOf|anyOf|allOf|not|unevaluatedProperties)":', json.dumps(schema))
     for node in nodes(schema):
         if "$ref" in node:
             continue
         assert len(node["description"]) > 20
-        validator = Draft7Validator({**node, "definitions": schema["definitions"]})
-        assert node["examples"]
-        for example in node["examples"]:
+        steps = {"steps": schema["properties"]["steps"]}  # edits refer to them
+        validator = Draft7Validator({"allOf": [node], "definitions": schema["definitions"], "properties": steps})
+        examples = node.get("examples") or node["else"]["examples"]
+        assert examples
+        for example in examples:
             validator.validate(example)
-        if "enumDescriptions" in node:
-            assert len(node["enumDescriptions"]) == len(node["enum"])
-            assert all(node["enumDescriptions"])
+        listed = node.get("else", node)
+        if "enumDescriptions" in listed:
+            assert len(listed["enumDescriptions"]) == len(listed["enum"])
+            assert all(listed["enumDescriptions"])
+        if "defaultSnippets" in node:
+            assert [offered["body"] for offered in node["defaultSnippets"]] == listed["enum"]
+
+
+@given(CHIPS, st.sampled_from(["${serial}", "${serial} and more", "0-${page}", "$${"]))
+def test_a_variable_is_right_wherever_the_schema_of_all_recipes_takes_one(chip: Chip, value: str) -> None:
+    ours, general = narrowed(chip), json.loads(schema_text("recipe.schema.json"))
+    places = [place for place in _leaves(general) if _at(ours, place) is not None]
+    places += [place for place in _leaves(ours) if place not in places]
+    assert len(places) > 40
+    for place in places:
+        assert Draft7Validator(_at(ours, place)).is_valid(value), place
+
+
+def _leaves(schema: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the places of all values that a variable may stand for."""
+    if schema.get("if") == VARIABLE:
+        yield place
+    for key in ("properties", "patternProperties"):
+        for name, part in schema.get(key, {}).items():
+            yield from _leaves(part, (*place, key, name))
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from _leaves(schema[key], (*place, key))
+
+
+def _at(schema: Any, place: tuple[str, ...]) -> Any:
+    for key in place:
+        schema = schema.get(key) if isinstance(schema, dict) else None
+    return schema or None
 
 
 @given(CHIPS, st.data())
@@ -87,10 +122,10 @@ def test_the_pattern_of_a_number_is_that_of_the_numbers_up_to_it(maximum: int, d
 
 def test_a_value_says_what_it_means_and_which_consent_it_needs() -> None:
     fields = steps_of(narrowed(load_chip("stm32f072xb")))["set-option-bytes"]["properties"]["fields"]["properties"]
-    nboot1 = dict(zip(fields["nBOOT1"]["enum"], fields["nBOOT1"]["enumDescriptions"], strict=True))
+    nboot1 = {offered["body"]: offered["description"] for offered in fields["nBOOT1"]["defaultSnippets"]}
     assert nboot1[1] == "with BOOT0 high: system memory (the bootloader) starts"
     assert nboot1[0].startswith("with BOOT0 high: SRAM; needs `allow: [bootloader-hidden]`: ")
-    rdp = dict(zip(fields["RDP"]["enum"], fields["RDP"]["enumDescriptions"], strict=True))
+    rdp = dict(zip(fields["RDP"]["else"]["enum"], fields["RDP"]["else"]["enumDescriptions"], strict=True))
     assert rdp["level-2"].startswith("needs `allow: [rdp-level-2]`: RDP level 2 is for ever")
     assert fields["BOOT_SEL"]["description"].endswith("From the factory: 1. To be kept at 1.")
 
@@ -147,6 +182,61 @@ def test_a_recipe_that_is_right_is_right_for_both(dfurun: Dfurun, schema: Path, 
     assert verdict(schema, recipe)
 
 
+SHARED = """dfurun: 1
+abstract: true
+chip: ${part}
+expect: {flash-size: "${size}"}
+vars:
+  part: {type: text, default: stm32f072xb}
+  size: {type: text, default: 128K}
+  level: {type: choice, choices: [level-0, level-1], default: level-0}
+  bit: {type: boolean, default: true}
+  pages: {type: text, default: 60-63}
+data:
+  unit: {address: 0x0801F800, bytes: [{u32le: 4711}, {ascii: "${level}", size: 8}]}
+steps:
+  - connect: {id: connect}
+  - erase: {pages: "${pages}"}
+  - write: {data: unit}
+  - set-option-bytes: {fields: {RDP: "${level}", nBOOT1: "${bit}", DATA0: "${bit}"}, from: current, id: fields}
+  - check-option-bytes: {fields: {BOOT_SEL: "${bit}"}}
+"""
+OVER_IT = """dfurun: 1
+extends: base.yaml
+name: one of many
+edit-steps:
+  - after: connect
+    insert: [{erase: {pages: 0-3}}]
+  - replace: fields
+    with: {set-option-bytes: {fields: {DATA1: 7}}}
+"""
+
+
+def test_bases_what_is_laid_over_them_and_variables_are_right_for_both(
+    dfurun: Dfurun, schema: Path, tmp_path: Path
+) -> None:
+    base, recipe = tmp_path / "base.yaml", tmp_path / "recipe.yaml"
+    base.write_text(SHARED)
+    recipe.write_text(OVER_IT)
+    done = dfurun("check", recipe, base)
+    assert done.exit == 0, done.out
+    assert verdict(schema, base)
+    assert verdict(schema, recipe)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"), [("0-3", "0-64", "outside-flash"), ("DATA1", "DATA9", "unknown-field")]
+)
+def test_what_the_chip_makes_wrong_in_an_edit_is_wrong_for_both(
+    dfurun: Dfurun, schema: Path, tmp_path: Path, before: str, after: str, code: str
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    (tmp_path / "base.yaml").write_text(SHARED)
+    recipe.write_text(OVER_IT.replace(before, after))
+    assert code in dfurun("check", recipe).codes
+    assert not verdict(schema, recipe)
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_what_only_the_chip_makes_wrong_is_wrong_for_both(
     dfurun: Dfurun, schema: Path, tmp_path: Path, what: str
@@ -172,7 +262,7 @@ def test_shipped_recipes_are_right_by_their_own_chip_s_schema_and_wrong_by_anoth
     assert not Draft7Validator(narrowed(load_chip("stm32l476xg"))).is_valid(value)
 
 
-@pytest.mark.parametrize("name", ["stm32h503xb", "stm32g471xc"])
+@pytest.mark.parametrize("name", ["stm32h503xb", "stm32g471xe"])
 def test_what_is_not_established_of_a_chip_cannot_be_written(dfurun: Dfurun, tmp_path: Path, name: str) -> None:
     recipe = tmp_path / "factory.yaml"
     recipe.write_text(f"dfurun: 1\nname: x\nchip: {name}\nsteps: [connect, {{set-option-bytes: {{from: factory}}}}]\n")
@@ -185,8 +275,11 @@ def test_what_is_not_established_of_a_chip_cannot_be_written(dfurun: Dfurun, tmp
 
 def test_a_part_number_and_the_chip_s_name_are_both_right_by_its_schema(dfurun: Dfurun) -> None:
     schema = json.loads(dfurun("schema", "--chip", "STM32F072CBT6").out)
-    assert schema["properties"]["chip"]["enum"] == ["STM32F072CBT6", "stm32f072xb"]
-    assert json.loads(dfurun("schema", "--chip", "stm32f072xb").out)["properties"]["chip"]["const"] == "stm32f072xb"
+    assert schema["properties"]["chip"]["else"]["enum"] == ["STM32F072CBT6", "stm32f072xb"]
+    assert (
+        json.loads(dfurun("schema", "--chip", "stm32f072xb").out)["properties"]["chip"]["else"]["const"]
+        == "stm32f072xb"
+    )
 
 
 def test_the_command_says_how_a_recipe_names_the_file_and_writes_it_anew(dfurun: Dfurun, tmp_path: Path) -> None:
@@ -195,7 +288,7 @@ def test_the_command_says_how_a_recipe_names_the_file_and_writes_it_anew(dfurun:
     assert "\n# yaml-language-server: $schema=f072.json\n" in done.out
     assert file.read_text() == dfurun("schema", "--chip", "stm32f072xb").out
     assert dfurun("schema", "--chip", "stm32f042x6", "-o", file).exit == 0
-    assert json.loads(file.read_text())["properties"]["chip"]["const"] == "stm32f042x6"
+    assert json.loads(file.read_text())["properties"]["chip"]["else"]["const"] == "stm32f042x6"
 
 
 def test_tools_are_told_which_file_holds_it(dfurun: Dfurun, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 
 from dfurun import units
 from dfurun.errors import Code
+from dfurun.lint.ignores import KEY, SILENCEABLE
 from dfurun.recipe import recipe_schema, shape_findings, step_keywords
 from dfurun.resources import schema_text
 from dfurun.steps.connect import DEFAULT_TIMEOUT_S
@@ -62,7 +63,7 @@ def test_the_published_schema_has_conditions_only_for_variables_for_what_a_base_
     conditions = {json.dumps(found) for found in _conditions(PUBLISHED)}
     assert conditions == {
         '{"properties": {"extends": false, "abstract": false}}',
-        '{"$ref": "#/definitions/variable"}',
+        '{"type": "string", "pattern": "\\\\$\\\\{"}',
         '{"required": ["data"]}',
     }
 
@@ -113,6 +114,27 @@ def test_x_keys_are_free_where_people_may_add_their_own(folder: str) -> None:
     owner = {"top level": recipe, "image": recipe["images"]["application"], "body": recipe["steps"][0]["connect"]}
     owner[folder]["x-note"] = {"anything": ["goes", None]}
     assert shape_findings(recipe) == []
+
+
+@pytest.mark.parametrize(
+    "kept", [[], "never-starts", ["never-starts"], [{"code": "guard"}], [{"code": 1, "reason": None, "more": 2}]]
+)
+@pytest.mark.parametrize("folder", ["top level", "image", "body"])
+def test_what_is_wrong_with_x_lint_ignore_is_said_by_lint_alone(folder: str, kept: Any) -> None:
+    recipe: dict[str, Any] = minimal()
+    recipe["images"] = {"application": {"file": "a.hex"}}
+    owner = {"top level": recipe, "image": recipe["images"]["application"], "body": recipe["steps"][0]["connect"]}
+    owner[folder][KEY] = kept
+    assert shape_findings(recipe) == []
+    assert PLAIN.is_valid(recipe)
+
+
+def test_the_codes_that_editors_offer_are_those_that_lint_takes_in_their_own_words() -> None:
+    code = PUBLISHED["definitions"]["lint-ignore"]["items"]["properties"]["code"]
+    offered = {snippet["body"]: snippet["description"] for snippet in code["defaultSnippets"]}
+    assert list(offered) == sorted(SILENCEABLE)
+    for label, words in offered.items():
+        assert words.lower() == f"{SILENCEABLE[label].summary}.".lower()
 
 
 def test_an_x_key_beside_a_step_is_no_step() -> None:
