@@ -13,7 +13,7 @@ from dfurun.cli.failures import UsageFailure
 from dfurun.cli.options import OUTPUT, Json
 from dfurun.cli.output import Output
 
-NAMES = ("recipe", "chip", "record")
+NAMES = ("recipe", "chip", "plan", "record")
 
 
 def _names(incomplete: str) -> list[str]:
@@ -23,7 +23,7 @@ def _names(incomplete: str) -> list[str]:
 def schema_command(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="recipe, chip or record.", autocompletion=_names)
+        str, typer.Argument(metavar="NAME", help="recipe, chip, plan or record.", autocompletion=_names)
     ] = "recipe",
     chip: Annotated[
         str | None,
@@ -47,7 +47,7 @@ def schema_command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print a schema (JSON Schema, draft-07): recipes, chip data, or records of units."""
+    """Print a schema (JSON Schema, draft-07): recipes, chip data, plans, or records of units."""
     from dfurun.steps.step import did_you_mean
 
     if name not in NAMES:

@@ -62,7 +62,7 @@ def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 # The schema ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("file", ["chip.schema.json", "record.schema.json"])
+@pytest.mark.parametrize("file", ["chip.schema.json", "plan.schema.json", "record.schema.json"])
 def test_a_schema_is_strict_draft_07_and_describes_every_part(file: str) -> None:
     text = (ROOT / "schemas" / file).read_text(encoding="utf-8")
     schema = json.loads(text)

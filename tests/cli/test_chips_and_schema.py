@@ -175,7 +175,7 @@ def test_tools_get_chips_as_json(dfurun: Dfurun) -> None:
     assert chip["facts"]["option-bytes"]["fields"]["BOOT_SEL"]["keep"] == 1
 
 
-@pytest.mark.parametrize("name", ["recipe", "chip", "record"])
+@pytest.mark.parametrize("name", ["recipe", "chip", "plan", "record"])
 def test_a_schema_is_printed_as_it_is(dfurun: Dfurun, name: str) -> None:
     done = dfurun("schema", name)
     assert (done.exit, done.out) == (0, schema_text(f"{name}.schema.json"))
