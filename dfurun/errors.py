@@ -21,7 +21,7 @@ from enum import Enum, IntEnum, StrEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process tells its caller; the table in docs/guide/runs.md. 8 is kept for several units."""
+    """What the process tells its caller; the table in docs/guide/runs.md."""
 
     DONE = 0
     FAILED = 1
@@ -31,6 +31,7 @@ class ExitStatus(IntEnum):
     NO_ACCESS = 5
     REFUSED = 6
     LINK = 7
+    SEVERAL = 8
     BUG = 9
     CHANGES = 10
     INTERRUPTED = 130

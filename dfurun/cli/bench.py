@@ -82,10 +82,54 @@ def set_up(
     if not options.simulated:
         return _real(options, selector)
     clock = VirtualClock() if options.sim_clock is SimClock.VIRTUAL else RealClock()
-    absent = [path for path in options.sim_states if not path.exists()]
-    boards = _boards(options, clock, chip)
-    for path in absent:
-        on_made(path)
+    boards = _boards(options, lambda: clock, chip, on_made)
+    return _simulated(options, boards, clock, selector)
+
+
+@dataclass(frozen=True, slots=True)
+class Benches:
+    """One bus, on which each worker has a bench of its own: a library's context, a clock and hands that no other touches.
+
+    `at` returns the bench of a port, with or without a board there. Both are for the main thread, before workers begin.
+    """
+
+    bus: Bus
+    at: Callable[[PortPath], Bench]
+
+
+def set_up_each(
+    options: BoardOptions,
+    chip: Chip,
+    real_clock: Callable[[], Clock],
+    *,
+    on_made: Callable[[Path], None] = lambda _: None,
+) -> Benches:
+    """Return the benches for several boards; each has a clock of its own, which `real_clock` makes where it is no virtual one.
+
+    Raises as `set_up` does.
+    """
+    if not options.simulated:
+        _refuse_stray(options)
+        from dfurun.usb.libusb import find_backend, own_backend
+
+        def real(port: PortPath) -> Bench:
+            return Bench(
+                Bus(own_backend(), known_ids()), real_clock(), HumanOperator(), Selector(port), False, _named_like_it
+            )
+
+        return Benches(Bus(find_backend(), known_ids()), real)
+    new_clock = VirtualClock if options.sim_clock is SimClock.VIRTUAL else real_clock
+    _require_different(options.sim_states)
+    boards = _boards(options, new_clock, chip, on_made)
+
+    def simulated(port: PortPath) -> Bench:
+        there = [board for board in boards if PortPath(board.bus, board.port) == port]
+        return _simulated(options, there, there[0].clock if there else new_clock(), Selector(port))
+
+    return Benches(Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options)), simulated)
+
+
+def _simulated(options: BoardOptions, boards: Sequence[SimulatedBoard], clock: Clock, selector: Selector) -> Bench:
     return Bench(
         bus=Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options)),
         clock=clock,
@@ -95,6 +139,14 @@ def set_up(
         journal_name=partial(_simulated_journal, options),
         told=chip_called(options.sim_chip) if options.sim_chip else None,
     )
+
+
+def _require_different(files: Sequence[Path]) -> None:
+    """Raise UsageFailure where two boards are one file."""
+    real = [path.resolve() for path in files]
+    twice = next((path for path in files if real.count(path.resolve()) > 1), None)
+    if twice is not None:
+        raise UsageFailure(f"--sim-state {twice}: given twice, and a board is at one port", "a file a board")
 
 
 def known_ids() -> frozenset[tuple[int, int]]:
@@ -115,6 +167,16 @@ def chip_called(name: str) -> Chip:
 def _real(options: BoardOptions, selector: Selector) -> Bench:
     from dfurun.usb.libusb import find_backend
 
+    _refuse_stray(options)
+    return Bench(Bus(find_backend(), known_ids()), RealClock(), HumanOperator(), selector, False, _named_like_it)
+
+
+def _named_like_it(port: str) -> str:
+    return port
+
+
+def _refuse_stray(options: BoardOptions) -> None:
+    """Raise UsageFailure for what only a simulated board has."""
     stray = [
         name
         for name, given in (
@@ -129,7 +191,6 @@ def _real(options: BoardOptions, selector: Selector) -> Bench:
     ]
     if stray:
         raise UsageFailure(f"{' and '.join(stray)} without a simulated board", "add --sim or --sim-state FILE")
-    return Bench(Bus(find_backend(), known_ids()), RealClock(), HumanOperator(), selector, False, lambda port: port)
 
 
 def _enter_dfu(options: BoardOptions) -> str:
@@ -148,23 +209,39 @@ def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
     return SimulatedBackend(boards)
 
 
-def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[SimulatedBoard]:
+def _boards(
+    options: BoardOptions, new_clock: Callable[[], Clock], chip: Chip | None, on_made: Callable[[Path], None]
+) -> list[SimulatedBoard]:
+    """Return the simulated boards, with their faults; `on_made` hears of files that were not there."""
+    absent = [path for path in options.sim_states if not path.exists()]
+    for text in options.sim_faults:  # before a file is made
+        _fault(_of_one_board(text)[1])
+    boards = _healthy_boards(options, new_clock, chip)
+    faults = _faults(options, [PortPath(board.bus, board.port) for board in boards])
+    for board in boards:
+        board.afflict(faults[PortPath(board.bus, board.port)])
+    for path in absent:
+        on_made(path)
+    return boards
+
+
+def _healthy_boards(options: BoardOptions, new_clock: Callable[[], Clock], chip: Chip | None) -> list[SimulatedBoard]:
     from dfurun.simulator import OptionReload, SimulatedBoard
 
     wanted = chip_called(options.sim_chip) if options.sim_chip else chip or load_chip(default_chip_name())
 
     if options.sim_token is not None:
-        return _boards_like(options, clock)
+        return [_board_like(options, new_clock())]
 
-    def new(port: int) -> SimulatedBoard:
+    def new(port: int, clock: Clock) -> SimulatedBoard:
         return SimulatedBoard(wanted, clock, port=(port,), option_reload=options.sim_reload)
 
-    faults = _faults(options)
     if not options.sim_states:
-        board = new(1)
-        board.afflict(faults)
-        return [board]
-    boards = [open_state(path, clock, partial(new, port)) for port, path in enumerate(options.sim_states, 1)]
+        return [new(1, new_clock())]
+    boards = []
+    for port, path in enumerate(options.sim_states, 1):
+        clock = new_clock()
+        boards.append(open_state(path, clock, partial(new, port, clock)))
     for port, (board, path) in enumerate(zip(boards, options.sim_states, strict=True), 1):
         if options.sim_chip and board.chip.name != wanted.name:
             raise UsageFailure(f"--sim-chip {wanted.name}, and {path} holds a board with {board.chip.name}")
@@ -172,18 +249,16 @@ def _boards(options: BoardOptions, clock: Clock, chip: Chip | None) -> list[Simu
             board.port = (port,)
         if options.sim_reload:
             board.option_reload = OptionReload(options.sim_reload.value)
-        board.afflict(faults)
     return boards
 
 
-def _boards_like(options: BoardOptions, clock: Clock) -> list[SimulatedBoard]:
+def _board_like(options: BoardOptions, clock: Clock) -> SimulatedBoard:
     """Return the one board that a token describes, in a new file where one is named."""
     from dfurun.cli.board_like import board_like, token_called
 
     token, chip = token_called(options.sim_token or "")
     if options.sim_chip and chip_called(options.sim_chip).name != chip.name:
         raise UsageFailure(f"--sim-chip {options.sim_chip}, and the token is of a board with {chip.title}")
-    faults = _faults(options)
     if len(options.sim_states) > 1 or any(path.exists() for path in options.sim_states):
         raise sim_state_failure(
             "a token makes one board, in a file that is not there yet", "another name, and one of them"
@@ -192,17 +267,38 @@ def _boards_like(options: BoardOptions, clock: Clock) -> list[SimulatedBoard]:
     def new() -> SimulatedBoard:
         return board_like(token, chip, clock, port=1, reload=options.sim_reload)
 
-    board = open_state(options.sim_states[0], clock, new) if options.sim_states else new()
-    board.afflict(faults)
-    return [board]
+    return open_state(options.sim_states[0], clock, new) if options.sim_states else new()
 
 
-def _faults(options: BoardOptions) -> list[Fault]:
-    """Return the faults that the options name; raise UsageFailure for what is none."""
+def _faults(options: BoardOptions, ports: Sequence[PortPath]) -> dict[PortPath, list[Fault]]:
+    """Return each board's own faults, which count its occasions: `NAME` is every board's, `1-2/NAME` that of one.
+
+    Raises UsageFailure for what is no fault, or that of no board.
+    """
+    faults: dict[PortPath, list[Fault]] = {port: [] for port in ports}
+    for text in options.sim_faults:
+        one, name = _of_one_board(text)
+        if one is not None and one not in faults:
+            raise UsageFailure(
+                f"--sim-fault {text}: no simulated board is at {one}", f"there is {', '.join(map(str, ports))}"
+            )
+        for port in ports if one is None else [one]:
+            faults[port].append(_fault(name))
+    return faults
+
+
+def _of_one_board(text: str) -> tuple[PortPath | None, str]:
+    """Return whose fault it is, None for every board's, and the fault; raise UsageFailure for what is no port."""
+    where, slash, name = text.partition("/")
+    is_of_one = slash and where[:1].isdigit()  # no fault's name begins so
+    return (port_called("--sim-fault", where), name) if is_of_one else (None, text)
+
+
+def _fault(text: str) -> Fault:
     from dfurun.simulator import parse_fault
 
     try:
-        return [parse_fault(text) for text in options.sim_faults]
+        return parse_fault(text)
     except ValueError as error:
         message, _, near = str(error).partition("; did you mean ")
         known = "`dfurun sim faults` lists all faults and their keys"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dfurun.run.journal_lines import Entry
 
 Listener = Callable[[Sequence["Entry"]], None]
+Reports = Callable[[], Listener | None]
 LARGEST_REPORT_BYTES = 16 * 1024 * 1024
 
 JUnit = Annotated[
@@ -31,14 +32,18 @@ JUnit = Annotated[
 ]
 
 
+def _no_report() -> None:
+    """Report nothing of a unit."""
+
+
 @contextmanager
-def junit_report(target: Path | None, recipe: Path) -> Iterator[list[Listener]]:
-    """Have a report of what happens inside, whatever that is; yield who has to hear a unit's entries.
+def junit_report(target: Path | None, recipe: Path) -> Iterator[Reports]:
+    """Have a report of what happens inside, whatever that is; yield what returns, for each unit, who has to hear its entries.
 
     Raises Refused where another file is there, StepFailed where it cannot be written.
     """
     if target is None:
-        yield []
+        yield _no_report
         return
     from dfurun.report.junit import JUnitFile
 
@@ -46,7 +51,7 @@ def junit_report(target: Path | None, recipe: Path) -> Iterator[list[Listener]]:
     report = JUnitFile(target, recipe)
     report.begin()
     try:
-        yield [report.save]
+        yield report.unit
     except DfurunError as failure:
         report.fail(failure)
         raise

@@ -114,7 +114,7 @@ SimFault = Annotated[
     typer.Option(
         "--sim-fault",
         metavar="FAULT",
-        help="A fault, NAME[:key=value,...]. Repeat it for several.",
+        help="A fault, NAME[:key=value,...]; of one board, PORT/NAME. Repeat it for several.",
         rich_help_panel=SIM,
         autocompletion=completion.faults,
     ),

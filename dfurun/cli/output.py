@@ -14,6 +14,7 @@ from dfurun.errors import DfurunError, ExitStatus, Finding, InvalidInput, Severi
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dfurun.cli.several_output import SeveralOutput
     from dfurun.cli.watching import Watch
     from dfurun.report.json_lines import JsonReporter
     from dfurun.report.log import LogFile
@@ -33,7 +34,8 @@ class Output:
         self.annotate = False  # whether findings are annotations for a workflow
         self._verbosity = 0
         self._log: LogFile | None = None
-        self.unit_status: int | None = None  # how the unit ended, where one did and that has been told
+        self.unit_status: int | None = None  # how the unit, or all of several, ended, where that has been told
+        self.counts: dict[str, int] = {}  # of several units, for the last line in JSON
         if as_json:
             self._json.hello(arguments[0] if arguments else "")
 
@@ -81,6 +83,19 @@ class Output:
                 self.unit_status = event.exit_status
 
         return listen
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether -q asks for what somebody has to know, alone."""
+        return self._verbosity < 0
+
+    def several(self, names: Sequence[str]) -> SeveralOutput:
+        """Return where several units that run at once are told of, each from a thread of its own; to be entered."""
+        from dfurun.cli.several_output import SeveralOutput
+
+        return SeveralOutput(
+            names, self.messages, self._json if self.as_json else None, verbosity=self._verbosity, log=self._log
+        )
 
     def findings(self, findings: Sequence[Finding], *, product: bool = False) -> None:
         """Show findings; they are the product of `check` and messages of every other command."""
@@ -153,7 +168,7 @@ class Output:
         """Write the last line in JSON and in the log; nothing in text."""
         self._end_log(status, error)
         if self.as_json:
-            self._json.result(status, error)
+            self._json.result(status, error, **self.counts)
 
     def _end_log(self, status: ExitStatus, error: DfurunError | None) -> None:
         """Write how it ended, and tell of a log that could not be written to its end."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,14 +12,13 @@ import typer
 from dfurun.cli import completion
 from dfurun.cli.bench import Bench, set_up
 from dfurun.cli.board_options import BoardOptions, SimClock, SimOperator
-from dfurun.cli.junit_report import JUnit, Listener, junit_report
+from dfurun.cli.job import Job
+from dfurun.cli.junit_report import JUnit, Listener, Reports, junit_report
 from dfurun.cli.options import (
     Format,
     FormatOption,
     Json,
     Log,
-    Port,
-    Serial,
     Sim,
     SimChip,
     SimClockOption,
@@ -34,6 +32,7 @@ from dfurun.cli.options import (
 )
 from dfurun.cli.output import Output
 from dfurun.cli.recipe_options import AllowOutside, SetVariable, VarsFile, settings_of
+from dfurun.cli.several import All, Loop, Ports, Serials, Wait, WaitLimit, meant, require_several
 from dfurun.errors import Code, Refused
 from dfurun.files import read_file
 from dfurun.plan.interpret import Interpretation
@@ -42,7 +41,6 @@ from dfurun.recipe.variables import Settings
 
 if TYPE_CHECKING:
     from dfurun.plan.reviewed import Reviewed
-    from dfurun.run.journal_lines import Entry
 
 UNIT = "1"
 LARGEST_RECORD_BYTES = 16 * 1024 * 1024
@@ -56,8 +54,12 @@ def run_command(
             metavar="RECIPE", help="The recipe, a YAML file.", show_default=False, autocompletion=completion.recipes
         ),
     ],
-    port: Port = None,
-    serial: Serial = None,
+    port: Ports = None,
+    serial: Serials = None,
+    all: All = False,
+    wait: Wait = False,
+    wait_limit: WaitLimit = None,
+    loop: Loop = False,
     set_variables: SetVariable = None,
     vars_file: VarsFile = None,
     allow_irreversible: Annotated[
@@ -79,7 +81,7 @@ def run_command(
         typer.Option(
             "--record",
             metavar="PATH",
-            help="Write the unit's record to this file, or into this folder.",
+            help="Write the unit's record to this file, or each unit's into this folder.",
             autocompletion=completion.files,
         ),
     ] = None,
@@ -98,14 +100,15 @@ def run_command(
     sim_option_reload: SimReload = None,
     sim_token: SimToken = None,
 ) -> int:
-    """Run a recipe on a board."""
+    """Run a recipe on a board, or on several."""
     output: Output = context.obj
     output.watch(quiet=quiet, verbose=verbose, log=log)
     settings = settings_of(set_variables, vars_file)
     output.annotate = format is Format.GITHUB
+    boards = meant(port, serial, all=all, wait=wait, loop=loop, wait_limit=wait_limit)
     options = BoardOptions(
-        port,
-        serial,
+        port[0] if port and boards.is_one else None,
+        serial[0] if serial and boards.is_one else None,
         sim,
         sim_chip,
         tuple(sim_state or ()),
@@ -115,20 +118,27 @@ def run_command(
         sim_option_reload,
         sim_token,
     )
-    with junit_report(junit, recipe) as listeners:
+    with junit_report(junit, recipe) as reports:
         runnable, interpretation = _compiled(output, recipe, settings, allow_outside=allow_outside)
-        reviewed = _reviewed(plan, runnable)
-        return _run_unit(
-            output,
-            set_up(options, runnable.chip, on_made=output.made),
-            runnable,
+        job = Job(
+            recipe=runnable,
             interpretation=interpretation,
             allow_irreversible=allow_irreversible,
             overwrite_files=force,
-            record=record,
-            listeners=listeners,
-            reviewed=reviewed,
+            reviewed=_reviewed(plan, runnable),
+            save_record=_record(record),
+            patience_s=boards.limit_s or 0.0,
         )
+        require_several(job, boards, record)
+        if boards.loop:
+            from dfurun.cli.loop import run_loop
+
+            return run_loop(output, options, boards, job, reports)
+        if boards.is_batch:
+            from dfurun.cli.batch import run_batch
+
+            return run_batch(output, options, boards, job, reports)
+        return _run_unit(output, set_up(options, runnable.chip, on_made=output.made), job, reports)
 
 
 def _compiled(
@@ -155,57 +165,22 @@ def _reviewed(path: Path | None, recipe: Recipe) -> Reviewed | None:
     return reviewed
 
 
-def _run_unit(
-    output: Output,
-    bench: Bench,
-    recipe: Recipe,
-    *,
-    interpretation: Interpretation,
-    allow_irreversible: bool,
-    overwrite_files: bool,
-    record: str | None,
-    listeners: Sequence[Listener],
-    reviewed: Reviewed | None,
-) -> int:
-    from dfurun.run.interpreter import Unit
-    from dfurun.run.journal import UnitJournal, journals_folder
+def _run_unit(output: Output, bench: Bench, job: Job, reports: Reports) -> int:
+    from dfurun.run.interruption import Interruption
+
+    with Interruption(output.stopping) as interruption:
+        unit = job.unit(bench, output.listener(UNIT), interruption.check, trace=output.trace, report=reports())
+        return unit.run().exit_status
+
+
+def _record(target: str | None) -> Listener | None:
+    """Return what writes each unit's record; raise Refused where that would take another file's place."""
+    if target is None:
+        return None
     from dfurun.run.record import RecordFile
-    from dfurun.steps.context import Context
 
-    if record:
-        _refuse_to_overwrite(Path(record))
-    listen = output.listener(UNIT)
-    kept = [RecordFile(Path(record), is_folder=record.endswith(("/", os.sep))).save] if record else []
-
-    def on_entry(entries: Sequence[Entry]) -> None:
-        for save in (*kept, *listeners):
-            save(entries)
-
-    journal = UnitJournal(journals_folder(), on_entry)
-    context = Context(
-        chip=recipe.chip,
-        clock=bench.clock,
-        connection=bench.connection(recipe.chip, output.trace),
-        operator=bench.operator,
-        journal=journal,
-        emit=listen,
-        output_folder=Path.cwd(),
-        expect=recipe.expect,
-        allow_irreversible=allow_irreversible,
-        overwrite_files=overwrite_files,
-    )
-    unit = Unit(
-        recipe=recipe,
-        context=context,
-        journal=journal,
-        listen=listen,
-        interpretation=interpretation,
-        journal_name=bench.journal_name,
-        simulated=bench.simulated,
-        on_interrupt=output.stopping,
-        reviewed=reviewed,
-    )
-    return unit.run().exit_status
+    _refuse_to_overwrite(Path(target))
+    return RecordFile(Path(target), is_folder=target.endswith(("/", os.sep))).save
 
 
 def _refuse_to_overwrite(target: Path) -> None:

@@ -25,10 +25,11 @@ NOTHING_SENT = "nothing was sent to any board"
 class Watch:
     """Listens to a link (`dfurun.dfuse.trace.Trace`): shows operations from 1 on, every transfer from 2 on, logs all."""
 
-    def __init__(self, show: Callable[[str], None], verbosity: int, log: LogFile | None) -> None:
+    def __init__(self, show: Callable[[str], None], verbosity: int, log: LogFile | None, unit: str = "") -> None:
         self._show = show
         self._verbosity = verbosity
         self._log = log
+        self._whose = f"{unit} " if unit else ""  # in the log, which is of all units
         self._narrator = Narrator(self._operation)
         self._began_s: float | None = None
 
@@ -41,7 +42,7 @@ class Watch:
         if self._verbosity > 1:
             self._show(f"{at}  {words}")
         if self._log is not None:
-            self._log.line("transfer", f"{at}  {words}")
+            self._log.line("transfer", f"{self._whose}{at}  {words}")
         self._narrator.transfer(transfer)
 
     def note(self, text: str) -> None:
@@ -61,7 +62,7 @@ class Watch:
         if self._verbosity > 0:
             self._show(f"    {text}")
         if self._log is not None:
-            self._log.line(kind, text)
+            self._log.line(kind, self._whose + text)
 
 
 def open_log(path: Path, arguments: Sequence[str]) -> LogFile:

@@ -253,7 +253,7 @@ class TrialBench:
             interpretation=compiled.interpretation,
             journal_name=lambda port: port,
             simulated=True,
-            on_interrupt=_nothing,
+            checkpoint=_nothing,
         )
 
     def _contents(self) -> Contents:

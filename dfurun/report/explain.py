@@ -27,6 +27,7 @@ EXIT_MEANINGS = {
     ExitStatus.NO_ACCESS: "no permission, no driver, or another program or run has the board",
     ExitStatus.REFUSED: "refused: a guard, a pin, an expectation",
     ExitStatus.LINK: "the link is unreliable or the device was lost; its state is unknown, run again",
+    ExitStatus.SEVERAL: "several units, some or all failed",
     ExitStatus.BUG: "a bug in dfurun",
     ExitStatus.CHANGES: "`plan --exit-code`, `diff --exit-code`: there are changes",
     ExitStatus.INTERRUPTED: "interrupted",

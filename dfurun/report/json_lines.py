@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
@@ -20,6 +21,7 @@ class JsonReporter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._writing = threading.Lock()  # of several units each has a thread
 
     def hello(self, command: str) -> None:
         """Write the first line: who speaks, and the version of what follows."""
@@ -47,8 +49,10 @@ class JsonReporter:
 
     def write(self, body: Mapping[str, Any]) -> None:
         """Write one object, in ASCII: a stream of another encoding would put escapes of its own into it."""
-        self._stream.write(json.dumps(body, default=_value) + "\n")
-        self._stream.flush()
+        line = json.dumps(body, default=_value) + "\n"
+        with self._writing:
+            self._stream.write(line)
+            self._stream.flush()
 
 
 def _plain(event: Event) -> dict[str, Any]:

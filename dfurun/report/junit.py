@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,30 +42,42 @@ class JUnitFile:
     def __init__(self, target: Path, recipe: Path) -> None:
         self._target = target
         self._recipe = recipe
-        self._has_unit = False
+        self._suites: list[str | None] = []
+        self._writing = threading.Lock()
 
     def begin(self) -> None:
         """Say that nothing has been judged yet. Raise StepFailed where the file cannot be written."""
         self._write(self._nothing("interrupted-run", NOT_BEGUN))
 
-    def save(self, entries: Sequence[Entry]) -> None:
-        """Replace the report by that of a unit's entries so far. Raise StepFailed where that fails."""
-        self._has_unit = True
-        self._write([_suite(0, record_of(entries))])
+    def unit(self) -> Callable[[Sequence[Entry]], None]:
+        """Return who hears of one more unit's entries, all so far each time, in any thread, and has the report tell of them.
+
+        It raises StepFailed where the file cannot be written.
+        """
+        index = len(self._suites)
+        self._suites.append(None)
+
+        def save(entries: Sequence[Entry]) -> None:
+            text = _text_of(_suite(index, record_of(entries)))
+            with self._writing:
+                self._suites[index] = text
+                self._write([suite for suite in self._suites if suite is not None])
+
+        return save
 
     def fail(self, failure: DfurunError) -> None:
         """Replace the report by a failure that came before any unit. Raise StepFailed where that fails."""
-        if not self._has_unit:
+        if not any(self._suites):
             self._write(self._nothing(str(failure.code), failure.message, failure.consequence, failure.hint))
 
-    def _nothing(self, code: str, message: str, *more: str) -> list[ElementTree.Element]:
+    def _nothing(self, code: str, message: str, *more: str) -> list[str]:
         case = _case(self._recipe.stem, RUN, 0.0)
         _told(case, "error", code, message, more)
         attributes = {"package": "unknown", "timestamp": datetime.now(UTC).isoformat()[:19], "time": _seconds(0)}
         suite = _suite_of(0, self._recipe.name, attributes, [case], {"recipe": self._recipe.as_posix()})
-        return [_with_output(suite, (), ())]
+        return [_text_of(_with_output(suite, (), ()))]
 
-    def _write(self, suites: Sequence[ElementTree.Element]) -> None:
+    def _write(self, suites: Sequence[str]) -> None:
         try:
             replace_file(self._target, _document(suites))
         except OSError as error:
@@ -78,7 +91,7 @@ class JUnitFile:
 
 def junit_xml(records: Sequence[Record]) -> bytes:
     """Return the records of units as one document."""
-    return _document([_suite(index, record) for index, record in enumerate(records)])
+    return _document([_text_of(_suite(index, record)) for index, record in enumerate(records)])
 
 
 def is_junit(text: bytes) -> bool:
@@ -86,12 +99,20 @@ def is_junit(text: bytes) -> bool:
     return re.match(rb"\s*(<\?xml[^>]*\?>)?\s*<testsuites?[\s>]", text) is not None
 
 
-def _document(suites: Sequence[ElementTree.Element]) -> bytes:
-    root = ElementTree.Element("testsuites")
-    root.extend(suites)
-    ElementTree.indent(root)
-    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"
+def _document(suites: Sequence[str]) -> bytes:
+    lines = [
+        "<?xml version='1.0' encoding='utf-8'?>",
+        "<testsuites>",
+        *(f"  {suite}" for suite in suites),
+        "</testsuites>",
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _text_of(suite: ElementTree.Element) -> str:
+    """Return a suite as it stands in a document: a unit that has ended is written once, however many follow it."""
+    ElementTree.indent(suite, level=1)
+    return ElementTree.tostring(suite, encoding="unicode").strip()
 
 
 def _suite(index: int, record: Record) -> ElementTree.Element:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -20,6 +21,7 @@ class LogFile:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._writing = threading.Lock()  # of several units each has a thread
         self.lost: OSError | None = None
 
     def begin(self, about: Sequence[str]) -> None:
@@ -40,13 +42,13 @@ class LogFile:
         except OSError as error:
             self._give_up(error)
 
-    def event(self, event: Event) -> None:
-        """Write a run's event; progress is left out, the transfers tell it."""
+    def event(self, event: Event, unit: str = "") -> None:
+        """Write a run's event, of several units with whose it is; progress is left out, the transfers tell it."""
         if isinstance(event, Progress):
             return
         told = ((field.name, getattr(event, field.name)) for field in fields(event))
         values = [f"{name}={_value(value)}" for name, value in told if value not in (None, "", ())]
-        self.line("event", f"{type(event).__name__} {' '.join(values)}".rstrip())
+        self.line("event", f"{unit and f'{unit} '}{type(event).__name__} {' '.join(values)}".rstrip())
 
     def end(self, status: int) -> None:
         """Write the last line of a run, and close the stream. Never raises."""
@@ -57,8 +59,9 @@ class LogFile:
             self.lost = self.lost or error
 
     def _write(self, text: str) -> None:
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        with self._writing:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
     def _give_up(self, error: OSError) -> None:
         """Keep the error, and the stream from trying once more when the process ends."""

@@ -86,6 +86,11 @@ class TextReporter:
             case _:
                 assert_never(event)
 
+    @property
+    def verbosity(self) -> int:
+        """How much is told: less than 0 with -q, more than 0 with -v."""
+        return self._verbosity
+
     def detail(self, text: str) -> None:
         """Render a line about the link; a bar that is drawn moves below it."""
         words = text.lstrip()
@@ -162,22 +167,10 @@ class TextReporter:
     def _finish(self, event: UnitFinished) -> None:
         if event.code is not None:
             self._failure(str(event.code), event.message, event.consequence, event.hint, event.evidence)
-        words = count(event.transfers, "transfer", "transfers")
-        if event.anomalies:
-            words += f", {count(sum(event.anomalies.values()), 'anomaly', 'anomalies')}"
-        if event.pages_redone:
-            words += f", {count(event.pages_redone, 'page', 'pages')} redone"
         if event.code is None:
-            reserves = [] if event.verified else ["written, not verified"]
-            if event.power_cycle_needed:
-                reserves.append("option bytes come into force at the next power-on")
-            verdict = f"PASS ({'; '.join(reserves)})" if reserves else "PASS"
-            words = f"{verdict} in {format_duration(event.duration_s)} ({words})"
-            self._hanging(words, indent=0, style="bold green")
+            self._hanging(verdict(event), indent=0, style="bold green")
         else:
-            self._line(
-                f"FAIL, exit {event.exit_status}, after {format_duration(event.duration_s)} ({words})", style="bold red"
-            )
+            self._line(verdict(event), style="bold red")
 
     def _failure(self, code: str, message: str, consequence: str, hint: str, evidence: tuple[str, ...]) -> None:
         self._hanging(f"error[{code}]: {message}", indent=0, style="bold red")
@@ -214,3 +207,19 @@ class TextReporter:
         """Take the running line away, where one is drawn."""
         if self._running is not None:
             self._running.end()
+
+
+def verdict(event: UnitFinished) -> str:
+    """Return how a unit ended in one line: `PASS in 1.2 s (161 transfers)`."""
+    words = count(event.transfers, "transfer", "transfers")
+    if event.anomalies:
+        words += f", {count(sum(event.anomalies.values()), 'anomaly', 'anomalies')}"
+    if event.pages_redone:
+        words += f", {count(event.pages_redone, 'page', 'pages')} redone"
+    took = format_duration(event.duration_s)
+    if event.code is not None:
+        return f"FAIL, exit {event.exit_status}, after {took} ({words})"
+    reserves = [] if event.verified else ["written, not verified"]
+    if event.power_cycle_needed:
+        reserves.append("option bytes come into force at the next power-on")
+    return f"PASS ({'; '.join(reserves)}) in {took} ({words})" if reserves else f"PASS in {took} ({words})"

@@ -12,7 +12,6 @@ from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
 from dfurun.plan.reviewed import Reviewed
 from dfurun.recipe.recipe import Recipe
-from dfurun.run.interruption import Interruption
 from dfurun.run.journal import KeptFile, UnitJournal, reported
 from dfurun.run.observe import observe
 from dfurun.run.port_lock import lock_port
@@ -60,7 +59,8 @@ class _RefusedAhead(Exception):
 class Unit:
     """One unit's run: the recipe, the board's context, the journal, and who listens.
 
-    `on_interrupt` is called in a thread at the first Ctrl-C, which is taken after the operation that goes on.
+    `checkpoint` is called between two operations, and raises Interrupted where the run is to stop (`Interruption.check`). Of
+    several units each runs in a thread of its own, and shares with the others what is frozen alone: the recipe.
     """
 
     recipe: Recipe
@@ -70,7 +70,7 @@ class Unit:
     interpretation: Interpretation
     journal_name: Callable[[str], str | None]
     simulated: bool
-    on_interrupt: Callable[[], None]
+    checkpoint: Callable[[], None]
     lock: Lock | None = None
     reviewed: Reviewed | None = None
 
@@ -86,23 +86,22 @@ class Unit:
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
         failure: DfurunError | None = None
-        with Interruption(self.on_interrupt) as interruption:
-            context.checkpoint = interruption.check
-            context.connection.on_wait = context.while_waiting
-            context.connection.on_found = self._lock
-            try:
-                self._start()
-                self._steps()
-            except DfurunError as error:
-                failure = error
-            except KeyboardInterrupt:
-                failure = Interrupted(
-                    Code.INTERRUPTED,
-                    "stopped by Ctrl-C in the middle of an operation",
-                    consequence="its state is unknown; running again is safe",
-                )
-            finally:
-                context.connection.close()
+        context.checkpoint = self.checkpoint
+        context.connection.on_wait = context.while_waiting
+        context.connection.on_found = self._lock
+        try:
+            self._start()
+            self._steps()
+        except DfurunError as error:
+            failure = error
+        except KeyboardInterrupt:
+            failure = Interrupted(
+                Code.INTERRUPTED,
+                "stopped by Ctrl-C in the middle of an operation",
+                consequence="its state is unknown; running again is safe",
+            )
+        finally:
+            context.connection.close()
         return self._finish(failure, context.clock.now() - began)
 
     def _start(self) -> None:

@@ -16,18 +16,25 @@ def _nothing() -> None:
     """Stand in for nobody who wants to know at once."""
 
 
-class Interruption:
-    """While it is entered, SIGINT only raises a flag; `check` raises Interrupted where it is up.
+def _stop_at_once() -> None:
+    """Stop whatever the main thread is doing."""
+    raise KeyboardInterrupt
 
-    `on_first` is called at the first SIGINT, in a thread of its own. Where SIGINT is ignored it stays so: the process is a
-    background job of a script, and Ctrl-C is meant for another.
+
+class Interruption:
+    """While it is entered, SIGINT only raises a flag; `check` raises Interrupted where it is up, in every thread that asks.
+
+    It is entered by the main thread, which alone takes signals. `on_first` is called at the first SIGINT, in a thread of its
+    own; `on_next` in the main thread at each further one, whatever that is doing. Where SIGINT is ignored it stays so: the
+    process is a background job of a script, and Ctrl-C is meant for another.
     """
 
-    def __init__(self, on_first: Callable[[], None] = _nothing) -> None:
+    def __init__(self, on_first: Callable[[], None] = _nothing, on_next: Callable[[], None] = _stop_at_once) -> None:
         self._asked = False
         self._previous: Any = None
         self._ear: _Ear | None = None
         self._on_first = on_first
+        self._on_next = on_next
 
     def __enter__(self) -> Self:
         is_main = threading.current_thread() is threading.main_thread()
@@ -44,6 +51,11 @@ class Interruption:
         if self._ear is not None:
             self._ear.close()
 
+    @property
+    def asked(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._asked
+
     def check(self) -> None:
         """Raise Interrupted where Ctrl-C was pressed. Called only where the board waits for nothing."""
         if self._asked:
@@ -55,7 +67,7 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
-            raise KeyboardInterrupt
+            self._on_next()
         self._asked = True
 
 

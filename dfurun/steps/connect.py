@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -49,7 +50,7 @@ class Connect(Step):
 
     def execute(self, context: Context) -> Result:
         """Open the board and tell who it is."""
-        timeout_s = self.head.timeout_or(DEFAULT_TIMEOUT_S)
+        timeout_s = max(self.head.timeout_or(DEFAULT_TIMEOUT_S), context.patience_s)
         session = context.connection.open(timeout_s, on_missing=lambda: self._tell_waiting(context, timeout_s))
         context.forget()
         check_layout(context, session.description)
@@ -62,7 +63,8 @@ class Connect(Step):
         return Result(Outcome.OK, ", ".join(words))
 
     def _tell_waiting(self, context: Context, timeout_s: float) -> None:
-        context.notice(f"no board in DFU mode yet, waiting {format_duration(timeout_s)}")
+        how_long = "until there is one; Ctrl-C ends it" if timeout_s == math.inf else format_duration(timeout_s)
+        context.notice(f"no board in DFU mode yet, waiting {how_long}")
 
 
 def check_layout(context: Context, description: DeviceDescription) -> None:

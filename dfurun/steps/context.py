@@ -68,7 +68,8 @@ class Context:
 
     Of the step that runs: `reached` is how far it has come, in its own terms, for its `resume`; `power_cycled` says whether it
     has seen a power cycle; `regains_left` how often its board may still be regained. `inherited` are pages of this board, by
-    their addresses, that earlier runs have kept and not put back.
+    their addresses, that earlier runs have kept and not put back. `patience_s` is how long a board is waited for at
+    least, whatever the recipe says.
     """
 
     chip: Chip
@@ -81,6 +82,7 @@ class Context:
     expect: Expect
     allow_irreversible: bool = False
     overwrite_files: bool = False
+    patience_s: float = 0.0
     checkpoint: Callable[[], None] = _nothing
     step_index: int = 0
     step_keyword: str = ""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from dfurun.errors import Code, Refused, StepFailed
 from dfurun.files import TooLarge, read_file
+
+_asking_umask = threading.Lock()
 
 
 class _NameTaken(Exception):
@@ -100,10 +104,12 @@ def _unwritable(path: Path, error: OSError | RuntimeError | ValueError) -> StepF
     )
 
 
+@cache
 def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
+    """Return the process's umask, which can only be read by setting it: once, and by one of several boards' threads."""
+    with _asking_umask:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask
 
 

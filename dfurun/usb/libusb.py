@@ -53,6 +53,15 @@ def find_backend() -> Any:
     return backend
 
 
+def own_backend() -> Any:
+    """Return a pyusb backend with a libusb context of its own, as each worker has; raise as `find_backend` does.
+
+    What pyusb finds is one for the whole process, and threads that wait in one context wait for each other's events.
+    """
+    shared = find_backend()
+    return type(shared)(shared.lib)
+
+
 def find_libusb() -> Libusb | None:
     """Return the libusb that `find_backend` uses, with where it comes from; None where none starts."""
     for find, origin in ((_packaged, "from the libusb-package wheel"), (_system, "the system's")):
