@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 include recipes/firmware/blinky/firmware.mk
 
-.PHONY: help demo test faults survival system-test system-packages compare benchmark startup docs lint format types floors wheel ci clean venv venv-dev
+.PHONY: help demo test faults survival system-test system-packages compare benchmark startup boards docs lint format types floors wheel ci clean venv venv-dev
 
 help: ## show this list
 	@echo 'make TARGET, where TARGET is'
@@ -81,6 +81,9 @@ benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine:
 
 startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.md
 	$(BIN)/python -m benchmarks.startup
+
+boards: venv-dev ## measure 16 boards at once beside one alone: benchmarks/boards.md
+	$(BIN)/python -m benchmarks.boards
 
 docs: venv-dev ## make the pages and the index that are made of data
 	$(BIN)/python -m dfurun.report.reference docs

@@ -45,7 +45,7 @@ def run_batch(output: Output, options: BoardOptions, boards: Meant, job: Job, re
     finished = {name: end.finished for name, end in ended.items() if end.finished is not None}
     for bug in (end.bug for end in ended.values() if end.bug is not None):
         raise bug
-    return _status(output, finished)
+    return _status(output, finished, is_whole=len(finished) == len(names))
 
 
 def _ports(benches: Benches, boards: Meant) -> list[PortPath]:
@@ -100,11 +100,11 @@ def _failed_by(bug: Exception) -> UnitFinished:
     )
 
 
-def _status(output: Output, units: Mapping[str, UnitFinished]) -> ExitStatus:
-    """Tell what came of all; return the status of the process."""
+def _status(output: Output, units: Mapping[str, UnitFinished], *, is_whole: bool) -> ExitStatus:
+    """Tell what came of all; return the status of the process. `is_whole` is whether all units have ended."""
     from dfurun.report.several import tally
 
-    statuses = {ended.exit_status for ended in units.values()}
+    statuses = {ended.exit_status for ended in units.values()} | ({ExitStatus.INTERRUPTED} if not is_whole else set())
     status = next(
         (worst for worst in (ExitStatus.BUG, ExitStatus.INTERRUPTED) if worst in statuses),
         ExitStatus.DONE if statuses == {ExitStatus.DONE} else ExitStatus.SEVERAL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -177,10 +176,10 @@ def _record(target: str | None) -> Listener | None:
     """Return what writes each unit's record; raise Refused where that would take another file's place."""
     if target is None:
         return None
-    from dfurun.run.record import RecordFile
+    from dfurun.run.record import RecordFile, names_folder
 
     _refuse_to_overwrite(Path(target))
-    return RecordFile(Path(target), is_folder=target.endswith(("/", os.sep))).save
+    return RecordFile(Path(target), is_folder=names_folder(target)).save
 
 
 def _refuse_to_overwrite(target: Path) -> None:

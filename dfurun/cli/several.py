@@ -115,6 +115,7 @@ def meant(
 
 def require_several(job: Job, boards: Meant, record: str | None) -> None:
     """Raise UsageFailure where what a run leaves, or was reviewed for, is one board's and several are meant."""
+    from dfurun.run.record import names_folder
     from dfurun.steps.read import Read
 
     if boards.is_one:
@@ -124,7 +125,7 @@ def require_several(job: Job, boards: Meant, record: str | None) -> None:
             f"{job.reviewed.path} was planned for one board, and several are meant",
             "a plan without --live, for any board",
         )
-    if record is not None and not record.endswith(("/", "\\")) and not _is_folder(record):
+    if record is not None and not names_folder(record):
         raise UsageFailure(f"--record {record} is one file, and several boards are meant", f"a folder: {record}/")
     wanted = ("${unique-id}", "${time}") if boards.loop else ("${port}",)
     for step in job.recipe.steps:
@@ -133,9 +134,3 @@ def require_several(job: Job, boards: Meant, record: str | None) -> None:
                 f"step {step.head.index + 1} reads several boards into one file, {step.file}",
                 f"`{wanted[0]}` in its name",
             )
-
-
-def _is_folder(name: str) -> bool:
-    from pathlib import Path
-
-    return Path(name).is_dir()

@@ -33,6 +33,7 @@ class SeveralOutput(AbstractContextManager["SeveralOutput"]):
         self._json = json
         self._verbosity = verbosity
         self._log = log
+        self._is_open = True
         self._boards = _boards(messages, names, verbosity)
 
     def __enter__(self) -> Self:
@@ -42,7 +43,8 @@ class SeveralOutput(AbstractContextManager["SeveralOutput"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the screen in order."""
+        """Leave the screen in order; a unit that still runs, which a third Ctrl-C leaves behind, is not heard any more."""
+        self._is_open = False
         if self._json is None:
             self._boards.__exit__()
 
@@ -57,6 +59,8 @@ class SeveralOutput(AbstractContextManager["SeveralOutput"]):
             watch = Watch(reporter.detail, self._verbosity, self._log, name)
 
         def listen(event: Event) -> None:
+            if not self._is_open:
+                return
             if watch is not None and not isinstance(event, Progress):
                 watch.flush()
             if self._log is not None:

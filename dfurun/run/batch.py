@@ -65,7 +65,7 @@ class HaltingClock:
 
 @dataclass(slots=True)
 class Ended:
-    """How a worker ended: its unit's end, or what is wrong with dfurun itself."""
+    """How a worker ended: its unit's end, or what is wrong with dfurun itself; neither where it was stopped before its end."""
 
     finished: UnitFinished | None = None
     bug: Exception | None = None
@@ -93,5 +93,7 @@ def run_all(workers: Mapping[str, Callable[[], UnitFinished]], halt: Halt) -> di
 def _work(work: Callable[[], UnitFinished], ended: Ended) -> None:
     try:
         ended.finished = work()
+    except KeyboardInterrupt:
+        return  # stopped by the second Ctrl-C where no unit runs
     except Exception as bug:
         ended.bug = bug

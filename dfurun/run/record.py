@@ -6,6 +6,7 @@ The file is replaced after every entry, so that a run that is killed leaves a re
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ def record_of(entries: Sequence[Entry]) -> dict[str, Any]:
                 if entry.get("error"):
                     record["error"] = entry["error"]
     return record
+
+
+def names_folder(target: str) -> bool:
+    """Say whether `--record` means a folder: one that is there, or a name with a slash at its end."""
+    return target.endswith(("/", os.sep)) or Path(target).is_dir()
 
 
 class RecordFile:
