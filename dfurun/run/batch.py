@@ -7,6 +7,7 @@ journal and its link; what they share is frozen.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 from dfurun.steps.event import UnitFinished
 
 JOIN_INTERVAL_S = 0.05
+# Whose transfer has ended waits for the interpreter until another worker lets go of it: not for Python's 5 ms, in which a block
+# is transferred twice.
+SWITCH_INTERVAL_S = 0.0005
 
 
 class Halt:
@@ -81,12 +85,17 @@ def run_all(workers: Mapping[str, Callable[[], UnitFinished]], halt: Halt) -> di
         threading.Thread(target=_work, args=(work, ended[name]), name=f"unit {name}", daemon=True)
         for name, work in workers.items()
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():  # with a timeout: on Windows nothing else lets Ctrl-C in
-            thread.join(JOIN_INTERVAL_S)
-            halt.settle()
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # with a timeout: on Windows nothing else lets Ctrl-C in
+                thread.join(JOIN_INTERVAL_S)
+                halt.settle()
+    finally:
+        sys.setswitchinterval(before_s)
     return ended
 
 

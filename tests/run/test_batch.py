@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,17 @@ def test_what_is_raised_in_one_worker_is_its_own_end() -> None:
     assert list(ended) == ["a", "b", "c"]
     assert [end.finished for end in ended.values()] == [PASSED, None, PASSED]
     assert isinstance(ended["b"].bug, ZeroDivisionError)
+
+
+def test_the_interpreter_is_handed_on_sooner_while_workers_run_and_as_ever_afterwards() -> None:
+    before_s, seen = sys.getswitchinterval(), []
+
+    def look() -> UnitFinished:
+        seen.append(sys.getswitchinterval())
+        return PASSED
+
+    run_all({"a": look}, Halt())
+    assert seen[0] < before_s == sys.getswitchinterval()
 
 
 def test_a_wait_ends_at_the_second_ctrl_c_in_every_worker_and_once_in_each() -> None:
