@@ -187,7 +187,7 @@ def main() -> None:
             for count in COUNTS:
                 runs[count].append(measure(compiled, boards[:count], folder))
                 print(count, runs[count][-1], flush=True)
-    load = f"; load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    load = f"; load average {os.getloadavg()[0]:.1f}, niceness {os.nice(0)}" if hasattr(os, "getloadavg") else ""
     text = TEMPLATE.format(
         date=datetime.now(UTC).date(), computer=computer(), rounds=ROUNDS, load=load, table=table(runs)
     )
