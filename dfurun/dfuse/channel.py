@@ -50,6 +50,7 @@ class Channel:
         self._was_reset = False
         self._patience = PATIENCE
         self.gentle = gentle
+        self.answered_in_s = 0.0  # what the last GETSTATUS that was answered took
         self.anomalies = anomalies
         self.transfers = 0
 
@@ -87,11 +88,21 @@ class Channel:
 
     def poll(self, timeout_s: float = TRANSFER_TIMEOUT_S) -> StatusReport:
         """Send a GETSTATUS once; it executes what is stored. Raise LinkError; an answer that makes no sense is Garbled."""
+        asked = self._clock.now()
         raw = self._in(Request.GETSTATUS, 0, STATUS_LENGTH, timeout_s)
+        self.answered_in_s = self._clock.now() - asked
         try:
             return StatusReport.unpack(raw)
         except ValueError as error:
             raise Garbled(str(error)) from None
+
+    def look(self, timeout_s: float) -> DfuState | None:
+        """Send a GETSTATE once, which executes nothing; None for an answer that makes no sense. Raise LinkError."""
+        raw = self._in(Request.GETSTATE, 0, 1, timeout_s)
+        try:
+            return DfuState(raw[0]) if len(raw) == 1 else None
+        except ValueError:
+            return None
 
     # Harmless to repeat -----------------------------------------------------------------------------------------------
 

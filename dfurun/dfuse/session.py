@@ -355,7 +355,8 @@ class Session:
                 continue
             match report.state:
                 case DfuState.DNBUSY | DfuState.DNLOAD_SYNC:
-                    self._clock.sleep(max(min(report.poll_timeout_s, operation.budget_s), operation.maximum_s))
+                    if self._waiter.departs(operation, report):
+                        return Departure.LEFT
                 case DfuState.ERROR if report.status is DfuStatus.ERR_STALLEDPKT:
                     return Departure.STAYED  # a poll came too early; what it did is read back
                 case DfuState.ERROR:

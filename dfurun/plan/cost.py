@@ -20,6 +20,7 @@ from typing import assert_never
 from dfurun.chips import Chip, Duration, Execution, FirstState
 from dfurun.dfuse.protection import PROBE_LENGTH, PROOFS_NEEDED
 from dfurun.dfuse.protocol import FIRST_DATA_BLOCK, LAST_BLOCK, STATUS_LENGTH
+from dfurun.dfuse.waiting import HELD_S, SHORTEST_INTERVAL_S, look_interval_s
 from dfurun.steps.effect import Act, ActKind
 from dfurun.units import AddressRange
 from dfurun.usb.connection import LOOK_INTERVAL_S, SETTLE_S
@@ -27,7 +28,6 @@ from dfurun.usb.connection import LOOK_INTERVAL_S, SETTLE_S
 BYTE_S = 8 / 12e6
 PACKET_BYTES = 64
 COMMAND_BYTES = 5
-SHORTEST_INTERVAL_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,8 @@ class Meter:
                 for _ in range(again):
                     self._transfer(STATUS_LENGTH)
             case Execution.HELD:
-                waited_s += takes.typical_s
+                held_s = takes.typical_s if takes.typical_s > HELD_S else 0.0
+                waited_s = takes.typical_s + max(0.0, waited_s - held_s)
             case Execution.INSIDE:
                 waited_s = max(waited_s, takes.typical_s)
             case _:
@@ -217,11 +218,16 @@ class Meter:
         self._transfer(STATUS_LENGTH)
 
     def _depart(self, takes: Duration, data_bytes: int) -> None:
-        """A download, the GETSTATUS that executes it, and the one that finds the device gone."""
+        """A download, the GETSTATUS that executes it, and GETSTATE until the device is gone."""
         self._transfer(data_bytes)
         self._transfer(STATUS_LENGTH)
-        self._cost += Cost(flash_s=max(takes.typical_s, takes.reported_s, takes.maximum_s))
-        self._transfer(STATUS_LENGTH)
+        waited_s, looks = takes.reported_s, 1
+        if self._chip.rom.execution is Execution.BACKGROUND:
+            looks += ceil(max(takes.typical_s - waited_s, 0.0) / look_interval_s(takes.maximum_s))
+            waited_s += (looks - 1) * look_interval_s(takes.maximum_s)
+        self._cost += Cost(flash_s=max(waited_s, takes.typical_s))
+        for _ in range(looks):
+            self._transfer(1)
 
     def _ready(self, purpose: _At) -> None:
         if self._at not in (_At.IDLE, purpose):

@@ -38,7 +38,8 @@ class RomModel:
 
     `tolerates_stray_requests`: ABORT and CLRSTATUS in states where they are illegal are acknowledged and ignored, as older
     ST ROMs do; the STM32C5's ROM stalls them (betaflight-configurator#5300). `early_poll` matters for BACKGROUND alone: the
-    other two answer nothing before the operation has ended. `long_block_hangs`: a DNLOAD that is longer than wTransferSize
+    other two answer nothing before the operation has ended. `early_state_is_poll`: a GETSTATE then is answered as a GETSTATUS
+    is, stalls among them; else it tells dfuDNBUSY. `long_block_hangs`: a DNLOAD that is longer than wTransferSize
     leaves dfuERROR for good. `write_alignment_bytes` is what addresses and lengths of data blocks are multiples of.
     """
 
@@ -53,6 +54,7 @@ class RomModel:
     addressing: BlockAddressing = BlockAddressing.FIXED
     tolerates_stray_requests: bool = True
     long_block_hangs: bool = False
+    early_state_is_poll: bool = False
 
     @classmethod
     def of(cls, chip: Chip, bootloader_id: int | None) -> RomModel:

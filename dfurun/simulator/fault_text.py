@@ -200,6 +200,7 @@ KEYS: dict[str, Key] = {
     "ms": Key("poll_time_s", _poll_time, f"0..{_LONGEST_POLL_TIME_MS}"),
     "for": Key("actions", _operation, "|".join(_ACTIONS), "all it concerns"),
     "upload": Key("uploads", _flag, "0|1"),
+    "getstate": Key("getstate", _flag, "0|1"),
     "status": Key("status", _status, "|".join(_STATUSES)),
     "state": Key("state", _state, "|".join(_STATES)),
     "stored": Key("stored", _one_of(Stored, "download"), "|".join(Stored), "nothing"),

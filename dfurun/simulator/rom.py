@@ -146,7 +146,7 @@ class Bootloader:
             case (t, Request.CLRSTATUS) if t == REQUEST_TYPE_OUT:
                 return self._clear_status()
             case (t, Request.GETSTATE) if t == REQUEST_TYPE_IN:
-                return bytes([self.registers.state])[: setup.length]
+                return self._get_state()[: setup.length]
             case (t, Request.ABORT) if t == REQUEST_TYPE_OUT:
                 return self._abort()
         # DFU 1.1 appendix A: an unsupported class request stalls and leads to dfuERROR. DETACH is among them: AN3156 calls
@@ -307,6 +307,12 @@ class Bootloader:
                 raise Stall
             case EarlyPoll.STALL_ERROR:
                 raise self.refusal(DfuStatus.ERR_STALLEDPKT)
+
+    def _get_state(self) -> bytes:
+        registers = self.registers
+        if self.model.early_state_is_poll and registers.state is DfuState.DNBUSY and registers.operation is not None:
+            self._early_poll()
+        return bytes([registers.state])
 
     def _clear_status(self) -> bytes:
         registers = self.registers

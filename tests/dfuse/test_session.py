@@ -332,7 +332,7 @@ def test_option_bytes_are_written_whole_with_one_download_and_one_getstatus(benc
     assert bench.link.selected[0] == 1
     assert bench.link.executed == [(0, set_address_payload(OPTIONS)), (2, FACTORY)]
     after = bench.link.names[bench.link.sent.index(bench.link.requests(DNLOAD)[-1]) + 1 :]
-    assert after == ["GETSTATUS", "GETSTATUS"]  # it executes; the board is gone when it is asked again
+    assert after == ["GETSTATUS", "GETSTATE"]  # it executes; the board is gone when it is asked again
 
 
 @pytest.mark.parametrize("failure", [*TRANSIENTS, *(Lost(failure) for failure in TRANSIENTS)])

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_link import (
     ABORT,
+    BUSY,
     CLRSTATUS,
     FLASH,
     GETSTATE,
     GETSTATUS,
     IDLE,
+    SYNC,
     Answer,
     Bench,
     Lost,
@@ -26,7 +28,7 @@ from scripted_link import (
 
 from dfurun.dfuse.link import Garbled, Stalled, TimedOut, Vanished
 from dfurun.dfuse.operation import Operation
-from dfurun.dfuse.protocol import DfuStatus, erase_page_payload
+from dfurun.dfuse.protocol import DfuState, DfuStatus, erase_page_payload
 from dfurun.dfuse.waiting import Ending, RomError, Waiter
 from dfurun.errors import ExitStatus, LinkUnreliable
 
@@ -95,6 +97,19 @@ def test_a_rom_that_reported_hours_is_given_up_all_the_same(wait: Wait) -> None:
     assert 2.0 <= wait.bench.clock.now() <= 2.1
 
 
+def test_the_time_for_which_the_rom_has_held_its_answer_counts(wait: Wait) -> None:
+    """ST's USB device library works before it answers: the operation is over by then."""
+    wait.bench.link.rule = lambda sent: wait.bench.clock.sleep(0.030) if sent.request is GETSTATUS else None
+    assert wait.finish(busy(40), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 40]
+
+
+def test_an_answer_that_is_only_slow_does_not_count(wait: Wait) -> None:
+    wait.bench.link.rule = lambda sent: wait.bench.clock.sleep(0.005) if sent.request is GETSTATUS else None
+    wait.finish(busy(40), done())
+    assert wait.polls_ms == [0, 45]
+
+
 def test_the_command_is_executed_once(wait: Wait) -> None:
     wait.finish(busy(40), busy(40), STALL, TimedOut("timed out"), done())
     assert wait.bench.link.executed == [(0, erase_page_payload(FLASH))]
@@ -110,7 +125,7 @@ def test_until_the_datasheet_maximum_the_rom_is_asked_at_the_interval_it_reporte
 
 
 def test_the_interval_is_never_longer_than_the_datasheet_maximum(wait: Wait) -> None:
-    wait.waiter.trust.probing_hurts = True
+    wait.waiter.trust.probing_hurts = wait.waiter.trust.looking_hurts = True
     wait.finish(busy(500), busy(500), busy(500), done())
     assert wait.polls_ms == [0, 500, 540, 580]
 
@@ -135,13 +150,91 @@ def test_a_busy_answer_before_the_datasheet_maximum_does_not(wait: Wait) -> None
     assert wait.bench.anomalies.total == 0
 
 
+# Stale answers, and GETSTATE ------------------------------------------------------------------------------------------
+
+
+def looking(wait: Wait, *states: DfuState | Answer) -> None:
+    """Make the link a stale one on which GETSTATE is answered like this."""
+    wait.waiter.trust.stale = True
+    wait.bench.link.script(GETSTATE, *(bytes([s]) if isinstance(s, DfuState) else s for s in states))
+
+
+def test_a_stale_link_is_asked_for_its_state_before_each_getstatus(wait: Wait) -> None:
+    looking(wait, BUSY, SYNC)
+    assert wait.finish(busy(30), done()) is Ending.CLEAN
+    assert [name for name in wait.bench.link.names if name != "DNLOAD"] == [
+        "GETSTATUS", "GETSTATE", "GETSTATE", "GETSTATUS",
+    ]  # fmt: skip
+    assert wait.polls_ms == [0, 30]
+
+
+def test_what_is_stored_and_was_not_executed_is_executed_at_once(wait: Wait) -> None:
+    """The answer repeats a poll time that is another operation's: none of it is waited for."""
+    looking(wait, SYNC, SYNC, SYNC, BUSY, SYNC)
+    assert wait.finish(busy(0), busy(0), busy(0), busy(30), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 0, 0, 0, 30]
+
+
+def test_an_end_that_was_missed_is_asked_for_again_at_once(wait: Wait) -> None:
+    looking(wait, BUSY, SYNC)
+    assert wait.finish(*[busy(30)] * 9, done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, *[30] * 9]
+    assert len(wait.bench.link.requests(GETSTATE)) == 2
+
+
+def test_a_rom_that_misses_ever_so_many_polls_is_not_asked_without_a_pause_for_ever(wait: Wait) -> None:
+    looking(wait, BUSY, SYNC)
+    with pytest.raises(LinkUnreliable, match="no end after"):
+        wait.finish(*[busy(30)] * 3000)
+    assert len(wait.bench.link.requests(GETSTATUS)) < 2000
+
+
+def test_a_rom_at_work_for_longer_than_it_said_is_not_asked_for_its_status_before_the_maximum(wait: Wait) -> None:
+    looking(wait, *[BUSY] * 30)
+    assert wait.finish(busy(10), done()) is Ending.CLEAN
+    assert wait.polls_ms == [0, 40]
+
+
+def test_a_getstatus_that_was_too_early_on_the_word_of_getstate_ends_looking(wait: Wait) -> None:
+    looking(wait, SYNC, SYNC)
+    assert wait.finish(busy(30), STALL, TOO_EARLY) is Ending.DOUBTFUL
+    assert wait.waiter.trust.looking_hurts
+    assert not wait.waiter.trust.reports_too_short
+    assert wait.bench.clock.now() >= 0.040
+
+
+def test_a_getstate_that_is_stalled_and_latches_dfuerror_ends_looking(wait: Wait) -> None:
+    """DFU 1.1 allows no request at all in dfuDNBUSY."""
+    looking(wait, STALL, DfuState.ERROR)
+    assert wait.finish(busy(30), TOO_EARLY) is Ending.DOUBTFUL
+    assert wait.waiter.trust.looking_hurts
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xee", TimedOut("timed out")], ids=str)
+def test_a_state_that_cannot_be_had_is_not_asked_for_again_and_again(wait: Wait, answer: Answer) -> None:
+    looking(wait, *[answer] * 9)
+    assert wait.finish(*[busy(30)] * 9, done()) is Ending.CLEAN
+    assert len(wait.bench.link.requests(GETSTATE)) == 3
+
+
+@pytest.mark.parametrize("stalls", [0, 1])
+def test_a_link_that_was_never_stale_is_not_asked_for_its_state(wait: Wait, stalls: int) -> None:
+    wait.finish(busy(40), *[STALL] * stalls, done())
+    assert not wait.bench.link.requests(GETSTATE)
+
+
+# Stale answers, where GETSTATE is of no use ---------------------------------------------------------------------------
+
+
 def test_from_the_stale_answer_on_the_rom_is_probed_every_1_to_2_ms(wait: Wait) -> None:
     """The state machine moves only with a GETSTATUS that is served, so the short operations are asked often."""
+    wait.waiter.trust.looking_hurts = True
     wait.finish(*[busy(40)] * 6, done())
     assert wait.polls_ms == [0, 40, 41, 43, 45, 47, 49]
 
 
 def test_the_probes_of_a_long_operation_grow_to_a_quarter_of_a_second(wait: Wait) -> None:
+    wait.waiter.trust.looking_hurts = True
     wait.waiter.trust.stale = True
     patient = Operation("mass erase", maximum_s=32.0, budget_s=128.0)
     wait.finish(*[busy(40)] * 11, done(), operation=patient)
@@ -150,6 +243,7 @@ def test_the_probes_of_a_long_operation_grow_to_a_quarter_of_a_second(wait: Wait
 
 
 def test_in_a_stale_session_the_next_command_is_probed_at_once(wait: Wait) -> None:
+    wait.waiter.trust.looking_hurts = True
     wait.finish(busy(40), busy(40), done())
     wait.finish(busy(40), busy(40), busy(40), done())
     assert wait.polls_ms == [0, 1, 3, 5]
@@ -157,12 +251,14 @@ def test_in_a_stale_session_the_next_command_is_probed_at_once(wait: Wait) -> No
 
 def test_a_link_that_serves_one_poll_in_ten_still_gets_to_the_end(wait: Wait) -> None:
     """Where a probe hurts, each of those polls is a full wait: the budget of a stale link counts polls, not seconds."""
+    wait.waiter.trust.looking_hurts = True
     wait.waiter.trust.stale = wait.waiter.trust.probing_hurts = True
     assert wait.finish(*[busy(40)] * 60, done()) is Ending.CLEAN
     assert wait.polls_ms[-1] == 60 * 40
 
 
 def test_a_stall_on_a_probe_proves_the_rom_at_work_and_the_rest_is_waited_out(wait: Wait) -> None:
+    wait.waiter.trust.looking_hurts = True
     wait.waiter.trust.stale = True
     assert wait.finish(busy(1), STALL, done()) is Ending.CLEAN
     assert wait.polls_ms == [0, 1, 40]
@@ -170,6 +266,7 @@ def test_a_stall_on_a_probe_proves_the_rom_at_work_and_the_rest_is_waited_out(wa
 
 
 def test_a_probe_that_latches_dfuerror_ends_probing_and_leaves_the_block_doubtful(wait: Wait) -> None:
+    wait.waiter.trust.looking_hurts = True
     wait.waiter.trust.stale = True
     assert wait.finish(busy(40), STALL, TOO_EARLY) is Ending.DOUBTFUL
     assert wait.waiter.trust.probing_hurts
@@ -213,12 +310,14 @@ def test_an_error_that_is_latched_after_the_datasheet_maximum_is_no_sign_of_a_sh
 
 
 def test_a_probe_that_latches_dfuerror_says_nothing_of_the_reported_time(wait: Wait) -> None:
+    wait.waiter.trust.looking_hurts = True
     wait.waiter.trust.stale = True
     assert wait.finish(busy(40), STALL, TOO_EARLY) is Ending.DOUBTFUL
     assert not wait.waiter.trust.reports_too_short
 
 
 def test_the_rest_of_an_operation_is_waited_out_before_its_error_is_cleared(wait: Wait) -> None:
+    wait.waiter.trust.looking_hurts = True
     wait.finish(busy(10), STALL, busy(10), TOO_EARLY)
     assert wait.polls_ms[:4] == [0, 10, 40, 41]
     assert wait.bench.link.times_ms(CLRSTATUS)[0] >= 80  # it was still busy at 40
@@ -301,13 +400,19 @@ _polls = st.one_of(
     st.sampled_from([STALL, TimedOut("timed out"), Garbled("I/O error"), Lost(STALL), Lost(TimedOut("timed out"))]),
     st.binary(max_size=6),
 )
+_states = st.one_of(
+    st.sampled_from(DfuState).map(lambda state: bytes([state])),
+    st.sampled_from([STALL, TimedOut("timed out"), Garbled("I/O error"), Lost(STALL)]),
+    st.binary(max_size=2),
+)
 
 
-@given(st.lists(_polls, max_size=40), st.booleans(), st.booleans())
+@given(st.lists(_polls, max_size=40), st.lists(_states, max_size=20), st.booleans(), st.booleans())
 def test_whatever_is_answered_waiting_ends_in_time_and_executes_once(
-    answers: list[Answer], stale: bool, probing_hurts: bool
+    answers: list[Answer], states: list[Answer], stale: bool, probing_hurts: bool
 ) -> None:
     wait = Wait()
+    wait.bench.link.script(GETSTATE, *states)
     wait.waiter.trust.stale, wait.waiter.trust.probing_hurts = stale, probing_hurts
     try:
         ending = wait.finish(*answers)

@@ -457,6 +457,25 @@ def test_of_two_faults_of_the_model_the_later_one_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("getstate", "came", "after"),
+    [(0, DfuState.DNBUSY, DfuState.DNBUSY), (1, "STALL", DfuState.ERROR)],
+    ids=["tells", "latches dfuERROR"],
+)
+def test_an_early_getstate_tells_or_is_stalled_as_an_early_getstatus_is(
+    getstate: int, came: object, after: DfuState
+) -> None:
+    bench = bench_of(
+        Execution.BACKGROUND, f"early-poll:answer=stall-error,getstate={getstate}", early_poll=EarlyPoll.BUSY
+    )
+    bench.status()
+    try:
+        told: object = bench.state()
+    except Stall:
+        told = "STALL"
+    assert (told, bench.registers.state) == (came, after)
+
+
+@pytest.mark.parametrize(
     ("answer", "came"),
     [
         ("busy", [busy(REPORTED_S), DONE]),

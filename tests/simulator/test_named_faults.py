@@ -143,6 +143,13 @@ def test_a_missed_service_before_the_execution_leaves_the_download_stored() -> N
     assert bench.status() == busy(0.04)
 
 
+def test_a_missed_getstate_repeats_the_state_that_was_told_last() -> None:
+    bench = with_faults("missed-service:p=1,getstate=1")
+    assert bench.state() is DfuState.IDLE
+    bench.bring_to(DfuState.DNLOAD_SYNC)
+    assert bench.state() is DfuState.IDLE
+
+
 def test_a_missed_service_misses_no_other_request_and_no_other_state() -> None:
     bench = with_faults("missed-service:p=1")
     assert bench.status() == idle()

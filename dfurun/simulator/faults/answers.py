@@ -94,17 +94,25 @@ class FalseStatus(NamedFault):
 class MissedService(NamedFault):
     """A GETSTATUS is answered with the previous dfuDNBUSY, and nothing moves: the ROM's interrupt has missed it.
 
+    With `getstate=1` a GETSTATE is missed as well, and repeats the state that was answered last (inference).
+
     Source (document): AN2606 rev 70 table 42, "some servicing IT are missed"; dfu-util ticket 78 shows the endless dfuDNBUSY.
     """
 
     name = "missed-service"
     acts_on = ActsOn.TRANSFER
+    keys = NamedFault.keys | {"getstate"}
     transient = True
     defaults = Settings(count=None, probability=0.7)
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._last_state = bytes([DfuState.IDLE])
+
     def concerns(self, setup: Setup) -> bool:
-        """Concern GETSTATUS."""
-        return is_request(setup, Request.GETSTATUS)
+        """Concern GETSTATUS, and GETSTATE where that is asked for."""
+        is_state = self.settings.getstate and is_request(setup, Request.GETSTATE)
+        return is_state or is_request(setup, Request.GETSTATUS)
 
     def before(self, moment: Moment) -> bytes | None:
         """Answer with what was answered before."""
@@ -112,9 +120,16 @@ class MissedService(NamedFault):
         if bootloader is None or not self.concerns(moment.setup):
             return None
         registers = bootloader.registers
-        if registers.state in _SERVICE_STATES and self._fires():
-            return registers.last_busy.pack()[: moment.setup.length]
-        return None
+        if registers.state not in _SERVICE_STATES or not self._fires():
+            return None
+        is_status = is_request(moment.setup, Request.GETSTATUS)
+        return (registers.last_busy.pack() if is_status else self._last_state)[: moment.setup.length]
+
+    def after(self, moment: Moment, answer: bytes) -> bytes:
+        """Remember the state that was told."""
+        if is_request(moment.setup, Request.GETSTATE) and answer:
+            self._last_state = answer
+        return answer
 
 
 class CorruptUpload(NamedFault):

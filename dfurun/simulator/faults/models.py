@@ -40,16 +40,18 @@ class ExecutionFault(_OtherRom):
 class EarlyPollFault(_OtherRom):
     """The ROM has another `answer` to a GETSTATUS before the end: busy, stall or stall-error; for `background` alone.
 
+    With `getstate=1` it answers a GETSTATE before the end in the same way (inference; busy is dfuDNBUSY).
+
     Source (report): dfu-util's dfuse.c (some L4 stall); openmv#1508 (the F072 stalls); usbd-dfu latches dfuERROR with the
     stall.
     """
 
     name = "early-poll"
-    keys = NamedFault.keys | {"answer"}
+    keys = NamedFault.keys | {"answer", "getstate"}
     needs = MappingProxyType({"answer": "busy"})
 
     def _other(self, model: RomModel) -> RomModel:
-        return replace(model, early_poll=self.settings.early_poll)
+        return replace(model, early_poll=self.settings.early_poll, early_state_is_poll=self.settings.getstate)
 
 
 class Strict(_OtherRom):

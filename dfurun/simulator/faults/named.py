@@ -90,6 +90,7 @@ class Settings:
     poll_time_s: float = 0.0
     actions: tuple[Action, ...] | None = None
     uploads: bool = False
+    getstate: bool = False
     status: DfuStatus | None = None
     state: DfuState = DfuState.ERROR
     stored: Stored | None = None
