@@ -61,6 +61,7 @@ class Session:
         self._waiter = Waiter(self._channel, clock)
         self._operations = Operations.of(chip)
         self._state = DfuState.ERROR  # what the last answer left it in, as far as it can be told; see _ready
+        self._stream: tuple[DfuState, int] | None = None  # which way blocks go, from which address; see _number
         self.doubtful: list[AddressRange] = []
 
     @property
@@ -114,32 +115,35 @@ class Session:
 
     # Reading ----------------------------------------------------------------------------------------------------------
 
-    def read(self, extent: AddressRange, on_progress: OnProgress | None = None) -> bytes:
+    def read(self, extent: AddressRange, on_progress: OnProgress | None = None, *, under: int | None = None) -> bytes:
         """Return the bytes of `extent`; `on_progress` hears the bytes read so far.
 
-        Raises Refused where the chip is proven protected, LinkUnreliable where it cannot be read for another reason.
+        The address is set anew, but where the read before was `under` the same one: that one is set then, and whole blocks
+        are counted from it. Raises Refused where the chip is proven protected, LinkUnreliable where it cannot be read for
+        another reason.
         """
         with self._explained():
             data = bytearray()
-            block, failures, refusals = None, 0, 0
+            self._begin_stream(DfuState.UPLOAD_IDLE, under)
+            failures = refusals = 0
             while len(data) < extent.size_bytes:
                 at = extent.start + len(data)
                 length = min(self._channel.block_bytes, extent.size_bytes - len(data))
                 try:
-                    block = self._go_on(block, AddressRange(at, length))
+                    block = self._number(DfuState.UPLOAD_IDLE, AddressRange(at, length), under)
                     self._ready(DfuState.UPLOAD_IDLE)
                     answer = self._channel.upload(block, length)
                     if len(answer) != length:
                         raise Garbled(f"{len(answer)} bytes of {length} at {format_address(at)}")
                 except Transient as error:
                     refusals += _refuses_address(self._recover(Request.UPLOAD, error))
-                    block, failures = None, failures + 1
+                    under, failures = None, failures + 1
                     if failures == ATTEMPTS:
                         raise self._refusal(f"cannot read {format_address(at)}", refusals=refusals) from None
                     continue
                 self._state = DfuState.UPLOAD_IDLE
                 data += answer
-                block, failures, refusals = block + 1, 0, 0
+                failures = refusals = 0
                 if on_progress:
                     on_progress(len(data))
             return bytes(data)
@@ -190,20 +194,30 @@ class Session:
             self._channel.select_memory(address)
             self._command(erase_page_payload(address), self._operations.erase_page[size_bytes])
 
-    def write(self, address: int, data: bytes, on_progress: OnProgress | None = None) -> None:
+    def write(
+        self, address: int, data: bytes, on_progress: OnProgress | None = None, *, under: int | None = None
+    ) -> None:
         """Program `data`, whose address and length the caller has aligned, into erased flash.
 
         Whole blocks are streamed with rising numbers; a short tail gets its own address, because AN3156 counts a block's
-        address in the length of *that* request. Blocks whose fate is not known are added to `doubtful`.
+        address in the length of *that* request. A block that is as the erase has left it is not sent. Blocks whose fate is not
+        known are added to `doubtful`. `under` as in `read`.
         """
         with self._explained():
             self._channel.select_memory(address)
-            done, block, failures = 0, None, 0
+            self._begin_stream(DfuState.DNLOAD_IDLE, under)
+            erased = bytes([self._chip.flash.erased])
+            done = failures = 0
             while done < len(data):
                 chunk = data[done : done + self._channel.block_bytes]
                 at, stored = AddressRange(address + done, len(chunk)), False
+                if not chunk.strip(erased):
+                    done += at.size_bytes
+                    if on_progress:
+                        on_progress(done)
+                    continue
                 try:
-                    block = self._go_on(block, at)
+                    block = self._number(DfuState.DNLOAD_IDLE, at, under)
                     self._ready(DfuState.DNLOAD_IDLE)
                     self._channel.download(block, chunk)
                     stored = True
@@ -212,11 +226,11 @@ class Session:
                     if stored:
                         self.doubtful.append(at)  # it may have been executed, in part or whole
                     self._recover(Request.DNLOAD, error)
-                    block, failures = None, failures + 1
+                    under, failures = None, failures + 1
                     if failures == ATTEMPTS:
                         raise self._refusal(f"cannot write {format_address(at.start)}") from None
                     continue
-                block = self._ended(ending, at, block)
+                self._ended(ending, at)
                 done, failures = done + at.size_bytes, 0
                 if on_progress:
                     on_progress(done)
@@ -272,6 +286,7 @@ class Session:
 
     def _probe(self, address: int) -> Answer:
         """Try once, afresh, to read a little at `address`, and tell exactly what came of it."""
+        self._stream = None
         length = min(PROBE_LENGTH, self.transfer_size_bytes)
         request = "Set Address"
         try:
@@ -295,15 +310,34 @@ class Session:
         self._state = DfuState.UPLOAD_IDLE
         return Answer(address, "UPLOAD", None, len(answer) == length)
 
-    def _go_on(self, block: int | None, at: AddressRange) -> int:
-        """Return the number to move the block at `at` with: the one that is next, or the first one after setting its address.
+    def _begin_stream(self, way: DfuState, under: int | None) -> None:
+        """Forget the address that is set, but where it is the one that is shared.
 
-        AN3156 counts a block's address in blocks of its own length, so only whole ones can follow each other.
+        A read never takes the one that a write has set: what is verified is not looked for where the write believed to be.
         """
-        whole = at.size_bytes == self.transfer_size_bytes
-        if block is not None and block <= LAST_BLOCK and whole and not self._channel.gentle:
-            return block
+        kept = (DfuState.UPLOAD_IDLE, way)
+        if under is None or self._stream is None or self._stream[1] != under or self._stream[0] not in kept:
+            self._stream = None
+
+    def _number(self, way: DfuState, at: AddressRange, under: int | None) -> int:
+        """Return the number to move the block at `at` with: counted from the address that is set, or from one that it sets.
+
+        AN3156 counts a block's address in blocks of its own length, so only whole ones can be counted.
+        """
+        size_bytes = self.transfer_size_bytes
+        counts = at.size_bytes == size_bytes and not self._channel.gentle
+        for base in (self._stream[1] if self._stream else None, under):
+            if base is None or not counts or at.start < base or (at.start - base) % size_bytes:
+                continue
+            number = FIRST_DATA_BLOCK + (at.start - base) // size_bytes
+            if number > LAST_BLOCK:
+                continue
+            if self._stream is None or self._stream[1] != base:
+                self._set_address(base)
+            self._stream = (way, base)
+            return number
         self._set_address(at.start)
+        self._stream = (way, at.start)
         return FIRST_DATA_BLOCK
 
     def _set_address(self, address: int) -> None:
@@ -311,8 +345,8 @@ class Session:
         self._command(set_address_payload(address), self._operations.set_address)
 
     def _command(self, payload: bytes, operation: Operation) -> None:
-        """Send a command that may be repeated, until it ends well."""
-        refusals = 0
+        """Send a command that may be repeated, until it ends well. After it no address counts as set: ROMs may move it."""
+        refusals, self._stream = 0, None
         for _ in range(ATTEMPTS):
             try:
                 self._ready(DfuState.DNLOAD_IDLE)
@@ -330,6 +364,7 @@ class Session:
 
     def _store(self, block: int, payload: bytes, operation: Operation, address: int | None) -> None:
         """Send a command that ends in a reset; nothing is executed before the next GETSTATUS."""
+        self._stream = None
         for _ in range(ATTEMPTS):
             try:
                 if address is not None:
@@ -385,23 +420,22 @@ class Session:
             self._channel.anomalies.note(f"{request.name} ended in {error.report}")
         else:
             self._channel.note(request, error)
-        self._state = DfuState.ERROR
+        self._state, self._stream = DfuState.ERROR, None
         found = self._channel.to_idle()
         if found:
             self._channel.anomalies.note(f"{request.name} left {found}")
         self._state = DfuState.IDLE
         return error.report if isinstance(error, RomError) else found
 
-    def _ended(self, ending: Ending, at: AddressRange, block: int) -> int | None:
-        """Return the next block number, or None where the stream must start again at an address."""
+    def _ended(self, ending: Ending, at: AddressRange) -> None:
+        """Keep what the end of a block leaves in doubt; where not even that is known the next block gets an address."""
         if ending is not Ending.CLEAN:
             self.doubtful.append(at)
         if ending is not Ending.DOUBTFUL:
             self._state = DfuState.DNLOAD_IDLE
-            return block + 1
+            return
         self._channel.to_idle()
-        self._state = DfuState.IDLE
-        return None
+        self._state, self._stream = DfuState.IDLE, None
 
     def _refusal(self, what: str, report: StatusReport | None = None, *, refusals: int = 0) -> DfurunError:
         """Return what a persistent failure means: a proven protection, a refusal by the ROM, or an unreliable link."""

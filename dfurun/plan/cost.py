@@ -71,6 +71,7 @@ class Meter:
         self._cost = Cost()
         self._block_bytes = chip.usb.transfer_size_bytes
         self._judged = self._has_options = False
+        self._stream: tuple[_At, int] | None = None
 
     def cost_of(self, acts: Iterable[Act]) -> Cost:
         """Return what these operations cost, after all that were asked for before."""
@@ -94,13 +95,13 @@ class Meter:
                 for part in chip.identity.reads:
                     self._read(part)
             case ActKind.READ:
-                self._read(extent)
+                self._read(extent, act.under)
             case ActKind.ERASE:
                 self._command(timing.page_erase[extent.size_bytes])
             case ActKind.MASS_ERASE:
                 self._command(timing.mass_erase)
             case ActKind.WRITE:
-                self._write(extent)
+                self._write(extent, act.data, act.under)
             case ActKind.OPTIONS if self._has_options:
                 pass
             case ActKind.OPTIONS | ActKind.OPTIONS_AFRESH:
@@ -160,38 +161,57 @@ class Meter:
             self._transfer(len(self._chip.rom.commands))
             self._at = _At.READING
 
-    def _read(self, extent: AddressRange) -> None:
-        done, block = 0, LAST_BLOCK + 1
+    def _read(self, extent: AddressRange, under: int | None = None) -> None:
+        done = 0
+        self._begin_stream(_At.READING, under)
         while done < extent.size_bytes:
             length = min(self._block_bytes, extent.size_bytes - done)
-            block = self._go_on(block, length)
+            self._number(_At.READING, AddressRange(extent.start + done, length), under)
             self._ready(_At.READING)
             self._transfer(length)
             done += length
 
-    def _write(self, extent: AddressRange) -> None:
+    def _write(self, extent: AddressRange, data: bytes, under: int | None) -> None:
         timing, unit_bytes = self._chip.timing, self._chip.flash.program_unit_bytes
-        done, block = 0, LAST_BLOCK + 1
+        erased, done = bytes([self._chip.flash.erased]), 0
+        self._begin_stream(_At.WRITING, under)
         while done < extent.size_bytes:
             length = min(self._block_bytes, extent.size_bytes - done)
-            block = self._go_on(block, length)
+            if not data[done : done + length].strip(erased):
+                done += length
+                continue
+            self._number(_At.WRITING, AddressRange(extent.start + done, length), under)
             self._ready(_At.WRITING)
             self._transfer(length)
             takes_s = ceil(length / unit_bytes) * timing.program_unit.typical_s
             self._finish(Duration(takes_s, timing.program_block.maximum_s, timing.program_block.reported_s))
             done += length
 
-    def _go_on(self, block: int, length: int) -> int:
-        """Return the block after this one, whose address is set anew where it does not follow the last by its length."""
-        if block <= LAST_BLOCK and length == self._block_bytes:
-            return block + 1
+    def _begin_stream(self, way: _At, under: int | None) -> None:
+        kept = (_At.READING, way)
+        if under is None or self._stream is None or self._stream[1] != under or self._stream[0] not in kept:
+            self._stream = None
+
+    def _number(self, way: _At, at: AddressRange, under: int | None) -> None:
+        """Set the address of a block where its number cannot be counted from one that is set, or that others share."""
+        for base in (self._stream[1] if self._stream else None, under):
+            if base is None or at.size_bytes != self._block_bytes:
+                continue
+            number, odd = divmod(at.start - base, self._block_bytes)
+            if odd or not 0 <= number <= LAST_BLOCK - FIRST_DATA_BLOCK:
+                continue
+            if self._stream is None or self._stream[1] != base:
+                self._set_address()
+            self._stream = (way, base)
+            return
         self._set_address()
-        return FIRST_DATA_BLOCK + 1
+        self._stream = (way, at.start)
 
     def _set_address(self) -> None:
         self._command(self._chip.timing.set_address)
 
     def _command(self, takes: Duration) -> None:
+        self._stream = None
         self._ready(_At.WRITING)
         self._transfer(COMMAND_BYTES)
         self._finish(takes)

@@ -52,11 +52,16 @@ class ActKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One operation; `extent` is what it reads, erases or writes, and `protected` what it meets, where that matters."""
+    """One operation; `extent` is what it reads, erases or writes, and `protected` what it meets, where that matters.
+
+    `data` is what it writes; `under` the address that is set once for it and for those beside it that have the same.
+    """
 
     kind: ActKind
     extent: AddressRange | None = None
     protected: bool = False
+    data: bytes = b""
+    under: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,13 @@ def not_erased(context: Context, page: int) -> StepFailed:
     )
 
 
+def write_acts(flash: Flash, memory: MemoryImage) -> tuple[Act, ...]:
+    """Return what `write_erased` does on the wire."""
+    under = flash.page(vector_page(flash, memory)).start
+    pieces = (piece for group in in_order(flash, memory) for piece in group)
+    return tuple(Act(ActKind.WRITE, piece.extent, data=piece.data, under=under) for piece in pieces)
+
+
 def in_order(flash: Flash, memory: MemoryImage) -> tuple[list[Piece], list[Piece]]:
     """Return what is written into erased flash, aligned: first all but the vector table's page, then that."""
     last = flash.page(vector_page(flash, memory))
@@ -113,20 +120,21 @@ def rewrite_acts(flash: Flash, memory: MemoryImage, contents: Mapping[int, bytes
     for page in [*order[1:], vectors]:
         extent, data = flash.page(page), _without_erased_tail(flash, contents[page])
         acts += [] if page == vectors else [Act(ActKind.ERASE, extent)]
-        acts += [Act(ActKind.WRITE, AddressRange(extent.start, len(data)))] if data else []
+        acts += [Act(ActKind.WRITE, AddressRange(extent.start, len(data)), data=data)] if data else []
         acts.append(Act(ActKind.READ, extent))
     return tuple(acts)
 
 
 def write_erased(context: Context, memory: MemoryImage) -> None:
-    """Write the image into flash that is erased, the vector table's page last."""
+    """Write the image into flash that is erased, the vector table's page last, all of it under that page's address."""
     flash = context.chip.flash
-    groups = in_order(flash, memory)
+    groups, under = in_order(flash, memory), flash.page(vector_page(flash, memory)).start
     total = sum(len(piece.data) for group in groups for piece in group)
     done = 0
     for group in groups:
         for piece in group:
-            context.session.write(piece.address, piece.data, context.progress("write", total, done))
+            tell = context.progress("write", total, done)
+            context.session.write(piece.address, piece.data, tell, under=under)
             done += len(piece.data)
         settle(context, memory)
 
@@ -284,15 +292,25 @@ def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
 
 def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
     """Return the pages of the image that do not hold it yet, or not what an earlier run has kept of them."""
-    flash = context.chip.flash
-    pages = pages_of(flash, memory)
-    tell = context.progress("compare", len(pages))
-    changed = []
-    for count, page in enumerate(pages, start=1):
-        if not holds(context, memory, flash.page(page)) or _is_inherited(context, memory, page):
-            changed.append(page)
-        tell(count)
-    return changed
+    flash, found, done = context.chip.flash, list[Piece](), 0
+    under = memory.pieces[0].address
+    for piece in memory.pieces:
+        tell = context.progress("compare", memory.size_bytes, done)
+        found.append(Piece(piece.address, context.session.read(piece.extent, tell, under=under)))
+        done += len(piece.data)
+    there = MemoryImage(tuple(found))
+    return [
+        page
+        for page in pages_of(flash, memory)
+        if tuple(there.within(flash.page(page))) != tuple(memory.within(flash.page(page)))
+        or _is_inherited(context, memory, page)
+    ]
+
+
+def compare_acts(memory: MemoryImage) -> tuple[Act, ...]:
+    """Return what `changed_pages` does on the wire."""
+    under = memory.pieces[0].address
+    return tuple(Act(ActKind.READ, piece.extent, under=under) for piece in memory.pieces)
 
 
 def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
@@ -310,10 +328,15 @@ def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
 
 def first_block_is_blank(context: Context, page: int) -> bool:
     """Say whether the first block of a page is erased: enough to see whether its erase was done."""
-    extent = context.chip.flash.page(page)
-    length = min(extent.size_bytes, context.session.transfer_size_bytes)
-    blank = bytes([context.chip.flash.erased]) * length
-    return any(context.session.read(AddressRange(extent.start, length)) == blank for _ in range(2))
+    flash = context.chip.flash
+    extent = first_block(flash, page, context.session.transfer_size_bytes)
+    blank = bytes([flash.erased]) * extent.size_bytes
+    return any(context.session.read(extent, under=flash.extent.start) == blank for _ in range(2))
+
+
+def first_block(flash: Flash, page: int, transfer_size_bytes: int) -> AddressRange:
+    """Return the first block of a page, or all of one that is shorter."""
+    return AddressRange(flash.page(page).start, min(flash.page(page).size_bytes, transfer_size_bytes))
 
 
 def runs_of(flash: Flash, pages: Iterable[int]) -> list[AddressRange]:

@@ -64,11 +64,12 @@ class LeaveDfu(Step):
     def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
         """Start the application; it fails where there is none for certain."""
         table = AddressRange(self.entry, TABLE_BYTES)
-        reads = () if board.protected else (Act(ActKind.READ, table),) * 2
+        reads = () if board.protected else (Act(ActKind.READ, table),)
         known = tuple(board.flash.get(board.chip.flash.page_index(self.entry), MemoryImage(())).within(table))
         why = objection(board.chip, known[0].data) if len(known) == 1 and known[0].extent == table else ""
         if why and not board.protected:
-            return board, Effect(Will.FAIL, f"no application at {format_address(self.entry)}: {why}", acts=reads)
+            words = f"no application at {format_address(self.entry)}: {why}"
+            return board, Effect(Will.FAIL, words, acts=reads * 3)
         acts = (*reads, Act(ActKind.LEAVE, protected=bool(board.protected)))
         return board, Effect(Will.LEAVE, f"starts what is at {format_address(self.entry)}", acts=acts)
 
@@ -128,8 +129,10 @@ class LeaveDfu(Step):
 
     def _require_application(self, context: Context) -> None:
         """Refuse to leave for what cannot run: the ROM would reset, or the core would hang off the bus (AN2662 4.5.5)."""
-        table = context.session.read_stable(AddressRange(self.entry, TABLE_BYTES))
-        why = objection(context.chip, table)
+        extent = AddressRange(self.entry, TABLE_BYTES)
+        if not objection(context.chip, context.session.read(extent)):
+            return
+        why = objection(context.chip, context.session.read_stable(extent))  # no board is refused for an upload's error
         if not why:
             return
         raise StepFailed(

@@ -11,12 +11,20 @@ from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashing import ERASES, erase_acts, erase_pages, first_block_is_blank, not_erased, spread_pages
+from dfurun.steps.flashing import (
+    ERASES,
+    erase_acts,
+    erase_pages,
+    first_block,
+    first_block_is_blank,
+    not_erased,
+    spread_pages,
+)
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.known_pages import require_known_pages, require_known_pages_now
 from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Result, Step
-from dfurun.units import AddressRange, format_size
+from dfurun.units import format_size
 
 BY_PAGES = "mass-erase, which this ROM does page by page"
 
@@ -39,13 +47,9 @@ class MassErase(Step):
         pages = tuple(range(flash.page_count))
         if board.chip.rom_of(board.bootloader_id).mass_erase is MassEraseOf.WORKS:
             words = f"erases all {format_size(flash.extent.size_bytes)} of flash at once"
-            seen = [
-                AddressRange(
-                    flash.page(page).start, min(flash.page(page).size_bytes, board.chip.usb.transfer_size_bytes)
-                )
-                for page in spread_pages(flash)
-            ]
-            acts = (Act(ActKind.MASS_ERASE), *(Act(ActKind.READ, extent) for extent in seen))
+            seen = [first_block(flash, page, board.chip.usb.transfer_size_bytes) for page in spread_pages(flash)]
+            under = flash.extent.start
+            acts = (Act(ActKind.MASS_ERASE), *(Act(ActKind.READ, extent, under=under) for extent in seen))
         else:
             words = f"erases all {flash.count(len(pages))} one by one: this ROM has no mass erase that works"
             acts = erase_acts(flash, pages)

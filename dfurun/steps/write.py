@@ -11,17 +11,19 @@ from dfurun.image import ImageFile
 from dfurun.steps import vector_table
 from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
-from dfurun.steps.effect import Act, ActKind, Effect, Will
+from dfurun.steps.effect import Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable
 from dfurun.steps.flashing import (
     aligned,
     changed_pages,
+    compare_acts,
     in_order,
     pages_of,
     rewrite,
     rewrite_acts,
     vector_page,
+    write_acts,
     write_erased,
 )
 from dfurun.steps.forecast import OptionForecast
@@ -89,12 +91,12 @@ class Write(Step):
                 Will.CHANGE,
                 f"writes {self.image.name}, {size} at {format_address(memory.pieces[0].address)}",
                 writes=tuple(piece.extent for piece in aligned(flash, memory)),
-                acts=tuple(Act(ActKind.WRITE, piece.extent) for piece in pieces),
+                acts=write_acts(flash, memory),
             )
         if moved := board.moved_pages:
             return board, Effect(Will.FAIL, f"its {flash.unit}s are not as they are known: {moved}")
         pages = pages_of(flash, memory)
-        looked = tuple(Act(ActKind.READ, p.extent) for page in pages for p in memory.within(flash.page(page)))
+        looked = compare_acts(memory)
         held = {page: board.holds(memory, page) for page in pages}
         changed = [page for page in pages if held[page] is not True]
         if not changed:

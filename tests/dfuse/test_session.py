@@ -247,6 +247,75 @@ def test_a_short_tail_gets_its_own_address_and_is_block_2(bench: Bench) -> None:
     ]
 
 
+def test_a_block_that_is_as_the_erase_left_it_is_not_sent_and_the_next_is_counted_on(bench: Bench) -> None:
+    first, last, heard = bytes(range(256)) * 8, bytes(2047) + b"\xff", list[int]()
+    bench.session.write(FLASH, first + b"\xff" * 2 * BLOCK + last, heard.append)
+    assert bench.link.executed == [(0, set_address_payload(FLASH)), (2, first), (5, last)]
+    assert heard == [BLOCK, 2 * BLOCK, 3 * BLOCK, 4 * BLOCK]
+
+
+def test_nothing_is_sent_for_a_piece_that_is_all_blank(bench: Bench) -> None:
+    bench.session.write(FLASH, b"\xff" * (BLOCK + 8))
+    assert bench.link.sent == []
+
+
+def test_zeros_are_no_erased_flash_where_erased_flash_reads_as_ones(bench: Bench) -> None:
+    bench.session.write(FLASH, bytes(BLOCK))
+    assert bench.link.executed[-1] == (2, bytes(BLOCK))
+
+
+def test_what_is_written_under_one_address_needs_it_once_whatever_the_order(bench: Bench) -> None:
+    block = bytes(range(256)) * 8
+    bench.session.write(FLASH + BLOCK, block * 2, under=FLASH)
+    bench.session.write(FLASH, block, under=FLASH)
+    assert bench.link.executed == [(0, set_address_payload(FLASH)), (3, block), (4, block), (2, block)]
+
+
+@pytest.mark.parametrize("between", ["read", "erase", "probe", "commands fail", "write elsewhere"])
+def test_an_address_is_set_anew_after_anything_else(bench: Bench, between: str) -> None:
+    block, session = bytes(range(256)) * 8, bench.session
+    session.write(FLASH + BLOCK, block, under=FLASH)
+    match between:
+        case "read":
+            session.read(AddressRange(FLASH, 8))
+            session.read(AddressRange(FLASH + 8, 8))
+        case "erase":
+            session.erase_page(FLASH)
+        case "probe":
+            session.protection()
+        case "commands fail":
+            bench.link.script(UPLOAD, Stalled("Pipe error"))
+            session.commands()
+        case _:
+            session.write(FLASH + 8 * BLOCK, block)
+    bench.link.forget()
+    session.write(FLASH, block, under=FLASH)
+    assert bench.link.executed == [(0, set_address_payload(FLASH)), (2, block)]
+
+
+def test_a_read_sets_its_address_whatever_was_written_before(bench: Bench) -> None:
+    """What is verified is not read from where the write believed to be."""
+    bench.session.write(FLASH, bytes(BLOCK), under=FLASH)
+    bench.link.forget()
+    bench.session.read(AddressRange(FLASH, BLOCK), under=FLASH)
+    bench.session.read(AddressRange(FLASH, BLOCK))
+    assert bench.link.executed == [(0, set_address_payload(FLASH))] * 2
+
+
+def test_what_was_seen_to_be_blank_is_written_under_the_address_it_was_read_with(bench: Bench) -> None:
+    block = bytes(range(256)) * 8
+    bench.session.read(AddressRange(FLASH + 4 * BLOCK, BLOCK), under=FLASH)
+    bench.session.write(FLASH + BLOCK, block, under=FLASH)
+    assert bench.link.executed == [(0, set_address_payload(FLASH)), (3, block)]
+
+
+def test_after_a_failure_under_a_shared_address_the_block_gets_its_own(bench: Bench) -> None:
+    block = bytes(range(256)) * 8
+    bench.link.script(DNLOAD, None, Stalled("Pipe error"))
+    bench.session.write(FLASH + BLOCK, block, under=FLASH)
+    assert bench.link.executed == [(0, set_address_payload(FLASH)), (0, set_address_payload(FLASH + BLOCK)), (2, block)]
+
+
 def test_the_blocks_are_as_long_as_the_device_says_and_never_longer() -> None:
     bench = Bench(transfer_size=1024).contact()
     bench.session.write(FLASH, bytes(3000))

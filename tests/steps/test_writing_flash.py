@@ -38,7 +38,10 @@ def images(draw: st.DrawFn) -> MemoryImage:
         if size <= 0:
             break
         seed = draw(st.binary(min_size=1, max_size=8))
-        pieces.append(Piece(address, (seed * (size // len(seed) + 1))[:size]))
+        data = bytearray((seed * (size // len(seed) + 1))[:size])
+        blank = slice(draw(st.integers(0, size)), draw(st.integers(0, size)))
+        data[blank] = b"\xff" * len(data[blank])
+        pieces.append(Piece(address, bytes(data)))
         address += size + draw(st.integers(1, PAGE))
     return MemoryImage.of(pieces)
 
@@ -95,6 +98,38 @@ def test_a_fault_anywhere_changes_neither_the_image_nor_its_neighbours(
     finished, messages = run_on(board, recipe, tmp_path)
     assert finished.exit_status == 0, messages
     assert bytes(board.flash.contents) == image.overlay(FLASH, before)
+
+
+MODES = {
+    "mass-erase": ("mass-erase", "write: {image: image}"),
+    "erase": ("erase: {image: image}", "write: {image: image}"),
+    "erase needed": ("erase: {image: image, mode: needed}", "write: {image: image}"),
+    "changed": ("write: {image: image, mode: changed}",),
+}
+
+
+@few
+@given(
+    image=images(),
+    mode=st.sampled_from(sorted(MODES)),
+    fault=st.sampled_from(
+        ["stall", "lost-reply", "lost-program", "flip-program", "lost-erase", "missed-service:p=0.7,count=always"]
+    ),
+    skip=st.integers(0, 60),
+    before=st.sampled_from([b"\xff", b"\x5a", b"\xff" * PAGE + bytes(PAGE)]),
+)
+def test_whatever_the_mode_and_the_fault_the_flash_holds_the_image(
+    tmp_path: Path, image: MemoryImage, mode: str, fault: str, skip: int, before: bytes
+) -> None:
+    """Blocks that are blank after an erase are not sent."""
+    old = (before * FLASH.size_bytes)[: FLASH.size_bytes]
+    board = board_with(old, f"{fault}{',' if ':' in fault else ':'}skip={skip}")
+    finished, messages = run_on(board, write_recipe(tmp_path, image, *MODES[mode], "verify: {image: image}"), tmp_path)
+    assert finished.exit_status == 0, messages
+    held = bytes(board.flash.contents)
+    assert all(held[p.address - FLASH.start :][: len(p.data)] == p.data for p in image.pieces)
+    if mode == "changed":
+        assert held == image.overlay(FLASH, old)
 
 
 def test_changed_does_nothing_where_nothing_differs(tmp_path: Path) -> None:
