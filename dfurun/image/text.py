@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 
@@ -9,7 +10,6 @@ from dfurun.image.error import ImageError, Mark
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF16_SEEN_IN_BYTES = 32
-_LINE = re.compile(rb"[^\n]*(?:\n|\Z)")
 SHORTEST_RECORD = 10  # S-record: kind, length, 16 bits of address, checksum; Intel HEX has one more
 LONGEST_RECORD = 521  # Intel HEX: colon, length, 16 bits of address, type, 255 bytes, checksum; an S-record has 7 less
 MAXIMUM_RECORDS = 400_000  # 3 MiB in records of eight bytes, where the largest flash with a DfuSe bootloader has 2 MiB
@@ -59,8 +59,8 @@ def numbered_lines(data: bytes) -> list[Line]:
     if data.startswith(b"\0"):
         raise damaged(1, "NUL bytes before the first record")
     lines: list[Line] = []
-    for number, raw in enumerate(_LINE.finditer(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")), 1):
-        line = raw.group().strip(b" \t\n")
+    for number, raw in enumerate(io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")), 1):
+        line = raw.strip(b" \t\n")
         if not line.isascii():
             raise damaged(number, "a byte that is not ASCII")
         if line:
