@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 include recipes/firmware/blinky/firmware.mk
 
-.PHONY: help demo test faults survival system-test system-packages compare benchmark startup boards docs lint format types floors wheel ci clean venv venv-dev
+.PHONY: help demo test faults survival system-test system-packages compare benchmark startup performance boards docs lint format types floors wheel ci clean venv venv-dev
 
 help: ## show this list
 	@echo 'make TARGET, where TARGET is'
@@ -78,6 +78,9 @@ compare: venv-dev ## dfurun and dfu-util in the same situations, in the virtual 
 
 benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine: benchmarks/report.md, and startup.md
 	$(BIN)/python -m benchmarks
+
+performance: venv-dev ## measure on the virtual clock, and draw: docs/performance.md; a minute, anywhere
+	$(BIN)/python -m benchmarks.performance
 
 startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.md
 	$(BIN)/python -m benchmarks.startup

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import modelled, paired, startup
+from benchmarks import modelled, paired, performance, startup
 from benchmarks.computer import computer
 from tests.system.guest_bench import GuestBench
 from tests.system.vm.machine import why_not
@@ -19,6 +19,7 @@ def main() -> None:
     if reason := why_not():
         sys.exit(reason)
     startup.write_report()
+    performance.main()
     exact = modelled.table([modelled.measure(case) for case in modelled.CASES])
     print(exact, flush=True)
     results = []

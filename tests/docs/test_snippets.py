@@ -30,6 +30,7 @@ from dfurun.cli.main import run
 from dfurun.errors import ExitStatus
 
 GENERATED = {
+    "performance.md": "made by `make performance`; tests/benchmarks holds it",
     "comparison.md": "made by `make compare`; tests/benchmarks holds it",
     "chips.md": "made from the chip data",
     "codes.md": "made from the codes",
