@@ -407,4 +407,6 @@ def test_on_a_terminal_each_board_has_one_line_and_what_failed_stands_above(dfur
     assert any(line.startswith("1-2    >>> board at 1-2: set BOOT0 HIGH") for line in above)
     assert any(line.startswith("1-3  error[verify-mismatch]") for line in above)
     assert not any(line.startswith("1-1") for line in above)
-    assert "connect" in written.decode(), "it was drawn while it went on"
+    drawn = re.findall(r"1-[13]  ([a-z][^\r]*)", written.decode())
+    assert drawn, "each line was drawn while its board was flashed"
+    assert not any("mass-erase: mass-erase" in line for line in drawn)
