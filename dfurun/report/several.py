@@ -159,10 +159,10 @@ class LiveUnit:
                 row.title, row.words, row.share = printable(event.title), printable(event.title), None
                 row.began_s = self._now()
             case Progress():
-                row.words = row.title if event.activity == row.title else f"{row.title}: {event.activity}"
+                row.words = _named(row, event.activity)
                 row.share = event.done / event.total if event.total else None
             case Waiting():
-                row.words, row.share = f"{row.title}: {event.activity}", None
+                row.words, row.share = _named(row, event.activity), None
             case OperatorAsked():
                 row.words = f"set BOOT0 {'HIGH' if event.boot0 else 'LOW'} and power-cycle it"
             case UnitFinished():
@@ -175,6 +175,10 @@ class LiveUnit:
     def detail(self, text: str) -> None:
         """Render a line about the link."""
         self._above.detail(text)
+
+
+def _named(row: _Row, activity: str) -> str:
+    return activity if row.title in ("", activity) else f"{row.title}: {activity}"
 
 
 def _is_for_somebody(event: Event) -> bool:

@@ -224,7 +224,7 @@ def test_the_lines_of_a_loop_tell_what_is_waited_for_and_the_counts(
     done = dfurun(RELEASE, "--loop", "--port", "1-1", "--wait-limit", "30s", *VIRTUAL)
     lines = done.err.splitlines()
     assert lines[0] == "waiting for the next board at port 1-1; Ctrl-C ends it"
-    assert lines[-3] == "PASS in 241 ms (88 transfers)"
+    assert lines[-3].startswith("PASS in 241 ms (")
     assert lines[-2].endswith("so far 1 board: 1 passed, 0 failed; Ctrl-C ends it")
     assert lines[-1] == "1 board: 1 passed, 0 failed"
     assert "#" not in done.err, "large letters are for a terminal"

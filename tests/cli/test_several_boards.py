@@ -149,9 +149,9 @@ def test_every_plain_line_says_whose_it_is(dfurun: Dfurun, mixed: list[str]) -> 
 
 def test_quiet_leaves_failures_and_verdicts_of_each(dfurun: Dfurun, mixed: list[str]) -> None:
     done = dfurun(*mixed, "--all", "-q")
-    assert {line for line in done.err.splitlines() if "PASS" in line} == {
-        "1-1  PASS in 241 ms (88 transfers)",
-        "1-5  PASS in 241 ms (88 transfers)",
+    assert {line.partition(" ms")[0] for line in done.err.splitlines() if "PASS" in line} == {
+        "1-1  PASS in 241",
+        "1-5  PASS in 241",
     }
     assert not re.search(r" (ok|changed|skipped) ", done.err)
 
@@ -400,11 +400,13 @@ def test_on_a_terminal_each_board_has_one_line_and_what_failed_stands_above(dfur
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 8
     *above, first, second, third, last = screen(written.decode())
-    assert re.fullmatch(r"1-1  PASS in .* \(88 transfers\)", first)
-    assert re.fullmatch(r"1-2  PASS in .* \(161 transfers\)", second)
+    assert re.fullmatch(r"1-1  PASS in .* \(\d+ transfers\)", first)
+    assert re.fullmatch(r"1-2  PASS in .* \(\d+ transfers\)", second)
     assert re.fullmatch(r"1-3  FAIL, exit 1, after .*: verify-mismatch", third)
     assert re.fullmatch(r"3 boards: 2 passed, 1 failed \(1-3\), in .*", last)
     assert any(line.startswith("1-2    >>> board at 1-2: set BOOT0 HIGH") for line in above)
     assert any(line.startswith("1-3  error[verify-mismatch]") for line in above)
     assert not any(line.startswith("1-1") for line in above)
-    assert "connect" in written.decode(), "it was drawn while it went on"
+    drawn = re.findall(r"1-[13]  ([a-z][^\r]*)", written.decode())
+    assert drawn, "each line was drawn while its board was flashed"
+    assert not any("mass-erase: mass-erase" in line for line in drawn)
