@@ -22,7 +22,6 @@ from dfurun.dfuse.protection import PROBE_LENGTH, Answer, Protection, Verdict, j
 from dfurun.dfuse.protocol import (
     COMMAND_BLOCK,
     FIRST_DATA_BLOCK,
-    LAST_BLOCK,
     Command,
     DfuState,
     DfuStatus,
@@ -33,6 +32,7 @@ from dfurun.dfuse.protocol import (
     read_unprotect_payload,
     set_address_payload,
 )
+from dfurun.dfuse.stream import Stream
 from dfurun.dfuse.waiting import Ending, RomError, Waiter
 from dfurun.errors import AccessDenied, AddressRefused, Code, DfurunError, LinkUnreliable, Refused, StepFailed
 from dfurun.units import AddressRange, format_address
@@ -61,7 +61,7 @@ class Session:
         self._waiter = Waiter(self._channel, clock)
         self._operations = Operations.of(chip)
         self._state = DfuState.ERROR  # what the last answer left it in, as far as it can be told; see _ready
-        self._stream: tuple[DfuState, int] | None = None  # which way blocks go, from which address; see _number
+        self._stream = Stream()
         self.doubtful: list[AddressRange] = []
 
     @property
@@ -124,7 +124,7 @@ class Session:
         """
         with self._explained():
             data = bytearray()
-            self._begin_stream(DfuState.UPLOAD_IDLE, under)
+            self._stream.begin(DfuState.UPLOAD_IDLE, under)
             failures = refusals = 0
             while len(data) < extent.size_bytes:
                 at = extent.start + len(data)
@@ -205,7 +205,7 @@ class Session:
         """
         with self._explained():
             self._channel.select_memory(address)
-            self._begin_stream(DfuState.DNLOAD_IDLE, under)
+            self._stream.begin(DfuState.DNLOAD_IDLE, under)
             erased = bytes([self._chip.flash.erased])
             done = failures = 0
             while done < len(data):
@@ -286,7 +286,7 @@ class Session:
 
     def _probe(self, address: int) -> Answer:
         """Try once, afresh, to read a little at `address`, and tell exactly what came of it."""
-        self._stream = None
+        self._stream.forget()
         length = min(PROBE_LENGTH, self.transfer_size_bytes)
         request = "Set Address"
         try:
@@ -310,35 +310,9 @@ class Session:
         self._state = DfuState.UPLOAD_IDLE
         return Answer(address, "UPLOAD", None, len(answer) == length)
 
-    def _begin_stream(self, way: DfuState, under: int | None) -> None:
-        """Forget the address that is set, but where it is the one that is shared.
-
-        A read never takes the one that a write has set: what is verified is not looked for where the write believed to be.
-        """
-        kept = (DfuState.UPLOAD_IDLE, way)
-        if under is None or self._stream is None or self._stream[1] != under or self._stream[0] not in kept:
-            self._stream = None
-
     def _number(self, way: DfuState, at: AddressRange, under: int | None) -> int:
-        """Return the number to move the block at `at` with: counted from the address that is set, or from one that it sets.
-
-        AN3156 counts a block's address in blocks of its own length, so only whole ones can be counted.
-        """
-        size_bytes = self.transfer_size_bytes
-        counts = at.size_bytes == size_bytes and not self._channel.gentle
-        for base in (self._stream[1] if self._stream else None, under):
-            if base is None or not counts or at.start < base or (at.start - base) % size_bytes:
-                continue
-            number = FIRST_DATA_BLOCK + (at.start - base) // size_bytes
-            if number > LAST_BLOCK:
-                continue
-            if self._stream is None or self._stream[1] != base:
-                self._set_address(base)
-            self._stream = (way, base)
-            return number
-        self._set_address(at.start)
-        self._stream = (way, at.start)
-        return FIRST_DATA_BLOCK
+        whole_bytes = 0 if self._channel.gentle else self.transfer_size_bytes
+        return self._stream.number(way, at, under, whole_bytes, self._set_address)
 
     def _set_address(self, address: int) -> None:
         self._channel.select_memory(address)
@@ -346,7 +320,8 @@ class Session:
 
     def _command(self, payload: bytes, operation: Operation) -> None:
         """Send a command that may be repeated, until it ends well. After it no address counts as set: ROMs may move it."""
-        refusals, self._stream = 0, None
+        refusals = 0
+        self._stream.forget()
         for _ in range(ATTEMPTS):
             try:
                 self._ready(DfuState.DNLOAD_IDLE)
@@ -364,7 +339,7 @@ class Session:
 
     def _store(self, block: int, payload: bytes, operation: Operation, address: int | None) -> None:
         """Send a command that ends in a reset; nothing is executed before the next GETSTATUS."""
-        self._stream = None
+        self._stream.forget()
         for _ in range(ATTEMPTS):
             try:
                 if address is not None:
@@ -420,7 +395,8 @@ class Session:
             self._channel.anomalies.note(f"{request.name} ended in {error.report}")
         else:
             self._channel.note(request, error)
-        self._state, self._stream = DfuState.ERROR, None
+        self._state = DfuState.ERROR
+        self._stream.forget()
         found = self._channel.to_idle()
         if found:
             self._channel.anomalies.note(f"{request.name} left {found}")
@@ -435,7 +411,8 @@ class Session:
             self._state = DfuState.DNLOAD_IDLE
             return
         self._channel.to_idle()
-        self._state, self._stream = DfuState.IDLE, None
+        self._state = DfuState.IDLE
+        self._stream.forget()
 
     def _refusal(self, what: str, report: StatusReport | None = None, *, refusals: int = 0) -> DfurunError:
         """Return what a persistent failure means: a proven protection, a refusal by the ROM, or an unreliable link."""

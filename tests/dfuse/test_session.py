@@ -323,7 +323,7 @@ def test_the_blocks_are_as_long_as_the_device_says_and_never_longer() -> None:
 
 
 def test_after_the_last_block_number_the_address_is_set_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dfurun.dfuse.session.LAST_BLOCK", 4)
+    monkeypatch.setattr("dfurun.dfuse.stream.LAST_BLOCK", 4)
     bench.session.write(FLASH, bytes(5 * BLOCK))
     assert [block for block, _ in bench.link.executed] == [0, 2, 3, 4, 0, 2, 3]
     assert bench.link.executed[4] == (0, set_address_payload(FLASH + 3 * BLOCK))
