@@ -44,7 +44,12 @@ def compile_mirrored(
 ) -> Compiled:
     """Compile a recipe in a mirror of a revision. Its findings name `LABEL:PATH`."""
     compiled = compile_for_review(
-        folder / path, allow_outside=allow_outside, settings=settings, preferred=preferred, extreme=extreme
+        folder / path,
+        allow_outside=allow_outside,
+        settings=settings,
+        preferred=preferred,
+        extreme=extreme,
+        take_swapped=True,
     )
     return replace(compiled, findings=tuple(_renamed(f, folder, label) for f in compiled.findings))
 

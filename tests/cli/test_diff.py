@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,38 @@ def test_firmware_that_was_swapped_shows_where_the_recipe_has_not_changed(here: 
     assert done.out.startswith("recipes/rig.yaml (HEAD -> working tree)\n1 change: routine\n")
     assert "page 3 written for the first time" in done.out
     assert "page 2 changed" in done.out
+
+
+def test_firmware_that_was_swapped_and_not_pinned_anew_is_refused_and_shown(here: Dfurun, scratch: Scratch) -> None:
+    pins = f'app.bin, sha256: "{sha256(FIRMWARE).hexdigest()}", size: {len(FIRMWARE)}'
+    scratch.commit("Pinned", {"recipes/rig.yaml": RECIPE.replace("app.bin", pins)})
+    scratch.put({"build/app.bin": OTHER_FIRMWARE})
+    done = here("diff", "--git", "--exit-code", "recipes/rig.yaml")
+    assert done.exit == 6
+    assert "recipes/rig.yaml:5:" in done.err
+    assert done.codes == {"pin-mismatch"}
+    assert done.out.startswith("recipes/rig.yaml (HEAD -> working tree)\n1 change: routine\n")
+    assert "page 2 changed; the recipe pins another file, so no board gets this one" in done.out
+    assert ["pinned", "yes", "to", "another", "file"] in [line.split() for line in done.out.splitlines()]
+    markdown = here("diff", "--git", "--format", "markdown", "recipes/rig.yaml").out
+    assert "- **error** `pin-mismatch` recipes/rig.yaml:5:" in markdown
+    assert "| changed | page 2 | 1 byte that both hold |" in markdown
+    scratch.commit("Swapped", {})
+    scratch.put({"build/app.bin": FIRMWARE})
+    back = here("diff", "--git", "--json", "--exit-code", "recipes/rig.yaml")
+    assert back.exit == 10  # what was wrong before refuses nothing now
+    (firmware,) = next(line for line in back.lines if line["event"] == "diff")["firmware"]
+    assert (firmware["before"]["pinned"], firmware["before"]["swapped"]) == (False, True)
+    assert (firmware["after"]["pinned"], firmware["after"]["swapped"]) == (True, False)
+
+
+def test_a_swapped_file_of_which_nothing_can_be_made_is_not_compared(here: Dfurun, scratch: Scratch) -> None:
+    pinned = RECIPE.replace("app.bin", f'app.bin, sha256: "{sha256(FIRMWARE).hexdigest()}"')
+    scratch.commit("Pinned", {"recipes/rig.yaml": pinned})
+    scratch.put({"build/app.bin": POINTER})
+    done = here("diff", "--git", "recipes/rig.yaml")
+    assert (done.exit, done.codes) == (6, {"pin-mismatch"})
+    assert "not compared, working tree does not compile" in done.out
 
 
 def test_two_revisions_are_compared_with_their_own_images(here: Dfurun, scratch: Scratch) -> None:
