@@ -30,6 +30,9 @@ def mirror(tree: Tree, path: str, folder: Path) -> None:
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
+        elif submodule := tree.submodule_of(name):
+            (folder / submodule).mkdir(parents=True, exist_ok=True)  # empty, as in a checkout without it
+            (folder / ".gitmodules").touch()  # a finding tells by it why the folder is empty
 
 
 def compile_mirrored(

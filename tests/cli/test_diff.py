@@ -297,6 +297,31 @@ def test_a_link_in_a_revision_is_followed(here: Dfurun, scratch: Scratch) -> Non
     assert "no change" in here("diff", "--git", "HEAD..HEAD", "recipes/rig.yaml").out
 
 
+def test_firmware_in_a_submodule_is_read_at_its_commit(here: Dfurun, scratch: Scratch, tmp_path: Path) -> None:
+    team = Scratch(tmp_path / "firmware")
+    team.commit("Firmware", {"out/app.bin": FIRMWARE})
+    scratch.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(team.root), "fw")
+    scratch.commit(
+        "Firmware of the other team", {"recipes/rig.yaml": RECIPE.replace("build/app.bin", "fw/out/app.bin")}
+    )
+    team.commit("More firmware", {"out/app.bin": OTHER_FIRMWARE})
+    scratch.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--remote")
+    in_tree = here("diff", "--git", "--exit-code", "recipes/rig.yaml")
+    assert (in_tree.exit, in_tree.err) == (10, "")
+    assert "page 2 changed" in in_tree.out
+    scratch.commit("Take it", {})
+    done = here("diff", "--git", "--exit-code", "HEAD~1..HEAD", "recipes/rig.yaml")
+    assert (done.exit, done.err) == (10, "")
+    assert "page 2 changed" in done.out
+    scratch.git("submodule", "--quiet", "deinit", "--all", "--force")
+    away = here("diff", "--git", "HEAD~1", "recipes/rig.yaml")
+    assert away.exit == 3
+    assert "no file HEAD~1:fw/out/app.bin" in away.err
+    words = "is an empty folder, as a git submodule's is before `git submodule update --init`"
+    assert f"HEAD~1:fw {words}" in away.err
+    assert f"= hint: fw {words}" in away.err
+
+
 def test_a_git_lfs_pointer_is_told_as_that(here: Dfurun, scratch: Scratch) -> None:
     scratch.commit("LFS without the object", {"build/app.bin": POINTER})
     done = here("diff", "--git", "HEAD~1..HEAD", "recipes/rig.yaml")
