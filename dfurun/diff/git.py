@@ -61,7 +61,7 @@ class Repository:
 
     def commit(self, revision: str) -> str:
         """Return the commit that a revision names; raise DfurunError where there is none."""
-        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        done = self._find(revision)
         if done.returncode:
             raise DfurunError(
                 Code.UNKNOWN_REVISION,
@@ -71,6 +71,13 @@ class Repository:
                 evidence=_complaint(done.stderr),
             )
         return done.stdout.decode().strip()
+
+    def has_commit(self, revision: str) -> bool:
+        """Say whether a revision of this name is there."""
+        return self._find(revision).returncode == 0
+
+    def _find(self, revision: str) -> subprocess.CompletedProcess[bytes]:
+        return self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
     def common_ancestor(self, one: str, other: str) -> str:
         """Return the commit at which two revisions parted, git's `one...other`; raise DfurunError where none is known."""

@@ -114,6 +114,23 @@ def test_a_side_that_does_not_compile_is_named_with_its_findings(dfurun: Dfurun,
     assert "- **error** `unknown-step`" in as_markdown.out
 
 
+def test_a_variable_of_a_script_that_is_not_set_is_no_folder(here: Dfurun) -> None:
+    for words in (["--git", "", "recipes/rig.yaml"], ["--git", "HEAD", ""], ["", "recipes/rig.yaml"]):
+        done = here("diff", *words)
+        assert (done.exit, done.out, done.codes) == (2, "", {"usage"})
+
+
+def test_a_folder_with_the_name_of_a_branch_is_not_taken_for_either(here: Dfurun, scratch: Scratch) -> None:
+    scratch.git("branch", "recipes")
+    scratch.commit("Another", {"recipes/rig.yaml": WITHOUT_VERIFY})
+    done = here("diff", "--git", "recipes", "recipes/rig.yaml")
+    assert (done.exit, done.out, done.codes) == (2, "", {"usage"})
+    assert "`./recipes` is the folder, `recipes..` the revision" in done.err
+    assert "1 change: weakens a safety net" in here("diff", "--git", "recipes..", "recipes/rig.yaml").out
+    assert "no change" in here("diff", "--git", "./recipes", "recipes/rig.yaml").out
+    assert "no change" in here("diff", "--git", "recipes").out
+
+
 def test_diff_takes_two_recipes(dfurun: Dfurun, tmp_path: Path) -> None:
     old, new = two(tmp_path, RECIPE, RECIPE)
     for words in ([old], [old, new, old], ["--git", "main"], ["--git-driver", old, new]):
