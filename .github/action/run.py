@@ -200,7 +200,11 @@ def _diff(job: Job, inputs: Inputs, recipes: Sequence[str]) -> None:
     file = Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()) / "dfurun-diff.md"
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
     job.outputs |= {"changed": "false" if status == DONE else "true", "diff-file": str(file)}
-    words = {DONE: "no change in what happens", CHANGES: "what happens to a board changes"}
+    words = {
+        DONE: "no change in what happens",
+        CHANGES: "what happens to a board changes",
+        REFUSED: "what is new would be refused",
+    }
     job.rows.append(("diff", DONE, words.get(status, f"not compared: dfurun diff ended with status {status}")))
     job.sections.append("\n\n".join([f"### diff against {escaped(inputs.base)}", *parts]))
 

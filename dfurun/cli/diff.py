@@ -91,6 +91,8 @@ def diff_command(
 def _comparisons(words: list[str], settings: Settings, *, git: bool, allow_outside: bool) -> Iterator[Comparison]:
     from dfurun.diff.comparison import compare_files, compare_revisions
 
+    if "" in words:  # a script's variable without a value would be taken for this folder, and all be well
+        raise UsageFailure("a word of diff is empty: a variable that is not set?", EXAMPLES)
     if not git:
         if len(words) != 2:
             raise UsageFailure(f"diff takes two recipes, not {len(words)}", EXAMPLES)
@@ -100,7 +102,17 @@ def _comparisons(words: list[str], settings: Settings, *, git: bool, allow_outsi
     if not recipes:
         raise UsageFailure("diff --git takes a revision and recipes, or a folder of them", EXAMPLES)
     paths = [Path(word) for word in recipes]
+    if recipes is words and len(words) > 1:
+        _require_no_revision(words[0], paths)
     yield from compare_revisions(revision, paths, allow_outside=allow_outside, settings=settings)
+
+
+def _require_no_revision(word: str, paths: list[Path]) -> None:
+    """Raise UsageFailure where a folder has the name of a revision: which of them is meant, only people know."""
+    from dfurun.diff.git import Repository
+
+    if not word.endswith(RECIPE_SUFFIXES) and Repository.around(paths[0]).has_commit(word):
+        raise UsageFailure(f"`{word}` is a revision and a folder", f"`./{word}` is the folder, `{word}..` the revision")
 
 
 def _is_recipe(word: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -188,7 +189,8 @@ def _like_the_board(draft: Draft, report: Report) -> Draft:
     if raw is None or not chip.option_bytes.established:
         words = "It told no option bytes: the steps name none of its own."
         if report.protection.verdict is Verdict.PROTECTED:
-            words = "It is read-protected and told no option bytes: `unprotect`, below, opens boards like it, and erases them."
+            words = "It is read-protected and told no option bytes. `unprotect` opens boards like it, and erases them:"
+            words += " take the `#` before it away."
         return replace(draft, expect=expect, notes=(f"{told}. {words}",))
     present = chip.option_bytes.decode(raw)
     start = starting_fields(chip, present)
@@ -267,7 +269,9 @@ def _put(output: Output, text: str, target: Path | None, chip: Chip, *, overwrit
         raise Refused(refusal.code, refusal.message, consequence=refusal.consequence, hint=hint) from None
     if output.as_json:
         return
-    output.line(f"{target}: a recipe for {chip.title}; `dfurun {target} --sim` tries it")
+    output.line(f"{target}: a recipe for {chip.title}; `dfurun {shlex.quote(str(target))} --sim` tries it")
     if f"$schema={SCHEMA}\n" in text:
         schema = target.parent / SCHEMA
-        output.line(f"its first line names a schema for editors: `dfurun schema > {schema.as_posix()}` makes it")
+        output.line(
+            f"its first line names a schema for editors: `dfurun schema > {shlex.quote(schema.as_posix())}` makes it"
+        )

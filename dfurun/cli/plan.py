@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfurun.cli import completion
-from dfurun.cli.board_options import BoardOptions, SimClock
+from dfurun.cli.board_options import BoardOptions, survey_options
 from dfurun.cli.options import (
     OUTPUT,
     Format,
@@ -101,9 +102,11 @@ def plan_command(
     output: Output = context.obj
     output.watch(verbose=verbose, log=log)
     settings = settings_of(set_variables, vars_file)
-    states, faults, clock = tuple(sim_state or ()), tuple(sim_fault or ()), SimClock.VIRTUAL
-    options = BoardOptions(port, serial, sim, sim_chip, states, clock, faults, sim_token=sim_token)
-    live = live or options != BoardOptions(sim_clock=clock)
+    looked_at = survey_options(
+        sim=sim, sim_chip=sim_chip, sim_state=sim_state, sim_fault=sim_fault, sim_token=sim_token
+    )
+    options = replace(looked_at, port=port, serial=serial)
+    live = live or options != BoardOptions()
     # A plan of a board, or one that a run is held to, is of what that run is given
     compile_it = compile_recipe if live or save is not None else compile_for_review
     compiled = compile_it(recipe, allow_outside=allow_outside, settings=settings)

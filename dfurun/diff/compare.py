@@ -49,8 +49,8 @@ def added(new: Compiled) -> Difference:
 
 def removed(old: Compiled) -> Difference:
     """Return that a recipe is gone, as a difference to none."""
-    what = f"the recipe for {old.recipe.chip.title} is gone" if old.recipe else "the recipe is gone"
-    steps = _steps(Side.of(old)) if old.recipe and old.interpretation else ""
+    what = f"the recipe for {old.to_compare.chip.title} is gone" if old.to_compare else "the recipe is gone"
+    steps = _steps(Side.of(old)) if old.to_compare and old.interpretation else ""
     why = "nothing is flashed by it any more"
     return Difference.of([Change(Rank.ROUTINE, Subject.RECIPE, Kind.REMOVED, what, why, before=steps)])
 

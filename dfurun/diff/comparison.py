@@ -54,7 +54,7 @@ class Comparison:
     def broken_sides(self) -> tuple[str, ...]:
         """The labels of the sides that do not compile."""
         sides = ((self.old_label, self.old), (self.new_label, self.new))
-        return tuple(label for label, compiled in sides if compiled is not None and compiled.recipe is None)
+        return tuple(label for label, compiled in sides if compiled is not None and compiled.to_compare is None)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -66,7 +66,7 @@ class Comparison:
             if compiled is None:
                 continue
             errors = [f for f in compiled.findings if f.severity is Severity.ERROR]
-            shown += compiled.findings if compiled.recipe is None else errors if compiled is self.new else []
+            shown += compiled.findings if compiled.to_compare is None else errors if compiled is self.new else []
         return tuple(dict.fromkeys(shown))
 
     @property
@@ -111,11 +111,11 @@ def compare_compiled(
 ) -> Comparison:
     """Return the comparison of two compiled recipes, of which one may not be there."""
     found: Difference | None = None
-    if old is None and new is not None and new.recipe is not None:
+    if old is None and new is not None and new.to_compare is not None:
         found = added(new)
     elif new is None and old is not None and not old.is_base:
         found = removed(old)
-    elif old is not None and new is not None and old.recipe is not None and new.recipe is not None:
+    elif old is not None and new is not None and old.to_compare is not None and new.to_compare is not None:
         found = compare(old, new)
     return Comparison(name, old_label, new_label, old, new, found, old_name)
 

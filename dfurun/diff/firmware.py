@@ -42,7 +42,10 @@ def firmware_changes(old: Side, new: Side, pairs: Mapping[str, str]) -> tuple[li
             changes.append(Change(Rank.ROUTINE, _subject(image), Kind.REMOVED, f"{_noun(image)} {name} is gone", why))
             continue
         other = new.recipe.images[pairs[name]]
-        changes += () if image.inline or other.inline else _pins(name, image, other)
+        unpinned = any(
+            one.inline or one.swapped for one in (image, other)
+        )  # bytes of the recipe's own, or another file
+        changes += () if unpinned else _pins(name, image, other)
         if name != other.name:
             why = "only what people and records read: the bytes are the same"
             what = f"{_noun(image)} {name} is called {other.name}"
@@ -149,7 +152,9 @@ def _contents(old: Side, new: Side, found: FirmwareChange) -> Iterator[Change]:
         yield Change(Rank.WEAKENS, subject, Kind.CHANGED, what, f"no core can start it: {unfit}", *shown)
     else:
         why = _in_short(found)
-        if not after.image.pinned:
+        if after.image.swapped:
+            why += "; the recipe pins another file, so no board gets this one"
+        elif not after.image.pinned:
             why += "; no sha256 in the recipe says that this is the one that was meant"
         yield Change(Rank.ROUTINE, subject, Kind.CHANGED, what, why, *shown)
 

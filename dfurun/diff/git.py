@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from posixpath import dirname, normpath
 
 from dfurun.errors import Code, DfurunError
 
 NOTHING = "nothing was compared"
-LINK, FILES = "120000", ("100644", "100755")
+LINK, SUBMODULE, FILES = "120000", "160000", ("100644", "100755")
 MOST_LINKS = 8
 SHORT = 12
 
@@ -61,7 +61,7 @@ class Repository:
 
     def commit(self, revision: str) -> str:
         """Return the commit that a revision names; raise DfurunError where there is none."""
-        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        done = self._find(revision)
         if done.returncode:
             raise DfurunError(
                 Code.UNKNOWN_REVISION,
@@ -71,6 +71,13 @@ class Repository:
                 evidence=_complaint(done.stderr),
             )
         return done.stdout.decode().strip()
+
+    def has_commit(self, revision: str) -> bool:
+        """Say whether a revision of this name is there."""
+        return self._find(revision).returncode == 0
+
+    def _find(self, revision: str) -> subprocess.CompletedProcess[bytes]:
+        return self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
     def common_ancestor(self, one: str, other: str) -> str:
         """Return the commit at which two revisions parted, git's `one...other`; raise DfurunError where none is known."""
@@ -120,24 +127,45 @@ class Tree:
     @cached_property
     def modes(self) -> Mapping[str, str]:
         """The mode of every file by its path; folders have none."""
+        return {path: described[0] for path, described in self._entries.items()}
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Sequence[str]]:
+        """What git tells of every file by its path: the mode first, the id among the rest."""
         if self.name:
             done = self.repository.run("ls-tree", "-r", "-z", "--full-tree", self.name)
         else:
             done = self.repository.run("ls-files", "--stage", "-z", "--full-name")
         entries = (entry.partition("\t") for entry in os.fsdecode(done.stdout).split("\0") if entry)
-        return {path: described.split(" ")[0] for described, _, path in entries}
+        return {path: described.split(" ") for described, _, path in entries}
+
+    def submodule_of(self, path: str) -> str | None:
+        """Return the path of the submodule that a path leads into; None where it leads into none."""
+        return next((str(f) for f in PurePosixPath(path).parents if self.modes.get(str(f)) == SUBMODULE), None)
 
     def read(self, path: str) -> bytes | None:
-        """Return a file as a checkout would have it, a link followed; None where there is none."""
+        """Return a file as a checkout would have it, a link followed, out of a submodule that is here too; None for no file."""
         for _ in range(MOST_LINKS):
             mode = self.modes.get(path)
             if mode in FILES:
                 return self._content(path)
             if mode != LINK:
-                return None
+                return self._read_in_submodule(path)
             target = os.fsdecode(self._blob(path) or b"")
             path = normpath(f"{dirname(path)}/{target}" if dirname(path) else target)
         return None
+
+    def _read_in_submodule(self, path: str) -> bytes | None:
+        """Return a file of a submodule at the commit that this tree has of it; None where it, or the commit, is not here."""
+        submodule = self.submodule_of(path)
+        if submodule is None:
+            return None
+        root = self.repository.root / submodule
+        if not (root / ".git").exists():
+            return None
+        described = self._entries[submodule]
+        commit = described[2] if self.name else described[1]
+        return Tree(Repository(root), commit, self.label).read(path.removeprefix(f"{submodule}/"))
 
     def blob_id(self, path: str) -> str:
         """Return the id of a file's content; empty where there is none."""

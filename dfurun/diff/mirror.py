@@ -30,6 +30,9 @@ def mirror(tree: Tree, path: str, folder: Path) -> None:
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
+        elif submodule := tree.submodule_of(name):
+            (folder / submodule).mkdir(parents=True, exist_ok=True)  # empty, as in a checkout without it
+            (folder / ".gitmodules").touch()  # a finding tells by it why the folder is empty
 
 
 def compile_mirrored(
@@ -44,7 +47,12 @@ def compile_mirrored(
 ) -> Compiled:
     """Compile a recipe in a mirror of a revision. Its findings name `LABEL:PATH`."""
     compiled = compile_for_review(
-        folder / path, allow_outside=allow_outside, settings=settings, preferred=preferred, extreme=extreme
+        folder / path,
+        allow_outside=allow_outside,
+        settings=settings,
+        preferred=preferred,
+        extreme=extreme,
+        take_swapped=True,
     )
     return replace(compiled, findings=tuple(_renamed(f, folder, label) for f in compiled.findings))
 

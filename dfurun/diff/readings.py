@@ -28,7 +28,7 @@ class Reading(Protocol):
 
 def of_file(path: Path, *, allow_outside: bool = False) -> Reading:
     """Return the reading of a recipe in a file."""
-    return partial(compile_for_review, path, allow_outside=allow_outside)
+    return partial(compile_for_review, path, allow_outside=allow_outside, take_swapped=True)
 
 
 @contextmanager

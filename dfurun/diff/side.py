@@ -22,9 +22,10 @@ class Side:
     @classmethod
     def of(cls, compiled: Compiled) -> Side:
         """Return the side of a recipe whose own parts are sound; raise ValueError for another."""
-        if compiled.recipe is None or compiled.interpretation is None:
+        recipe = compiled.to_compare
+        if recipe is None or compiled.interpretation is None:
             raise ValueError("a recipe that does not compile cannot be compared")
-        return cls(compiled.recipe, compiled.interpretation)
+        return cls(recipe, compiled.interpretation)
 
     @property
     def chip(self) -> Chip:

@@ -16,6 +16,7 @@ class ImageFile:
     `pinned` and `size_pinned`: the recipe has a sha256, or a size, that it fits. `usb` is the device that it is for and
     `targets` the alternate settings that it names, where its format has such things.
     `inline`: the bytes are spelt out in the recipe at `path`, and `sha256` is theirs.
+    `swapped`: the file is another than the recipe pins. It is read to be looked at; an error stands against the recipe.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ImageFile:
     targets: tuple[Target, ...] = ()
     size_pinned: bool = False
     inline: bool = False
+    swapped: bool = False
 
     @property
     def title(self) -> str:

@@ -132,8 +132,11 @@ def _shown(path: Path) -> str:
 
 
 def _near(path: Path) -> str:
-    """Return a hint with the file names of that folder which look most alike."""
+    """Return a hint with the file names of that folder which look most alike, or with what is wrong with the folder."""
     try:
+        there = next((folder for folder in path.parents if folder.is_dir()), path.parent)
+        if not any(there.iterdir()) and any((f / ".gitmodules").is_file() for f in there.resolve().parents):
+            return f"{_shown(there)} is an empty folder, as a git submodule's is before `git submodule update --init`"
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
         return f"there is no folder {_shown(path.parent)}"

@@ -40,6 +40,20 @@ class Compiled:
         """The findings but for the one that a base is no recipe, where nobody has asked to run it."""
         return tuple(finding for finding in self.findings if finding.code is not Code.ABSTRACT_RECIPE)
 
+    @property
+    def to_compare(self) -> Recipe | None:
+        """The recipe, also where all that stands against it is that files are others than it pins, and those were read."""
+        loaded = self.loaded
+        if self.recipe is not None or loaded is None or loaded.draft is None:
+            return self.recipe
+        codes = {finding.code for finding in loaded.findings if finding.severity is Severity.ERROR}
+        images = loaded.draft.images
+        return (
+            loaded.draft
+            if codes == {Code.PIN_MISMATCH} and loaded.values.get("images", {}).keys() <= images.keys()
+            else None
+        )
+
     def runnable(self) -> Recipe:
         """Return the recipe; raise InvalidInput, with all findings, where an error stands against it."""
         if self.recipe is None or any(finding.severity is Severity.ERROR for finding in self.findings):
@@ -47,12 +61,15 @@ class Compiled:
         return self.recipe
 
 
-def compile_recipe(path: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS) -> Compiled:
+def compile_recipe(
+    path: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS, take_swapped: bool = False
+) -> Compiled:
     """Load a recipe and judge it. Nothing is raised for a bad one: its findings say what is wrong.
 
-    `settings` are what the run is given for the recipe's variables.
+    `settings` are what the run is given for the recipe's variables, `take_swapped` is as in `load_recipe`.
     """
-    return compile_loaded(load_recipe(path, allow_outside=allow_outside, settings=settings))
+    loaded = load_recipe(path, allow_outside=allow_outside, settings=settings, take_swapped=take_swapped)
+    return compile_loaded(loaded)
 
 
 def compile_loaded(loaded: Loaded) -> Compiled:

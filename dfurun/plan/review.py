@@ -20,6 +20,7 @@ def compile_for_review(
     settings: Settings = NO_SETTINGS,
     preferred: Mapping[str, Value] = NONE_PREFERRED,
     extreme: int = 0,
+    take_swapped: bool = False,
 ) -> Compiled:
     """Compile a recipe as `compile_recipe` does, with values that stand in for what it is not given; never to be run.
 
@@ -29,7 +30,8 @@ def compile_for_review(
     """
 
     def compiled_with(stand_ins: StandIns) -> Compiled:
-        return compile_recipe(path, allow_outside=allow_outside, settings=replace(settings, stand_ins=stand_ins))
+        given = replace(settings, stand_ins=stand_ins)
+        return compile_recipe(path, allow_outside=allow_outside, settings=given, take_swapped=take_swapped)
 
     unfit: frozenset[str] = frozenset()
     for stand_ins in (StandIns(preferred, extreme), StandIns(number=1 - extreme)):

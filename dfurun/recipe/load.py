@@ -29,15 +29,25 @@ from dfurun.steps.unread import Unread
 from dfurun.units import in_both_bases, parse_address, parse_size, parse_voltage
 
 
-def load_recipe(path: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS) -> Loaded:
+def load_recipe(
+    path: Path, *, allow_outside: bool = False, settings: Settings = NO_SETTINGS, take_swapped: bool = False
+) -> Loaded:
     """Read a recipe, its bases and its images. Nothing is raised: what is wrong is in the findings, placed and in order.
 
     `allow_outside` lets images and bases lie outside the recipe's repository, and the recipe be a link that leads out of it.
+    `take_swapped` takes a file that is another than the recipe pins for what the recipe means: that is an error all the same.
     """
     opened = open_recipe(path, inside=None if allow_outside else repository_of(path))
     if isinstance(opened, Finding):
         return Loaded(Source(path, "", ()), None, (opened,))
-    return load_text(path, opened.text, sha256=opened.sha256, allow_outside=allow_outside, settings=settings)
+    return load_text(
+        path,
+        opened.text,
+        sha256=opened.sha256,
+        allow_outside=allow_outside,
+        settings=settings,
+        take_swapped=take_swapped,
+    )
 
 
 def load_text(
@@ -48,13 +58,14 @@ def load_text(
     allow_outside: bool = False,
     settings: Settings = NO_SETTINGS,
     edited: Mapping[str, str] = NOTHING_EDITED,
+    take_swapped: bool = False,
 ) -> Loaded:
     """Load a recipe from text that stands, or would stand, in the file `path`; `edited` as for its bases in `resolve`."""
     resolved = resolve(path, text, sha256, settings, allow_outside=allow_outside, edited=edited)
     source, document = resolved.source, resolved.document
     if not document.whole or resolved.is_base:
         return Loaded(source, None, source.attach(document.findings), is_base=resolved.is_base)
-    loader = _Loader(source, document, allow_outside=allow_outside)
+    loader = _Loader(source, document, allow_outside=allow_outside, take_swapped=take_swapped)
     parts = loader.load()
     findings = source.attach(loader.findings)
     made_of: dict[str, Any] = {
@@ -101,6 +112,7 @@ class _Loader:
     source: Source
     document: Document
     allow_outside: bool = field(kw_only=True)
+    take_swapped: bool = field(kw_only=True)
     findings: list[Finding] = field(default_factory=list)
     wrong: set[RecipePath] = field(default_factory=set)  # paths of what is wrong
     bad: set[RecipePath] = field(default_factory=set)  # paths at or under which something is wrong
@@ -237,7 +249,8 @@ class _Loader:
                 hint = (_path_hint(entry["file"]) if error.code is Code.IMAGE_MISSING else "") or error.hint
                 place = (*path, error.subject.value)
                 self.findings.append(Finding(error.code, error.message, place, hint=hint, notes=error.notes))
-            return None
+            wanted = self.take_swapped and error.code is Code.PIN_MISMATCH
+            return _swapped(name, file, address, repository) if wanted else None
         if chip is not None and image.usb is not None and not image.usb.fits(chip.usb.vendor_id, chip.usb.product_id):
             own = UsbIds(chip.usb.vendor_id, chip.usb.product_id)
             message = f"{file.name} is for the USB device {image.usb}, the bootloader of {chip.title} is {own}"
@@ -375,6 +388,14 @@ def _with_own_values(finding: Finding, chip: Chip | None) -> Finding:
         return finding
     text = place.source_line[place.column - 1 : place.end_column - 1]
     return replace(finding, hint=in_both_bases(text) or own)
+
+
+def _swapped(name: str, file: Path, address: int | None, inside: Path | None) -> ImageFile | None:
+    """Return the image in a file that is another than the recipe pins; None where nothing can be made of it."""
+    try:
+        return replace(read_image(name, file, address=address, inside=inside), swapped=True)
+    except ImageError:
+        return None
 
 
 def _path_hint(file: str) -> str:

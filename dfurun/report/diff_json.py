@@ -60,6 +60,7 @@ def _firmware(side: Firmware | None) -> dict[str, Any] | None:
         "data": side.image.inline,
         "sha256": side.image.sha256,
         "pinned": side.image.pinned,
+        "swapped": side.image.swapped,
         "size": side.size_bytes,
         "pages": sorted(side.pages),
         "stack_pointer": side.stack,

@@ -92,6 +92,8 @@ def _hash(side: Firmware | None, length: int) -> str:
 def _pinned(side: Firmware | None) -> str:
     if side is None:
         return ""
+    if side.image.swapped:
+        return "to another file"
     return "yes" if side.image.pinned else "by its size alone" if side.image.size_pinned else "no"
 
 

@@ -291,6 +291,12 @@ def test_a_diff_that_cannot_be_made_is_a_warning_and_never_no_change(action: Act
     assert job.annotations == ["::warning title=dfurun::dfurun diff ended with status 3: the log says why"]
 
 
+def test_a_diff_of_what_would_be_refused_is_one(action: Action) -> None:
+    job = action.run(stands_in=6, base="main", **ONLY_CHECK)
+    assert job.outputs["changed"] == "true"
+    assert job.row("diff") == "| diff | ok | what is new would be refused |"
+
+
 def test_the_real_diff_is_in_the_summary(action: Action) -> None:
     team = action.team
     text = team.recipe.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,23 @@ def test_a_side_that_does_not_compile_is_named_with_its_findings(dfurun: Dfurun,
     assert "- **error** `unknown-step`" in as_markdown.out
 
 
+def test_a_variable_of_a_script_that_is_not_set_is_no_folder(here: Dfurun) -> None:
+    for words in (["--git", "", "recipes/rig.yaml"], ["--git", "HEAD", ""], ["", "recipes/rig.yaml"]):
+        done = here("diff", *words)
+        assert (done.exit, done.out, done.codes) == (2, "", {"usage"})
+
+
+def test_a_folder_with_the_name_of_a_branch_is_not_taken_for_either(here: Dfurun, scratch: Scratch) -> None:
+    scratch.git("branch", "recipes")
+    scratch.commit("Another", {"recipes/rig.yaml": WITHOUT_VERIFY})
+    done = here("diff", "--git", "recipes", "recipes/rig.yaml")
+    assert (done.exit, done.out, done.codes) == (2, "", {"usage"})
+    assert "`./recipes` is the folder, `recipes..` the revision" in done.err
+    assert "1 change: weakens a safety net" in here("diff", "--git", "recipes..", "recipes/rig.yaml").out
+    assert "no change" in here("diff", "--git", "./recipes", "recipes/rig.yaml").out
+    assert "no change" in here("diff", "--git", "recipes").out
+
+
 def test_diff_takes_two_recipes(dfurun: Dfurun, tmp_path: Path) -> None:
     old, new = two(tmp_path, RECIPE, RECIPE)
     for words in ([old], [old, new, old], ["--git", "main"], ["--git-driver", old, new]):
@@ -179,6 +197,38 @@ def test_firmware_that_was_swapped_shows_where_the_recipe_has_not_changed(here: 
     assert done.out.startswith("recipes/rig.yaml (HEAD -> working tree)\n1 change: routine\n")
     assert "page 3 written for the first time" in done.out
     assert "page 2 changed" in done.out
+
+
+def test_firmware_that_was_swapped_and_not_pinned_anew_is_refused_and_shown(here: Dfurun, scratch: Scratch) -> None:
+    pins = f'app.bin, sha256: "{sha256(FIRMWARE).hexdigest()}", size: {len(FIRMWARE)}'
+    scratch.commit("Pinned", {"recipes/rig.yaml": RECIPE.replace("app.bin", pins)})
+    scratch.put({"build/app.bin": OTHER_FIRMWARE})
+    done = here("diff", "--git", "--exit-code", "recipes/rig.yaml")
+    assert done.exit == 6
+    assert "recipes/rig.yaml:5:" in done.err
+    assert done.codes == {"pin-mismatch"}
+    assert done.out.startswith("recipes/rig.yaml (HEAD -> working tree)\n1 change: routine\n")
+    assert "page 2 changed; the recipe pins another file, so no board gets this one" in done.out
+    assert ["pinned", "yes", "to", "another", "file"] in [line.split() for line in done.out.splitlines()]
+    markdown = here("diff", "--git", "--format", "markdown", "recipes/rig.yaml").out
+    assert "- **error** `pin-mismatch` recipes/rig.yaml:5:" in markdown
+    assert "| changed | page 2 | 1 byte that both hold |" in markdown
+    scratch.commit("Swapped", {})
+    scratch.put({"build/app.bin": FIRMWARE})
+    back = here("diff", "--git", "--json", "--exit-code", "recipes/rig.yaml")
+    assert back.exit == 10  # what was wrong before refuses nothing now
+    (firmware,) = next(line for line in back.lines if line["event"] == "diff")["firmware"]
+    assert (firmware["before"]["pinned"], firmware["before"]["swapped"]) == (False, True)
+    assert (firmware["after"]["pinned"], firmware["after"]["swapped"]) == (True, False)
+
+
+def test_a_swapped_file_of_which_nothing_can_be_made_is_not_compared(here: Dfurun, scratch: Scratch) -> None:
+    pinned = RECIPE.replace("app.bin", f'app.bin, sha256: "{sha256(FIRMWARE).hexdigest()}"')
+    scratch.commit("Pinned", {"recipes/rig.yaml": pinned})
+    scratch.put({"build/app.bin": POINTER})
+    done = here("diff", "--git", "recipes/rig.yaml")
+    assert (done.exit, done.codes) == (6, {"pin-mismatch"})
+    assert "not compared, working tree does not compile" in done.out
 
 
 def test_two_revisions_are_compared_with_their_own_images(here: Dfurun, scratch: Scratch) -> None:
@@ -262,6 +312,31 @@ def test_a_link_in_a_revision_is_followed(here: Dfurun, scratch: Scratch) -> Non
     (scratch.root / "build/latest.bin").symlink_to("app.bin")
     scratch.commit("A link", {"recipes/rig.yaml": RECIPE.replace("app.bin", "latest.bin")})
     assert "no change" in here("diff", "--git", "HEAD..HEAD", "recipes/rig.yaml").out
+
+
+def test_firmware_in_a_submodule_is_read_at_its_commit(here: Dfurun, scratch: Scratch, tmp_path: Path) -> None:
+    team = Scratch(tmp_path / "firmware")
+    team.commit("Firmware", {"out/app.bin": FIRMWARE})
+    scratch.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(team.root), "fw")
+    scratch.commit(
+        "Firmware of the other team", {"recipes/rig.yaml": RECIPE.replace("build/app.bin", "fw/out/app.bin")}
+    )
+    team.commit("More firmware", {"out/app.bin": OTHER_FIRMWARE})
+    scratch.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--remote")
+    in_tree = here("diff", "--git", "--exit-code", "recipes/rig.yaml")
+    assert (in_tree.exit, in_tree.err) == (10, "")
+    assert "page 2 changed" in in_tree.out
+    scratch.commit("Take it", {})
+    done = here("diff", "--git", "--exit-code", "HEAD~1..HEAD", "recipes/rig.yaml")
+    assert (done.exit, done.err) == (10, "")
+    assert "page 2 changed" in done.out
+    scratch.git("submodule", "--quiet", "deinit", "--all", "--force")
+    away = here("diff", "--git", "HEAD~1", "recipes/rig.yaml")
+    assert away.exit == 3
+    assert "no file HEAD~1:fw/out/app.bin" in away.err
+    words = "is an empty folder, as a git submodule's is before `git submodule update --init`"
+    assert f"HEAD~1:fw {words}" in away.err
+    assert f"= hint: fw {words}" in away.err
 
 
 def test_a_git_lfs_pointer_is_told_as_that(here: Dfurun, scratch: Scratch) -> None:

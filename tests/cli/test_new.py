@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -110,6 +111,18 @@ def test_the_image_and_the_schema_are_named_from_where_the_recipe_is(
 def test_a_folder_that_is_not_there_is_not_made(dfurun: Dfurun, image: Path) -> None:
     done = dfurun("new", "--chip", "f072cb", "--image", image, "-o", "recipies/board.yaml")
     assert (done.exit, done.codes, Path("recipies").exists()) == (2, {"usage"}, False)
+
+
+def test_the_commands_that_it_names_can_be_typed_as_they_stand(dfurun: Dfurun, image: Path) -> None:
+    Path(".git").mkdir()  # where the recipe's repository ends
+    Path("my boards").mkdir()
+    done = dfurun("new", "--chip", "stm32f072cb", "--image", image, "-o", "my boards/a b.yaml")
+    assert done.exit == 0
+    command = done.out.partition("`dfurun ")[2].partition("`")[0]
+    assert dfurun(*shlex.split(command), "--sim-clock", "virtual").exit == 0
+    assert shlex.split(done.out.splitlines()[1].partition("`")[2].partition("`")[0]) == [
+        "dfurun", "schema", ">", "my boards/recipe.schema.json",
+    ]  # fmt: skip
 
 
 def test_nothing_is_written_over_without_force(dfurun: Dfurun, image: Path) -> None:
@@ -234,7 +247,10 @@ def test_a_protected_board_is_said_to_be_one(dfurun: Dfurun, image: Path, board:
     done = dfurun("new", "--from-device", "--sim-state", board, "--image", image)
     assert done.exit == 0
     assert "It is read-protected and told no option bytes" in done.out
+    assert "take the `#` before it away" in " ".join(done.out.replace("\n#", "").split())
     assert "DATA0" not in done.out
+    Path("board.yaml").write_text(done.out.replace("  # - unprotect\n", "  - unprotect\n"), encoding="utf-8")
+    assert dfurun("board.yaml", "--sim-state", board, "--sim-clock", "virtual").exit == 0
 
 
 def test_of_several_boards_one_has_to_be_named(dfurun: Dfurun, image: Path, board: str) -> None:

@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 
 from dfurun.chips import load_chip
 from dfurun.clock import VirtualClock
-from dfurun.simulator import SimulatedBoard, StateFile
+from dfurun.simulator import SimulatedBackend, SimulatedBoard, StateFile
 
 SCHEMA: Any = json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
 OPTIONS = ("--sim-state", "board.json")
@@ -66,6 +66,17 @@ def test_a_plan_over_a_board_tells_what_it_holds_and_loses_and_changes_nothing(b
     held = [json.loads(text) for text in (before, Path("board.json").read_text(encoding="utf-8"))]
     assert held[0]["flash"] == held[1]["flash"]
     assert held[0]["option_bytes"] == held[1]["option_bytes"]
+
+
+@pytest.mark.parametrize("options", [("--live",), ("--live", "--port", "1-1"), ("--port", "1-1")])
+def test_a_plan_is_made_over_the_board_on_the_computers_own_bus(
+    bench: Dfurun, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    board = SimulatedBoard(load_chip("stm32f072xb"), VirtualClock())
+    monkeypatch.setattr("dfurun.usb.libusb.find_backend", lambda: SimulatedBackend([board]))
+    done = bench("plan", "recipes/bench.yaml", *options)
+    assert done.exit == 0, done.err
+    assert "the board at port 1-1, unique id" in done.out
 
 
 @pytest.mark.parametrize("options", [(), OPTIONS], ids=["no board", "a board"])
