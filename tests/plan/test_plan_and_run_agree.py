@@ -15,6 +15,7 @@ from dfurun.chips import load_chip
 from dfurun.chips.option_bytes import InForce
 from dfurun.clock import Clock
 from dfurun.simulator import SimulatedBoard
+from dfurun.units import AddressRange
 
 DEPARTURE_S = 0.5  # what a run takes to see a board gone or back, beyond what is told of the ROM
 OLD = bytes(range(200)) * 40
@@ -125,6 +126,22 @@ def test_of_a_board_of_which_one_page_differs_and_holds_more(place: Agreeing) ->
     assert plan["changes"]
     assert plan["steps"][1]["loses"] == ""
     assert plan["transfers"] == unit["transfers"]
+
+
+@every_kind
+def test_of_a_page_that_is_changed_in_part_and_pages_that_are_erased_byte_for_byte(place: Agreeing) -> None:
+    old = bytearray(place.image + OLD)
+    old[len(place.image) - 1] ^= 0x55
+    place.make(flash=bytes(old))
+    flash = place.chip.flash
+    last = max(flash.pages_of(AddressRange(flash.extent.start, len(place.image))))
+    rest = [f"erase: {{pages: {last + 1}-{flash.page_count - 1}}}"] if last + 1 < flash.page_count else []
+    both = compare(place, "write: {image: app, mode: changed}", "verify: {image: app}", *rest)
+    contents = place.state.flash.contents
+    assert both["plan"]["flash_sha256"] == sha256(contents).hexdigest()
+    end = flash.page(last).end - flash.extent.start
+    assert contents[:end] == (place.image + OLD)[:end].ljust(end, bytes([flash.erased]))
+    assert contents[end:] == bytes([flash.erased]) * (len(contents) - end)
 
 
 @every_kind
