@@ -11,6 +11,7 @@ from dfurun.cli.bench import known_ids
 from dfurun.clock import VirtualClock
 from dfurun.plan import Compiled, compile_recipe
 from dfurun.run.interpreter import Unit
+from dfurun.run.interruption import Interruption
 from dfurun.run.journal import UnitJournal
 from dfurun.run.operator import SimulatedOperator
 from dfurun.simulator import SimulatedBackend, SimulatedBoard, parse_fault
@@ -74,5 +75,8 @@ def run_compiled(compiled: Compiled, boards: Sequence[SimulatedBoard], folder: P
         expect=recipe.expect,
     )
     assert compiled.interpretation is not None
-    unit = Unit(recipe, context, journal, listen, compiled.interpretation, lambda port: port, True, lambda: None)
-    return unit.run(), messages
+    with Interruption() as interruption:
+        unit = Unit(
+            recipe, context, journal, listen, compiled.interpretation, lambda port: port, True, interruption.check
+        )
+        return unit.run(), messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import threading
@@ -31,6 +32,7 @@ class Interruption:
 
     def __init__(self, on_first: Callable[[], None] = _nothing, on_next: Callable[[], None] = _stop_at_once) -> None:
         self._asked = False
+        self._noted = self._taken = 0  # how often the handler ran, and how many beyond the first were passed on
         self._previous: Any = None
         self._ear: _Ear | None = None
         self._on_first = on_first
@@ -66,9 +68,13 @@ class Interruption:
             )
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            self._on_next()
+        """Pass on every SIGINT beyond the first: two that come before Python runs the handler make it run once."""
         self._asked = True
+        self._noted += 1
+        heard = self._ear.count() if self._ear else 0
+        while self._taken < max(heard, self._noted) - 1:
+            self._taken += 1
+            self._on_next()
 
 
 class _Ear:
@@ -83,6 +89,9 @@ class _Ear:
         self._on_first = on_first
         self._near, self._far = socket.socketpair()
         self._near.settimeout(0)
+        self._far.settimeout(0)
+        self._heard = 0
+        self._reading = threading.Lock()
         self._before = signal.set_wakeup_fd(self._near.fileno(), warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._listen, name="interruption", daemon=True)
         self._thread.start()
@@ -94,9 +103,23 @@ class _Ear:
         self._thread.join()
         self._far.close()
 
+    def count(self) -> int:
+        """Return how many SIGINT have come, those with them that nobody has read yet."""
+        with self._reading:
+            try:
+                return self._heard + self._far.recv(64, socket.MSG_PEEK).count(signal.SIGINT)
+            except OSError:
+                return self._heard
+
     def _listen(self) -> None:
         told = False
-        while heard := self._far.recv(64):
-            if signal.SIGINT in heard and not told:
+        while True:
+            select.select([self._far], [], [])
+            with self._reading:
+                heard = self._far.recv(64)
+                self._heard += heard.count(signal.SIGINT)
+            if not heard:
+                return
+            if self._heard and not told:
                 told = True
                 self._on_first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
 import os
@@ -192,6 +193,23 @@ def test_ctrl_c_is_heard_while_the_main_thread_is_in_c() -> None:
     assert len(heard) == 1
     assert heard[0] < ended - 0.05
     assert signal.set_wakeup_fd(-1) == -1, "all is as it was"
+
+
+def test_two_ctrl_c_that_come_before_python_takes_the_first_are_two() -> None:
+    """Python runs a signal's handler once for both, and the second one is the one that stops at once."""
+    taken: list[str] = []
+
+    def press_twice() -> None:
+        _thread.interrupt_main()
+        _thread.interrupt_main()
+
+    with Interruption(on_next=lambda: taken.append("at once")) as interruption:
+        hands = threading.Thread(target=press_twice)
+        hands.start()
+        time.sleep(0.2)  # the main thread is in C meanwhile
+        hands.join()
+        assert interruption.asked
+    assert taken == ["at once"]
 
 
 @pytest.mark.parametrize("gaps_s", [[], [0.01, 0.01], [0.2]], ids=["once", "three times at once", "twice"])

@@ -98,6 +98,11 @@ class Swap(Fault):
         self._to_come = at
         self._other = other
 
+    @property
+    def done(self) -> bool:
+        """Whether the boards were exchanged."""
+        return self._to_come < 0
+
     def before(self, moment: Moment) -> bytes | None:
         self._to_come -= 1
         if self._to_come == -1:
@@ -462,8 +467,12 @@ def test_another_board_at_the_port_is_refused_and_left_as_it_is(name: str, tmp_p
         other = case.board(unique_id=OTHER_UNIQUE_ID)
         other.power_off()
         before = bytes(other.flash.contents), other.option_bytes.stored
-        end = run(case, tmp_path / f"at-{at}", Swap(at, other), other=other)
+        swap = Swap(at, other)
+        end = run(case, tmp_path / f"at-{at}", swap, other=other)
         after = bytes(other.flash.contents), other.option_bytes.stored
+        if not swap.done:  # the board counts a request that met it in its reset, and no fault sees that
+            assert at == count - 1
+            break
         if end.finished.exit_status == 0:
             passed.append(at)
             assert after == (clean.flash, clean.option_bytes), "the other one, from connect on"
