@@ -96,7 +96,6 @@ class _Loop:
         self._is_busy = True
         unit = self._job.unit(bench, hear, interruption.check, trace=self._output.trace, report=self._reports())
         finished = unit.run()
-        self._is_busy = False
         if finished.code is None:
             self._counts.passed += 1
         else:
@@ -106,6 +105,7 @@ class _Loop:
         return ExitStatus(finished.exit_status)
 
     def _tell_waiting(self) -> None:
+        self._is_busy = False  # not before: a Ctrl-C that has stopped a unit is perhaps told only after it
         where = f" at port {self._port}" if self._port else ""
         so_far = f"; so far {self._counts}" if self._counts.units else ""
         self._output.write({"event": "next-board", "port": str(self._port) if self._port else None})
