@@ -117,9 +117,10 @@ def _part(schema: Schema, key: str) -> Schema:
     if key in known:
         part: Schema = known[key]
         return part
-    for pattern, inner in schema.get("patternProperties", {}).items():
+    patterned: Mapping[str, Schema] = schema.get("patternProperties", {})
+    for pattern, inner in patterned.items():
         if re.search(pattern, key):
-            return inner  # type: ignore[no-any-return]
+            return inner
     more = schema.get("additionalProperties")
     return more if isinstance(more, dict) else {}
 
