@@ -11,14 +11,14 @@ import typer
 
 from dfurun.cli import completion
 from dfurun.cli.options import OUTPUT
-from dfurun.errors import Code, DfurunError, Refused
+from dfurun.cli.products import refuse_another
+from dfurun.errors import DfurunError
 
 if TYPE_CHECKING:
     from dfurun.run.journal_lines import Entry
 
 Listener = Callable[[Sequence["Entry"]], None]
 Reports = Callable[[], Listener | None]
-LARGEST_REPORT_BYTES = 16 * 1024 * 1024
 
 JUnit = Annotated[
     Path | None,
@@ -45,9 +45,9 @@ def junit_report(target: Path | None, recipe: Path) -> Iterator[Reports]:
     if target is None:
         yield _no_report
         return
-    from dfurun.report.junit import JUnitFile
+    from dfurun.report.junit import JUnitFile, is_junit
 
-    _refuse_to_overwrite(target)
+    refuse_another("--junit", target, is_junit, "JUnit XML")
     report = JUnitFile(target, recipe)
     report.begin()
     try:
@@ -55,23 +55,3 @@ def junit_report(target: Path | None, recipe: Path) -> Iterator[Reports]:
     except DfurunError as failure:
         report.fail(failure)
         raise
-
-
-def _refuse_to_overwrite(target: Path) -> None:
-    """Raise Refused where a file is no JUnit XML. An older report may go."""
-    from dfurun.files import read_file
-    from dfurun.report.junit import is_junit
-
-    if not target.exists():
-        return
-    try:
-        if is_junit(read_file(target, LARGEST_REPORT_BYTES)):
-            return
-    except OSError:
-        pass
-    raise Refused(
-        Code.FILE_EXISTS,
-        f"--junit {target}: the file is there already and is no JUnit XML",
-        consequence="nothing was overwritten, and nothing was sent to any board",
-        hint="another name",
-    )

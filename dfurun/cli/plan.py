@@ -28,7 +28,7 @@ from dfurun.cli.options import (
     Verbose,
 )
 from dfurun.cli.output import Output
-from dfurun.cli.products import write_product
+from dfurun.cli.products import object_with, write_product
 from dfurun.cli.recipe_options import AllowOutside, SetVariable, VarsFile, settings_of
 from dfurun.errors import ExitStatus
 from dfurun.steps.event import BoardFound, Event
@@ -117,13 +117,12 @@ def plan_command(
         observed, plan = _over_a_board(output, options, runnable, plan)
     body = plan_object(plan, observed)
     if save is not None:
-        write_product(
-            "--output", save, json_format.dumps(body, indent=2) + "\n", has='"plan":', kind="a plan of dfurun"
-        )
+        text = json_format.dumps(body, indent=2) + "\n"
+        write_product("--output", save, text, object_with("plan", "tool", "recipe"), "plan of dfurun")
     if picture is not None:
-        from dfurun.report.flash_map import svg
+        from dfurun.report.flash_map import is_flash_map, svg
 
-        write_product("--svg", picture, svg(plan), has="<svg ", kind="a picture (SVG)")
+        write_product("--svg", picture, svg(plan), is_flash_map, "flash map of dfurun")
     output.write({"event": "plan", **body})
     if not output.as_json:
         from dfurun.report.plan import print_plan

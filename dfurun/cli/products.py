@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dfurun.errors import Code, Refused, StepFailed
 from dfurun.files import read_file
@@ -10,20 +13,28 @@ from dfurun.files import read_file
 LARGEST_LOOKED_AT_BYTES = 16 * 1024 * 1024
 
 
-def write_product(option: str, path: Path, text: str, *, has: str, kind: str) -> None:
-    """Write a text as a whole. `has` is what every file of this kind holds, `kind` what it is called.
+def refuse_another(
+    option: str, path: Path, is_older: Callable[[bytes], bool], kind: str, *, hint: str = "another name"
+) -> None:
+    """Raise Refused where a file has the name that is not of this kind; `kind` is what the kind is called."""
+    try:
+        if not path.exists() or is_older(read_file(path, LARGEST_LOOKED_AT_BYTES)):
+            return
+    except OSError:
+        pass
+    raise Refused(
+        Code.FILE_EXISTS,
+        f"{option} {path}: the file is there already and is no {kind}",
+        consequence="nothing was overwritten, and no board was changed",
+        hint=hint,
+    )
 
-    Raises Refused where another file has the name, StepFailed where it cannot be written.
-    """
+
+def write_product(option: str, path: Path, text: str, is_older: Callable[[bytes], bool], kind: str) -> None:
+    """Write a text as a whole. Raise Refused where another file has the name, StepFailed where it cannot be written."""
     from dfurun.steps.files import replace_file
 
-    if path.exists() and not _is_older(path, has):
-        raise Refused(
-            Code.FILE_EXISTS,
-            f"{option} {path}: the file is there already and is not {kind}",
-            consequence="nothing was overwritten, and no board was changed",
-            hint="another name",
-        )
+    refuse_another(option, path, is_older, kind)
     try:
         replace_file(path, text.encode())
     except OSError as error:
@@ -35,8 +46,14 @@ def write_product(option: str, path: Path, text: str, *, has: str, kind: str) ->
         ) from None
 
 
-def _is_older(path: Path, has: str) -> bool:
-    try:
-        return has.encode() in read_file(path, LARGEST_LOOKED_AT_BYTES)
-    except OSError:
-        return False
+def object_with(*keys: str) -> Callable[[bytes], bool]:
+    """Return what says whether a file is a JSON object with these keys."""
+
+    def has(data: bytes) -> bool:
+        try:
+            found: Any = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(found, dict) and all(key in found for key in keys)
+
+    return has

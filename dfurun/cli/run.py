@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,10 +29,9 @@ from dfurun.cli.options import (
     quiet_option,
 )
 from dfurun.cli.output import Output
+from dfurun.cli.products import object_with, refuse_another
 from dfurun.cli.recipe_options import AllowOutside, SetVariable, VarsFile, settings_of
 from dfurun.cli.several import All, Loop, Ports, Serials, Wait, WaitLimit, meant, require_several
-from dfurun.errors import Code, Refused
-from dfurun.files import read_file
 from dfurun.plan.interpret import Interpretation
 from dfurun.recipe.recipe import Recipe
 from dfurun.recipe.variables import Settings
@@ -178,25 +176,7 @@ def _record(target: str | None) -> Listener | None:
         return None
     from dfurun.run.record import RecordFile, names_folder
 
-    _refuse_to_overwrite(Path(target))
+    if not Path(target).is_dir():
+        is_record = object_with("record", "run")
+        refuse_another("--record", Path(target), is_record, "record of dfurun", hint="another name, or a folder")
     return RecordFile(Path(target), is_folder=names_folder(target)).save
-
-
-def _refuse_to_overwrite(target: Path) -> None:
-    """Raise Refused where `--record` names a file that is no record: the recipe for one. An older record may go."""
-    if not target.exists() or target.is_dir() or _is_record(target):
-        return
-    raise Refused(
-        Code.FILE_EXISTS,
-        f"--record {target}: the file is there already and is no record of dfurun",
-        consequence="nothing was overwritten, and nothing was sent to any board",
-        hint="another name, or a folder",
-    )
-
-
-def _is_record(path: Path) -> bool:
-    try:
-        found = json_format.loads(read_file(path, LARGEST_RECORD_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and "record" in found and "run" in found

@@ -22,6 +22,7 @@ COLOURS = {
     Fate.WRITTEN: "#2f8f46",
     Fate.PERHAPS: "#b48ad6",
 }
+MADE_BY = "a flash map of dfurun"
 CELL, GAP, LEFT, LINE = 12, 2, 96, 20
 
 
@@ -91,6 +92,7 @@ def svg(plan: Plan) -> str:
             "font-size": "12",
         },
     )
+    _add(root, "desc", {}, MADE_BY)
     _add(root, "rect", {"width": str(width), "height": str(height), "fill": "#ffffff"})
     title = f"{plan.recipe.name}, {plan.recipe.chip.title}: the flash, a mark is {format_size(size_bytes)}"
     _add(root, "text", {"x": "10", "y": str(LINE), "font-weight": "bold"}, title)
@@ -119,6 +121,11 @@ def svg(plan: Plan) -> str:
         _add(root, "text", {"x": str(10 + CELL + 6), "y": str(y)}, means)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def is_flash_map(data: bytes) -> bool:
+    """Say whether a file is such a picture."""
+    return data.startswith(b"<svg") and MADE_BY.encode() in data
 
 
 def _add(parent: ElementTree.Element, tag: str, attributes: dict[str, str], text: str = "") -> ElementTree.Element:

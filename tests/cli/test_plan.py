@@ -208,6 +208,17 @@ def test_no_other_file_is_overwritten(bench: Dfurun) -> None:
         Path("made").unlink()
 
 
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("-o", '{"plan": "of the house"}'), ("--svg", '<svg xmlns="http://www.w3.org/2000/svg"/>')],
+)
+def test_a_file_that_only_looks_like_an_older_one_is_not_overwritten(bench: Dfurun, option: str, text: str) -> None:
+    Path("mine").write_text(text, encoding="utf-8")
+    done = bench("plan", "recipes/bench.yaml", option, "mine")
+    assert (done.exit, done.codes & {"file-exists"}) == (6, {"file-exists"})
+    assert Path("mine").read_text(encoding="utf-8") == text
+
+
 def test_the_map_as_a_picture_has_a_mark_a_page(bench: Dfurun) -> None:
     assert bench("plan", "recipes/f072-release.yaml", "--svg", "map.svg").exit == 0
     root = ElementTree.parse("map.svg").getroot()
