@@ -11,12 +11,22 @@ from dfurun.errors import Code, Refused, StepFailed
 from dfurun.files import read_file
 
 LARGEST_LOOKED_AT_BYTES = 16 * 1024 * 1024
+NO_BOARD_CHANGED = "no board was changed"
 
 
 def refuse_another(
-    option: str, path: Path, is_older: Callable[[bytes], bool], kind: str, *, hint: str = "another name"
+    option: str,
+    path: Path,
+    is_older: Callable[[bytes], bool],
+    kind: str,
+    *,
+    meant: str = "nothing was sent to any board",
+    hint: str = "another name",
 ) -> None:
-    """Raise Refused where a file has the name that is not of this kind; `kind` is what the kind is called."""
+    """Raise Refused where a file has the name that is not of this kind; `kind` is what the kind is called.
+
+    `meant` is what it means for the board.
+    """
     try:
         if not path.exists() or is_older(read_file(path, LARGEST_LOOKED_AT_BYTES)):
             return
@@ -25,7 +35,7 @@ def refuse_another(
     raise Refused(
         Code.FILE_EXISTS,
         f"{option} {path}: the file is there already and is no {kind}",
-        consequence="nothing was overwritten, and no board was changed",
+        consequence=f"nothing was overwritten, and {meant}",
         hint=hint,
     )
 
@@ -34,14 +44,14 @@ def write_product(option: str, path: Path, text: str, is_older: Callable[[bytes]
     """Write a text as a whole. Raise Refused where another file has the name, StepFailed where it cannot be written."""
     from dfurun.steps.files import replace_file
 
-    refuse_another(option, path, is_older, kind)
+    refuse_another(option, path, is_older, kind, meant=NO_BOARD_CHANGED)
     try:
         replace_file(path, text.encode())
     except OSError as error:
         raise StepFailed(
             Code.FILE_UNWRITABLE,
             f"{option} {path} cannot be written: {error.strerror or error}",
-            consequence="no board was changed",
+            consequence=NO_BOARD_CHANGED,
             hint="a folder that is there and may be written to",
         ) from None
 
