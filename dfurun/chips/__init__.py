@@ -3,7 +3,6 @@
 from dfurun.chips.boot import BootRule, BootTarget
 from dfurun.chips.chip import (
     Chip,
-    Duration,
     EarlyPoll,
     Execution,
     FirstState,
@@ -13,7 +12,6 @@ from dfurun.chips.chip import (
     Quirk,
     Rom,
     Supply,
-    Timing,
     UsbIdentity,
 )
 from dfurun.chips.database import chip_names, load_chip
@@ -21,7 +19,9 @@ from dfurun.chips.flash import Flash, PageRun
 from dfurun.chips.guards import Guard
 from dfurun.chips.option_bytes import FieldChange, FieldValue, InForce, OptionField, OptionLayout
 from dfurun.chips.page_geometry import PageField
+from dfurun.chips.programming_width import ProgrammingWidths, Width
 from dfurun.chips.storage import Storage
+from dfurun.chips.timing import Duration, Timing
 
 __all__ = [
     "BootRule",
@@ -43,12 +43,14 @@ __all__ = [
     "Otp",
     "PageField",
     "PageRun",
+    "ProgrammingWidths",
     "Quirk",
     "Rom",
     "Storage",
     "Supply",
     "Timing",
     "UsbIdentity",
+    "Width",
     "chip_names",
     "load_chip",
 ]

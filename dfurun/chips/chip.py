@@ -12,7 +12,9 @@ from dfurun.chips.flash import Flash
 from dfurun.chips.guards import HIDING, Guard, hiding
 from dfurun.chips.option_bytes import FieldValue, OptionLayout
 from dfurun.chips.page_geometry import PageField
+from dfurun.chips.programming_width import ProgrammingWidths, Width
 from dfurun.chips.storage import ERASED, Storage
+from dfurun.chips.timing import Timing
 from dfurun.units import AddressRange
 
 
@@ -167,49 +169,13 @@ class Supply:
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
-    """One operation: what it takes, what the datasheet allows, and the bwPollTimeout that the ROM reports; seconds."""
-
-    typical_s: float
-    maximum_s: float
-    reported_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long the chip's operations take.
-
-    `page_erase` is by the page's size in bytes; `program_unit` is one program unit, `program_block` a whole transfer of them.
-    """
-
-    set_address: Duration
-    page_erase: Mapping[int, Duration]
-    mass_erase: Duration
-    program_unit: Duration
-    program_block: Duration
-    option_bytes: Duration
-    read_unprotect: Duration
-
-    @property
-    def shortest_erase(self) -> Duration:
-        """The erase of the smallest page, which is what an erase of the option bytes takes."""
-        return self.page_erase[min(self.page_erase)]
-
-    @property
-    def longest_s(self) -> float:
-        """The datasheet maximum of the longest operation."""
-        kinds = (self.mass_erase, self.program_block, self.option_bytes, self.read_unprotect)
-        return max(kind.maximum_s for kind in (*self.page_erase.values(), *kinds))
-
-
-@dataclass(frozen=True, slots=True)
 class Chip:
     """One chip: the facts that the client, the rules and the simulated board share.
 
     `rom` holds for every version of the bootloader that `rom_versions` does not have, by its id. `signature` is the memory of
     unique id and flash size where that is one of its own, which the ROM reads. `regression` is what a step from RDP level 1 to
     0 has left on boards, beyond the erased flash, empty where nothing is known. `page_fields` are the fields that the pages
-    depend on.
+    depend on. `timing` is that of the width that the ROM starts with; `widths` is None where it has no other.
     """
 
     name: str
@@ -228,6 +194,7 @@ class Chip:
     rom: Rom
     rom_versions: Mapping[int, Rom]
     timing: Timing
+    widths: ProgrammingWidths | None
     protection_probes: tuple[int, ...]
     regression: str
     supply: Supply
@@ -235,6 +202,13 @@ class Chip:
     boot: BootTable
     guards: tuple[Guard, ...]
     page_fields: tuple[PageField, ...]
+
+    def width_at(self, supply_v: float | None) -> Width | None:
+        """Return the width to have the ROM program with at this supply; None: none is chosen, the ROM's own stays.
+
+        None for a supply is one that is not known.
+        """
+        return None if self.widths is None or supply_v is None else self.widths.allowed_at(supply_v)
 
     def rom_of(self, bootloader_id: int | None) -> Rom:
         """Return what is known of the bootloader with this id; None: of one whose id could not be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 from dfurun.chips.boot import BootAddress, BootRule, BootTable, BootTarget
 from dfurun.chips.chip import (
     Chip,
-    Duration,
     EarlyPoll,
     Execution,
     FirstState,
@@ -20,7 +20,6 @@ from dfurun.chips.chip import (
     Quirk,
     Rom,
     Supply,
-    Timing,
     UsbIdentity,
 )
 from dfurun.chips.family import Facts, facts_of
@@ -29,7 +28,9 @@ from dfurun.chips.guards import Guard
 from dfurun.chips.index import by_name
 from dfurun.chips.option_bytes import Copy, FactoryBytes, InForce, OptionField, OptionLayout, data_offsets
 from dfurun.chips.page_geometry import PageField
+from dfurun.chips.programming_width import ProgrammingWidths, Width
 from dfurun.chips.storage import Storage
+from dfurun.chips.timing import Duration, Timing
 from dfurun.chips.write_protection import Area, ProtectionBits, ProtectionRanges, WriteProtection
 from dfurun.units import AddressRange, parse_duration, parse_size, parse_voltage
 
@@ -114,6 +115,7 @@ def chip_from_facts(facts: Facts) -> Chip:
         rom=_rom(rom),
         rom_versions={number: _rom({**rom, **other}) for number, other in rom.get("versions", {}).items()},
         timing=_timing(facts["timing"], units_a_block=usb["transfer-size"] // flash["program-unit"]),
+        widths=_widths(facts),
         protection_probes=tuple(facts["protection"]["probes"]),
         regression=facts["protection"].get("regression", ""),
         supply=Supply(*(parse_voltage(facts["supply"][end]) for end in ("minimum", "maximum"))),
@@ -190,6 +192,40 @@ def _timing(facts: Facts, *, units_a_block: int) -> Timing:
         ),
         option_bytes=_duration(facts["option-bytes"]),
         read_unprotect=_duration(facts["read-unprotect"]),
+    )
+
+
+def _widths(facts: Facts) -> ProgrammingWidths | None:
+    """Return the widths that the ROM can be told, the first one its own. What it reports does not depend on them (model)."""
+    if "programming-width" not in facts:
+        return None
+    own, block_bytes = facts["timing"], facts["usb"]["transfer-size"]
+    return ProgrammingWidths(
+        tuple(
+            Width(
+                code=width["code"],
+                unit_bytes=width["bytes"],
+                minimum_v=parse_voltage(width["from"]),
+                timing=_timing_at(width, own, units_a_block=block_bytes // width["bytes"]),
+            )
+            for width in facts["programming-width"]["widths"]
+        )
+    )
+
+
+def _timing_at(width: Facts, own: Facts, *, units_a_block: int) -> Timing:
+    """Return the times at a width: the erase of a page, and the part that a mass erase takes; none for the ROM's own."""
+    timing = _timing(own, units_a_block=units_a_block)
+    if "page-erase" not in width:
+        return timing
+    erase, part = timing.mass_erase, width["mass-erase-part"]
+    return replace(
+        timing,
+        page_erase={
+            parse_size(size): _duration({**own["page-erase"][size], **times})
+            for size, times in width["page-erase"].items()
+        },
+        mass_erase=replace(erase, typical_s=erase.typical_s * part, maximum_s=erase.maximum_s * part),
     )
 
 

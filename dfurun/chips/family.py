@@ -6,7 +6,7 @@ everything else is replaced. A chip is a part number's stem with an `x` for the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ Facts = Mapping[str, Any]
 
 BLOCKS = ("usb", "memory", "identity", "rom", "timing", "protection", "supply", "option-bytes", "boot")
 GEOMETRY = "page-geometry"
+WIDTH = "programming-width"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,14 @@ def _facts(family: Facts, variant: Variant, title: str) -> Facts:
         "core": line["core"] if "core" in line else family["core"],
         "device-id": line["device-id"],
     }
-    for block in (*BLOCKS, "guards"):
-        facts[block] = _laid_over([part[block] for part in (family["shared"], line, size) if block in part])
+    for block in (*BLOCKS, WIDTH, "guards"):
+        parts = [part[block] for part in (family["shared"], line, size) if block in part]
+        if parts or block != WIDTH:
+            facts[block] = _laid_over(parts)
     facts["guards"] = [{"name": name, **guard} for name, guard in facts["guards"].items()]
     _put_size(facts, size)
     _put_page_geometry(facts, [part[GEOMETRY] for part in (family["shared"], line) if GEOMETRY in part], size)
-    blocks = [facts[name] for name in (*BLOCKS, GEOMETRY) if name in facts]
+    blocks = [facts[name] for name in (*BLOCKS, GEOMETRY, WIDTH) if name in facts]
     used = {key for block in (*blocks, *facts["guards"]) for key in block["source"]}
     used |= {size["seen"]} if "seen" in size else set()
     facts["sources"] = {key: words for key, words in family["sources"].items() if key in used}
@@ -81,8 +84,15 @@ def _put_size(facts: dict[str, Any], size: Facts) -> None:
         facts["usb"]["seen"] = size["seen"]
     facts["memory"] = facts["memory"] | {"flash": flash | {"size": size["flash"], "pages": size["pages"]}}
     kinds = {parse_size(run["size"]) for run in size["pages"]}
-    erases = {kind: erase for kind, erase in timing["page-erase"].items() if parse_size(kind) in kinds}
-    facts["timing"] = timing | {"page-erase": erases}
+    facts["timing"] = timing | {"page-erase": _of_sizes(timing["page-erase"], kinds)}
+    if WIDTH in facts:
+        own, *others = facts[WIDTH]["widths"]
+        fitted = [width | {"page-erase": _of_sizes(width["page-erase"], kinds)} for width in others]
+        facts[WIDTH] = facts[WIDTH] | {"widths": [own, *fitted]}
+
+
+def _of_sizes(erases: Facts, kinds: Collection[int]) -> Facts:
+    return {size: erase for size, erase in erases.items() if parse_size(size) in kinds}
 
 
 def _put_page_geometry(facts: dict[str, Any], parts: list[Any], size: Facts) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dfurun.chips import Chip, Duration
+from dfurun.chips import Chip, Duration, Timing
 
 BUDGET_FACTOR = 4
 MINIMUM_BUDGET_S = 1.0
@@ -40,9 +40,8 @@ class Operations:
     read_unprotect: Operation
 
     @classmethod
-    def of(cls, chip: Chip) -> Operations:
-        """Return the operations with the chip's own times."""
-        timing = chip.timing
+    def of(cls, chip: Chip, timing: Timing) -> Operations:
+        """Return the operations with these times, which depend on how wide the ROM programs."""
         return cls(
             set_address=Operation.of("Set Address", timing.set_address),
             erase_page={

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, Width
 from dfurun.clock import Clock
+from dfurun.dfuse import device_feature
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import TRANSFER_TIMEOUT_S, Channel, Transient
 from dfurun.dfuse.link import Denied, DeviceDescription, Garbled, Link, LinkError, Vanished
@@ -52,17 +53,21 @@ class Departure(Enum):
 
 
 class Session:
-    """One open bootloader, from first contact to its departure. `gentle` as in `Channel`: every block gets its own address."""
+    """One open bootloader, from first contact to its departure. `gentle` as in `Channel`: every block gets its own address.
+
+    `width` is to be chosen before the first erase or write; None leaves the ROM at its own.
+    """
 
     def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies, *, gentle: bool = False) -> None:
         self._chip = chip
         self._clock = clock
         self._channel = Channel(link, chip, clock, anomalies, gentle=gentle)
         self._waiter = Waiter(self._channel, clock)
-        self._operations = Operations.of(chip)
+        self._operations = Operations.of(chip, chip.timing)
         self._state = DfuState.ERROR  # what the last answer left it in, as far as it can be told; see _ready
         self._stream = Stream()
         self.doubtful: list[AddressRange] = []
+        self.width: Width | None = None
 
     @property
     def description(self) -> DeviceDescription:
@@ -183,6 +188,7 @@ class Session:
     def mass_erase(self) -> None:
         """Erase the whole main flash. Raise DfurunError."""
         with self._explained():
+            self._choose_width()
             self._channel.select_memory(self._chip.flash.extent.start)
             self._command(mass_erase_payload(), self._operations.mass_erase)
 
@@ -191,6 +197,7 @@ class Session:
         flash = self._chip.flash
         size_bytes = flash.page(flash.page_index(address)).size_bytes
         with self._explained():
+            self._choose_width()
             self._channel.select_memory(address)
             self._command(erase_page_payload(address), self._operations.erase_page[size_bytes])
 
@@ -204,10 +211,11 @@ class Session:
         known are added to `doubtful`. `under` as in `read`.
         """
         with self._explained():
+            self._choose_width()
             self._channel.select_memory(address)
             self._stream.begin(DfuState.DNLOAD_IDLE, under)
             erased = bytes([self._chip.flash.erased])
-            done = failures = 0
+            done = failures = refusals = 0
             while done < len(data):
                 chunk = data[done : done + self._channel.block_bytes]
                 at, stored = AddressRange(address + done, len(chunk)), False
@@ -225,13 +233,13 @@ class Session:
                 except (*Transient, RomError) as error:
                     if stored:
                         self.doubtful.append(at)  # it may have been executed, in part or whole
-                    self._recover(Request.DNLOAD, error)
+                    refusals += _refuses_address(self._recover(Request.DNLOAD, error))
                     under, failures = None, failures + 1
                     if failures == ATTEMPTS:
-                        raise self._refusal(f"cannot write {format_address(at.start)}") from None
+                        raise self._refusal(f"cannot write {format_address(at.start)}", refusals=refusals) from None
                     continue
                 self._ended(ending, at)
-                done, failures = done + at.size_bytes, 0
+                done, failures, refusals = done + at.size_bytes, 0, 0
                 if on_progress:
                     on_progress(done)
 
@@ -283,6 +291,11 @@ class Session:
             return True
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _choose_width(self) -> None:
+        width, self.width = self.width, None
+        if width is not None and device_feature.choose(self, self._chip, width, self._channel.anomalies):
+            self._operations = Operations.of(self._chip, width.timing)
 
     def _probe(self, address: int) -> Answer:
         """Try once, afresh, to read a little at `address`, and tell exactly what came of it."""

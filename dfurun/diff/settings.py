@@ -94,4 +94,10 @@ def _supply(old: Side, new: Side) -> Iterator[Change]:
         Kind.ADDED: "the supply is named",
         Kind.REMOVED: "the supply is not named any more",
     }.get(kind, "another supply")
-    yield Change(Rank.ROUTINE, Subject.SUPPLY, kind, what, "only held against what the chip takes", shown[0], shown[1])
+    narrow, wide = (side.recipe.programs_bytes_at_once for side in (old, new))
+    rank, why = Rank.ROUTINE, "only held against what the chip takes"
+    if narrow != wide:
+        why = f"the bootloader programs {format_size(wide)} at once, where it was {format_size(narrow)}"
+    if new.recipe.width is not None and wide > narrow:
+        rank, why = Rank.WEAKENS, f"{why}: a board that has less than {new.recipe.width.minimum_v:g} V is flashed badly"
+    yield Change(rank, Subject.SUPPLY, kind, what, why, shown[0], shown[1])

@@ -68,7 +68,7 @@ def timeout_too_short(case: Case) -> Iterator[Finding]:
 def _maximum_s(case: Case, step: Step) -> float | None:
     """Return what the operations of a step take at most, in seconds, without the time on the bus; None where none is known."""
     chip = case.chip
-    flash, timing = chip.flash, chip.timing
+    flash, timing = chip.flash, case.recipe.timing
     match step:
         case MassErase() if chip.rom.mass_erase is MassEraseOf.WORKS:
             return timing.mass_erase.maximum_s
@@ -91,7 +91,7 @@ def _maximum_s(case: Case, step: Step) -> float | None:
 
 def _erase_s(case: Case, pages: range | tuple[int, ...] | list[int]) -> float:
     sizes = [case.chip.flash.page(page).size_bytes for page in pages]
-    return sum(case.chip.timing.page_erase[size].maximum_s for size in sizes)
+    return sum(case.recipe.timing.page_erase[size].maximum_s for size in sizes)
 
 
 def one_file_for_all(case: Case) -> Iterator[Finding]:

@@ -200,7 +200,9 @@ def _not_justified(done: Executed, recipe: Recipe) -> str:
             return f"{where} was programmed in {step.keyword}"
         case Action.WRITE_OPTION_BYTES if not isinstance(step, SetOptionBytes):
             return f"option bytes were written in {step.keyword}"
-        case Action.WRITE_RAM | Action.WRITE_OTP | Action.WRITE_DEVICE_FEATURE:
+        case Action.WRITE_DEVICE_FEATURE if recipe.width is None or done.first_byte != recipe.width.code:
+            return f"a programming width was chosen in {step.keyword} that the supply of the recipe does not allow"
+        case Action.WRITE_RAM | Action.WRITE_OTP:
             return f"{where} was written in {step.keyword}"
     return ""
 

@@ -16,7 +16,8 @@ class Executed:
     """An operation that the ROM took up: what, where, on how many bytes, in which step, and what was true of the board then.
 
     `protected`: read protection was in force. `needless`: it makes the memory what it was. `announced`: what the step destroys
-    was in the journal. `elsewhere`: on another board than the one that the run began with.
+    was in the journal. `elsewhere`: on another board than the one that the run began with. `first_byte` is that of what is
+    written, None where nothing is.
     """
 
     action: Action
@@ -27,6 +28,7 @@ class Executed:
     needless: bool = False
     announced: bool = True
     elsewhere: bool = False
+    first_byte: int | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +109,7 @@ class Witness(Fault):
                 watched.needless(operation),
                 watched.announced(),
                 watched.elsewhere(),
+                next(iter(operation.data), None),
             )
         )
         return None

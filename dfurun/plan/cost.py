@@ -17,7 +17,7 @@ from enum import Enum
 from math import ceil
 from typing import assert_never
 
-from dfurun.chips import Chip, Duration, Execution, FirstState
+from dfurun.chips import Chip, Duration, Execution, FirstState, Width
 from dfurun.dfuse.protection import PROBE_LENGTH, PROOFS_NEEDED
 from dfurun.dfuse.protocol import FIRST_DATA_BLOCK, LAST_BLOCK, STATUS_LENGTH
 from dfurun.dfuse.waiting import HELD_S, SHORTEST_INTERVAL_S, look_interval_s
@@ -54,6 +54,9 @@ class Cost:
         )
 
 
+OF_FLASH = (ActKind.ERASE, ActKind.MASS_ERASE, ActKind.WRITE)
+
+
 class _At(Enum):
     """The states between two requests in which a device can be, as the session keeps them."""
 
@@ -63,10 +66,17 @@ class _At(Enum):
 
 
 class Meter:
-    """Goes through a run's operations in order, and counts: what one costs depends on the state that the last has left."""
+    """Goes through a run's operations in order, and counts: what one costs depends on the state that the last has left.
 
-    def __init__(self, chip: Chip) -> None:
+    `width` is chosen before the first erase or write of each connection, where the ROM is met with its own.
+    """
+
+    def __init__(self, chip: Chip, width: Width | None = None) -> None:
         self._chip = chip
+        self._width = width
+        self._timing = chip.timing if width is None else width.timing
+        self._unit_bytes = chip.flash.program_unit_bytes if width is None else width.unit_bytes
+        self._width_chosen = False
         self._at = _At.IDLE
         self._cost = Cost()
         self._block_bytes = chip.usb.transfer_size_bytes
@@ -81,12 +91,15 @@ class Meter:
         return self._cost
 
     def _act(self, act: Act) -> None:
-        chip, timing = self._chip, self._chip.timing
+        chip, timing = self._chip, self._timing
+        if act.kind in OF_FLASH:
+            self._choose_width()
         extent = act.extent or chip.flash.extent
         match act.kind:
             case ActKind.FIRST_CONTACT:
                 self._contact()
                 self._judged = self._has_options = False
+                self._width_chosen = False
             case ActKind.JUDGE if self._judged:
                 pass
             case ActKind.JUDGE | ActKind.JUDGE_AFRESH:
@@ -143,7 +156,7 @@ class Meter:
         looks = ceil(self._chip.usb.connect_minimum_s / LOOK_INTERVAL_S)
         self._cost += Cost(away_s=looks * LOOK_INTERVAL_S + SETTLE_S)
         self._contact()
-        self._judged = False
+        self._judged = self._width_chosen = False
 
     def _judge(self, *, protected: bool) -> None:
         """One probe where reading works; where it is refused three, each with the way back to dfuIDLE, and Get Commands."""
@@ -172,7 +185,7 @@ class Meter:
             done += length
 
     def _write(self, extent: AddressRange, data: bytes, under: int | None) -> None:
-        timing, unit_bytes = self._chip.timing, self._chip.flash.program_unit_bytes
+        timing = self._timing
         erased, done = bytes([self._chip.flash.erased]), 0
         self._begin_stream(_At.WRITING, under)
         while done < extent.size_bytes:
@@ -183,9 +196,27 @@ class Meter:
             self._number(_At.WRITING, AddressRange(extent.start + done, length), under)
             self._ready(_At.WRITING)
             self._transfer(length)
-            takes_s = ceil(length / unit_bytes) * timing.program_unit.typical_s
+            takes_s = ceil(length / self._unit_bytes) * timing.program_unit.typical_s
             self._finish(Duration(takes_s, timing.program_block.maximum_s, timing.program_block.reported_s))
             done += length
+
+    def _choose_width(self) -> None:
+        """Read the device feature, always twice; write it, and read it again, where the ROM is to leave its own width."""
+        width, feature, widths = self._width, self._chip.device_feature, self._chip.widths
+        if self._width_chosen or width is None or feature is None or widths is None:
+            return
+        self._width_chosen = True
+        for _ in range(2):
+            self._read(feature)
+        if width is widths.own:
+            return
+        self._begin_stream(_At.WRITING, None)
+        self._number(_At.WRITING, feature, None)
+        self._ready(_At.WRITING)
+        self._transfer(feature.size_bytes)
+        self._finish(Duration(0.0, 0.0, 0.0))
+        for _ in range(2):
+            self._read(feature)
 
     def _begin_stream(self, way: _At, under: int | None) -> None:
         kept = (_At.READING, way)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from dfurun.chips import BootTarget
-from dfurun.plan.cost import Cost, Meter
+from dfurun.plan.cost import OF_FLASH, Cost, Meter
 from dfurun.recipe.recipe import Recipe
 from dfurun.steps.effect import Act, ActKind, Effect, FieldEffect, Will, field_effects
 from dfurun.steps.projected import ProjectedBoard
@@ -77,6 +77,11 @@ class Plan:
         return any(planned.refusal or planned.effect.will is Will.FAIL for planned in self.steps)
 
     @property
+    def touches_flash(self) -> bool:
+        """Whether a step erases or writes flash, or may."""
+        return any(act.kind in OF_FLASH for planned in self.steps for act in planned.effect.acts)
+
+    @property
     def touched(self) -> tuple[int, ...]:
         """The pages of the flash that a step reads, erases or writes, and the one that says whether the chip is empty."""
         flash = self.recipe.chip.flash
@@ -136,7 +141,7 @@ def make_plan(recipe: Recipe, board: ProjectedBoard | None = None, refusals: Map
     planned.
     """
     board = board or ProjectedBoard(recipe.chip)
-    meter, refusals, steps = Meter(recipe.chip), refusals or {}, list[PlannedStep]()
+    meter, refusals, steps = Meter(recipe.chip, recipe.width), refusals or {}, list[PlannedStep]()
     before, looked = board, False
     for index, step in enumerate(recipe.steps):
         after, effect = (board, CLOSED) if board.protected and step.needs_open_chip else step.project(board)

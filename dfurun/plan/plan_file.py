@@ -35,6 +35,7 @@ def plan_object(plan: Plan, observed: Observed | None) -> dict[str, Any]:
             for level, (before, after) in plan.boots().items()
         },
         "flash_sha256": None if contents is None else sha256(contents).hexdigest(),
+        "programs_bytes_at_once": recipe.programs_bytes_at_once,
         "transfers": cost.transfers,
         "seconds": {"flash": cost.flash_s, "wire": cost.wire_s, "away": cost.away_s, "total": cost.seconds},
         "changes": plan.changes_anything,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, Timing, Width
 from dfurun.errors import Finding, Severity
 from dfurun.image import ImageFile
 from dfurun.recipe.positions import Source
@@ -46,6 +46,21 @@ class Recipe:
     variables: Mapping[str, Variable] = field(default_factory=dict)
     declared: Mapping[str, Declaration] = field(default_factory=dict)
     digest: str = ""
+
+    @property
+    def width(self) -> Width | None:
+        """The width to have the ROM program with: the widest that the supply allows; None where the ROM's own stays."""
+        return self.chip.width_at(self.supply_v)
+
+    @property
+    def programs_bytes_at_once(self) -> int:
+        """How many bytes the ROM programs at once at that width."""
+        return self.chip.flash.program_unit_bytes if self.width is None else self.width.unit_bytes
+
+    @property
+    def timing(self) -> Timing:
+        """How long the chip's operations take at that width."""
+        return self.chip.timing if self.width is None else self.width.timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dfurun.chips import BootTarget, Chip, Duration, MassErase
 from dfurun.chips.boot import BootAddress
 from dfurun.chips.errata import known_errata
+from dfurun.chips.family import WIDTH
 from dfurun.chips.guards import HIDING, Guard
 from dfurun.chips.option_bytes import NOT_ESTABLISHED, FactoryBytes
 from dfurun.chips.write_protection import ProtectionBits, ProtectionRanges
@@ -45,9 +46,12 @@ def print_chip(console: Console, chip: Chip, facts: Facts) -> None:
         ("identity", "Identity", _identity(chip)),
         ("rom", "Bootloader", [*_rom(chip), *_trouble(chip)]),
         ("timing", "Timing", _timing(chip)),
+        (WIDTH, "Programming width, by what the recipe says of the supply", _widths(chip)),
         ("supply", "Supply", [("VDD", str(chip.supply))]),
     )
     for key, title, rows in blocks:
+        if key not in facts:
+            continue
         _heading(console, title, facts[key])
         _print(console, rows)
     _heading(console, "Option bytes", facts["option-bytes"])
@@ -175,6 +179,14 @@ def _timing(chip: Chip) -> Iterator[Row]:
     yield "program a block", _duration(timing.program_block)
     yield "option bytes", _duration(timing.option_bytes)
     yield "read unprotect", _duration(timing.read_unprotect)
+
+
+def _widths(chip: Chip) -> Iterator[Row]:
+    for number, width in enumerate(chip.widths.widths if chip.widths else ()):
+        block, erase = (format_duration(t.typical_s) for t in (width.timing.program_block, width.timing.mass_erase))
+        unsaid = "" if number else ", and where the recipe says nothing"
+        words = f"{format_size(width.unit_bytes)} at once ({width.parallelism}){unsaid}: a block {block}, mass erase {erase}"
+        yield f"from {width.minimum_v:g} V", words
 
 
 def _duration(duration: Duration) -> str:

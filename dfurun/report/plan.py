@@ -62,6 +62,7 @@ def print_plan(console: Console, plan: Plan, observed: Observed | None) -> None:
         ("lost", _distinct(planned.effect.loses for planned in plan.steps)),
         ("for ever", _distinct(planned.effect.permanent for planned in plan.steps) or ["nothing"]),
         ("by hand", _distinct(planned.effect.asks for planned in plan.steps)),
+        ("programmed", _programmed(plan)),
         ("predicted", [_predicted(plan)]),
     ):
         for number, line in enumerate(words):
@@ -164,6 +165,18 @@ def _starts(before: BootTarget | None, after: BootTarget | None) -> str:
 
 def _distinct(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
+
+
+def _programmed(plan: Plan) -> list[str]:
+    """Say how wide the ROM programs, where the recipe's supply has a say in it."""
+    chip, supply_v, at_once = plan.recipe.chip, plan.recipe.supply_v, format_size(plan.recipe.programs_bytes_at_once)
+    if chip.widths is None or not plan.touches_flash:
+        return []
+    if supply_v is None:
+        return [
+            f"{at_once} at once, as the bootloader does by itself: a recipe that states the `supply` may have it do more"
+        ]
+    return [f"{at_once} at once: the bootloader is told so, as the recipe states a supply of {supply_v:g} V"]
 
 
 def _predicted(plan: Plan) -> str:

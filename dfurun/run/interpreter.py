@@ -86,7 +86,7 @@ class Unit:
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
         failure: DfurunError | None = None
-        context.checkpoint = self.checkpoint
+        context.checkpoint, context.connection.width = self.checkpoint, self.recipe.width
         context.connection.on_wait = context.while_waiting
         context.connection.on_found = self._lock
         try:

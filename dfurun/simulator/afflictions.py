@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dfurun.chips import Flash
+from dfurun.chips import Flash, Width
 from dfurun.dfuse.protocol import DfuStatus
 from dfurun.simulator.commands import RomModel
 from dfurun.simulator.fault import Fault, HostRefusal, Impostor, Moment, Victim
@@ -75,6 +75,10 @@ class Afflictions(list[Fault]):
     def loses(self, operation: Operation) -> bool:
         """Say whether an operation is acknowledged and not done."""
         return any(fault.loses(operation) for fault in self)
+
+    def starves(self, operation: Operation, width: Width | None) -> bool:
+        """Say whether an operation stays half done for want of voltage."""
+        return any(fault.starves(operation, width) for fault in self)
 
     def protecting(self, operation: Operation, flash: Flash) -> tuple[AddressRange, ...]:
         """Return all that an operation leaves alone."""

@@ -411,15 +411,14 @@ class SimulatedBoard:
         self._impostor = impostor
         if impostor is Impostor.ANOTHER_BOARD:
             self.memory = Memory(self.chip, bytes(byte ^ 0xFF for byte in self.memory.unique_id), self.bootloader_id)
+        self.memory.reset()
         if impostor is Impostor.USER_DFU:
             self.situation.running = Running.APPLICATION
             self._start_device(connects_at_s)
             return
         options = self.memory.option_bytes
         target = self.chip.starts(options.fields, boot0=self.situation.boot0, flash_empty=self.situation.flash_empty)
-        if (
-            options.protection_level == 2
-        ):  # RM0365 section 4.3.1, the same text: boot from RAM and system memory are disabled
+        if options.protection_level == 2:  # RM0365 section 4.3.1: boot from RAM and system memory are disabled
             target = BootTarget.MAIN_FLASH
         match target:
             case BootTarget.SYSTEM_MEMORY:

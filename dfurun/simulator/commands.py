@@ -89,7 +89,7 @@ def plan(download: Download, *, model: RomModel, memory: Memory, pointer: int) -
     if download.block != COMMAND_BLOCK:
         address = model.block_address(pointer, download.block, len(download.data))
         return _write(address, download.data, model=model, memory=memory)
-    code, timing = download.data[0], memory.chip.timing
+    code, timing = download.data[0], memory.timing
     if code not in model.commands:
         return Operation(Action.REFUSE, 0.0, outcome=DfuStatus.ERR_STALLEDPKT)
     match code, len(download.data):
@@ -114,7 +114,7 @@ def _address(payload: bytes) -> int:
 
 def _set_address(address: int, *, model: RomModel, memory: Memory) -> Operation:
     """AN3156 allows it under read protection; betaflight met errVENDOR on real parts, and that is what is modelled."""
-    duration = memory.chip.timing.set_address
+    duration = memory.timing.set_address
     if memory.region_of(address) not in model.regions:
         return Operation(Action.REFUSE, duration.reported_s, outcome=DfuStatus.ERR_TARGET)
     if memory.option_bytes.protection_level:
@@ -123,7 +123,7 @@ def _set_address(address: int, *, model: RomModel, memory: Memory) -> Operation:
 
 
 def _erase_page(address: int, *, memory: Memory) -> Operation:
-    timing, flash = memory.chip.timing, memory.chip.flash
+    timing, flash = memory.timing, memory.chip.flash
     if memory.region_of(address) is not Region.MAIN_FLASH:
         return Operation(Action.REFUSE, timing.shortest_erase.reported_s, outcome=DfuStatus.ERR_TARGET)
     duration = timing.page_erase[flash.page(flash.page_index(address)).size_bytes]
@@ -133,7 +133,7 @@ def _erase_page(address: int, *, memory: Memory) -> Operation:
 
 
 def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Operation:
-    timing, alignment = memory.chip.timing, model.write_alignment_bytes
+    timing, alignment = memory.timing, model.write_alignment_bytes
     region = memory.region_of(address)
     extent = memory.extent_at(address) if region in model.regions else None
     fits = extent is not None and extent.contains(AddressRange(address, len(data)))
@@ -148,16 +148,20 @@ def _write(address: int, data: bytes, *, model: RomModel, memory: Memory) -> Ope
         return Operation(Action.WRITE_OPTION_BYTES, duration.reported_s, duration.typical_s, address, data)
     if region is Region.RAM:  # no flash operation: no time (inference)
         return Operation(Action.WRITE_RAM, 0.0, 0.0, address, data)
-    if region is Region.DEVICE_FEATURE:  # no flash operation; that it changes the programming width is left out
+    if region is Region.DEVICE_FEATURE:  # no flash operation: no time (inference)
         return Operation(Action.WRITE_DEVICE_FEATURE, 0.0, 0.0, address, data)
-    duration_s = len(data) // memory.chip.flash.program_unit_bytes * timing.program_unit.typical_s
+    duration_s = len(data) // memory.unit_bytes * timing.program_unit.typical_s
     action = Action.WRITE_OTP if region is Region.OTP else Action.PROGRAM
     return Operation(action, timing.program_block.reported_s, duration_s, address, data)
 
 
 def _is_aligned(address: int, length: int, alignment: int, extent: AddressRange | None) -> bool:
-    """Say whether a block keeps AN2606's rule. A memory that begins between, as the registers of an H7 do, is counted from."""
+    """Say whether a block keeps AN2606's rule. A memory that begins between, as the registers of an H7 do, is counted from.
+
+    A memory that is shorter than the alignment, as the device feature of an F7 is, is written as a whole (inference).
+    """
     start = extent.start if extent else 0
+    alignment = min(alignment, extent.size_bytes) if extent else alignment
     return (address - start) % alignment == 0 and length % alignment == 0
 
 

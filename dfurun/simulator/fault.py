@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from dfurun.chips import Flash
+from dfurun.chips import Flash, Width
 from dfurun.dfuse.protocol import DfuStatus
 from dfurun.simulator.commands import RomModel
 from dfurun.simulator.operation import Operation
@@ -120,6 +120,11 @@ class Fault:
     def loses(self, operation: Operation) -> bool:
         """Say whether this operation is acknowledged and not done."""
         del operation
+        return False
+
+    def starves(self, operation: Operation, width: Width | None) -> bool:
+        """Say whether the supply is too low for this operation at this programming width, and leaves it half done."""
+        del operation, width
         return False
 
     def protecting(self, operation: Operation, flash: Flash) -> Sequence[AddressRange]:

@@ -102,13 +102,13 @@ def _decimal(text: str) -> int:
 
 
 def _probability(text: str) -> float:
-    value = _seconds(text)
+    value = _number(text)
     if value > 1:
         raise ValueError("expected a probability from 0 to 1")
     return value
 
 
-def _seconds(text: str) -> float:
+def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -119,7 +119,7 @@ def _seconds(text: str) -> float:
 
 
 def _part(text: str) -> float:
-    value = _seconds(text)
+    value = _number(text)
     if value > 1:
         raise ValueError("expected a part from 0 to 1")
     return value
@@ -192,12 +192,13 @@ KEYS: dict[str, Key] = {
     "direction": Key("direction", _direction, "in|out", "either"),
     "data": Key("data_only", _flag, "0|1"),
     "at": Key("at", _whole, "N", "0"),
-    "back": Key("back_s", _seconds, "SECONDS", "never"),
+    "back": Key("back_s", _number, "SECONDS", "never"),
     "part": Key("part", _part, "0..1"),
-    "s": Key("later_s", _seconds, "SECONDS"),
+    "s": Key("later_s", _number, "SECONDS"),
     "mode": Key("execution", _one_of(Execution, "mode"), "|".join(Execution)),
     "answer": Key("early_poll", _one_of(EarlyPoll, "answer"), "|".join(EarlyPoll)),
     "ms": Key("poll_time_s", _poll_time, f"0..{_LONGEST_POLL_TIME_MS}"),
+    "volts": Key("supply_v", _number, "VOLTS"),
     "for": Key("actions", _operation, "|".join(_ACTIONS), "all it concerns"),
     "upload": Key("uploads", _flag, "0|1"),
     "getstate": Key("getstate", _flag, "0|1"),

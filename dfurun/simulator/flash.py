@@ -50,9 +50,14 @@ class FlashMemory:
         page = self.layout.page(index)
         return self.read(page.start, page.size_bytes)
 
-    def program(self, address: int, data: bytes, *, protected: Sequence[AddressRange] = ()) -> None:
-        """Program whole units from `address` on; units that are neither erased nor set to zero stay as they are."""
-        unit = self.layout.program_unit_bytes
+    def program(
+        self, address: int, data: bytes, *, protected: Sequence[AddressRange] = (), unit_bytes: int | None = None
+    ) -> None:
+        """Program whole units from `address` on; units that are neither erased nor set to zero stay as they are.
+
+        None for `unit_bytes` is the layout's own.
+        """
+        unit = unit_bytes or self.layout.program_unit_bytes
         erased, zero = bytes([self.layout.erased]) * unit, bytes(unit)
         offset = address - self.layout.extent.start
         for start in range(0, len(data) - len(data) % unit, unit):
@@ -73,7 +78,7 @@ class FlashMemory:
         """
         place = self.read(address, len(value))
         before = self.programmed_units
-        self.program(address, value, protected=protected)
+        self.program(address, value, protected=protected, unit_bytes=len(value))
         if self.programmed_units != before:
             left = interrupted(place, value, seed=f"unit 0x{address:08X}, program {before}")
             offset = address - self.layout.extent.start

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from enum import StrEnum
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, Timing, Width
 from dfurun.simulator.flash import FlashMemory
 from dfurun.simulator.option_bytes import OptionBytes
 from dfurun.units import KIBI, AddressRange
@@ -38,7 +38,8 @@ class Memory:
         self.option_bytes = OptionBytes(chip.option_bytes)
         self.ram = bytearray(chip.ram.size_bytes)
         self.otp = bytearray(b"\xff" * (chip.otp.extent.size_bytes if chip.otp else 0))
-        self.device_feature = bytes(chip.device_feature.size_bytes if chip.device_feature else 0)
+        self.device_feature = b""
+        self.reset()
         self._system_memory = _system_memory(chip, unique_id, bootloader_id)
         self._behind_otp = _behind(chip.otp.extent.end, chip.otp.readable_end, chip, unique_id) if chip.otp else b""
         options = chip.option_bytes
@@ -46,6 +47,36 @@ class Memory:
             _behind(options.blocks[0].end, options.readable_end, chip, unique_id) if options.established else b""
         )
         self._signature = _behind(chip.signature.start, chip.signature.end, chip, unique_id) if chip.signature else b""
+
+    def reset(self) -> None:
+        """Set back what the ROM keeps for itself: the device feature, of which it reads one byte (AN2606 table 4).
+
+        That the reserved bytes read 0xFF is an inference; of other chips than those whose width it chooses nothing is known.
+        """
+        chip, widths = self.chip, self.chip.widths
+        size_bytes = chip.device_feature.size_bytes if chip.device_feature else 0
+        self.device_feature = bytes([widths.own.code]).ljust(size_bytes, b"\xff") if widths else bytes(size_bytes)
+
+    @property
+    def width(self) -> Width | None:
+        """The width that the device feature chooses, None where the chip has one alone.
+
+        A byte that no document has chooses the ROM's own (inference), x64 among them: the board has no supply at VPP.
+        """
+        widths = self.chip.widths
+        return None if widths is None else widths.chosen_by(self.device_feature[0]) or widths.own
+
+    @property
+    def timing(self) -> Timing:
+        """How long operations take now."""
+        width = self.width
+        return self.chip.timing if width is None else width.timing
+
+    @property
+    def unit_bytes(self) -> int:
+        """What of the flash is programmed at once now."""
+        width = self.width
+        return self.chip.flash.program_unit_bytes if width is None else width.unit_bytes
 
     def extent(self, region: Region) -> AddressRange | None:
         """Return where the bootloader reaches this kind of memory, or None where it has none."""

@@ -67,7 +67,7 @@ def finish(operation: Operation, memory: Memory, *, protected: Sequence[AddressR
         case Action.WRITE_DEVICE_FEATURE:
             memory.device_feature = operation.data
         case Action.PROGRAM:
-            memory.flash.program(operation.address, operation.data, protected=protected)
+            memory.flash.program(operation.address, operation.data, protected=protected, unit_bytes=memory.unit_bytes)
         case Action.ERASE_PAGE:
             memory.flash.erase_page(memory.chip.flash.page_index(operation.address), protected=protected)
         case Action.ERASE_ALL:
@@ -142,17 +142,17 @@ def cut(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Se
 
 def _cut_program(operation: Operation, memory: Memory, *, elapsed_s: float, protected: Sequence[AddressRange]) -> None:
     """Program the units whose time has passed, and leave the one under way in between."""
-    size = memory.chip.flash.program_unit_bytes
+    size = memory.unit_bytes
     units, under_way = _units(memory, elapsed_s)
     done, rest = operation.data[: units * size], operation.data[units * size :]
-    memory.flash.program(operation.address, done, protected=protected)
+    memory.flash.program(operation.address, done, protected=protected, unit_bytes=size)
     if under_way:
         memory.flash.interrupt_program(operation.address + len(done), rest[:size], protected=protected)
 
 
 def _units(memory: Memory, elapsed_s: float) -> tuple[int, bool]:
     """Return how many units are programmed in this time, and whether one more is under way."""
-    units = max(0.0, elapsed_s) / memory.chip.timing.program_unit.typical_s + _COUNTING_ERROR
+    units = max(0.0, elapsed_s) / memory.timing.program_unit.typical_s + _COUNTING_ERROR
     return int(units), units - int(units) > 2 * _COUNTING_ERROR
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dfurun.chips import EarlyPoll, Execution, FirstState, Flash
+from dfurun.chips import EarlyPoll, Execution, FirstState, Flash, Width
 from dfurun.clock import Clock
 from dfurun.dfuse.protocol import (
     COMMAND_BLOCK,
@@ -52,6 +52,9 @@ class Troubles(Protocol):
 
     def loses(self, operation: Operation) -> bool:
         """Say whether `operation` is acknowledged and not done."""
+
+    def starves(self, operation: Operation, width: Width | None) -> bool:
+        """Say whether the supply is too low for `operation` at this width."""
 
     def protecting(self, operation: Operation, flash: Flash) -> Sequence[AddressRange]:
         """Return what of the flash `operation` leaves alone."""
@@ -166,11 +169,11 @@ class Bootloader:
         if operation.action is Action.SET_ADDRESS:
             registers.pointer = operation.address
         elif not self._surroundings.faults.loses(operation):
-            finish(
-                operation,
-                self._memory,
-                protected=self._surroundings.faults.protecting(operation, self._memory.chip.flash),
-            )
+            left_alone = self._surroundings.faults.protecting(operation, self._memory.chip.flash)
+            if self._surroundings.faults.starves(operation, self._memory.width):
+                cut(operation, self._memory, elapsed_s=operation.duration_s / 2, protected=left_alone)
+            else:
+                finish(operation, self._memory, protected=left_alone)
         if operation.resets:
             self._running = False
             self._surroundings.system_reset(operation.ends_s)

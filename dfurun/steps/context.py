@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dfurun.chips import Chip, Duration, InForce, Rom
+from dfurun.chips import Chip, Duration, InForce, Rom, Timing
 from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
@@ -106,6 +106,20 @@ class Context:
     def session(self) -> Session:
         """The open session; raise LinkUnreliable where the board has left."""
         return self.connection.session
+
+    @property
+    def timing(self) -> Timing:
+        """How long flash operations take with the width that the ROM is to program with."""
+        width = self.connection.width
+        return self.chip.timing if width is None else width.timing
+
+    @property
+    def or_low_supply(self) -> str:
+        """What else may be wrong with a page that stays wrong, to end a hint with; empty where the ROM's own width is used."""
+        width = self.connection.width
+        if width is None or width.unit_bytes == self.chip.flash.program_unit_bytes:
+            return ""
+        return f"; or the board's supply is lower than the recipe says: {width.parallelism} needs {width.minimum_v:g} V"
 
     @property
     def port(self) -> str:

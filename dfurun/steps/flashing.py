@@ -82,7 +82,8 @@ def not_erased(context: Context, page: int) -> StepFailed:
         Code.STEP_FAILED,
         f"the {flash.unit} at {format_address(flash.page(page).start)} is not blank after {ERASES} erases",
         consequence="the flash is erased in part, and must not be used like this",
-        hint="write protection that is in force and not shown, or worn-out flash; power-cycle the board and run again",
+        hint="write protection that is in force and not shown, or worn-out flash; power-cycle the board and run again"
+        + context.or_low_supply,
         evidence=context.connection.anomalies.evidence,
     )
 
@@ -207,7 +208,8 @@ def _place(
         failure,
         f"the {context.chip.flash.unit} at {format_address(extent.start)} is still wrong after {REDO_LIMIT} more attempts",
         consequence="the flash holds a part of the image, and must not be used like this",
-        hint=f"another USB port or a USB 2.0 hub, then run again; a {context.chip.flash.unit} that stays wrong is worn out",
+        hint=f"another USB port or a USB 2.0 hub, then run again; a {context.chip.flash.unit} that stays wrong is worn out"
+        + context.or_low_supply,
         evidence=context.connection.anomalies.evidence,
     )
 

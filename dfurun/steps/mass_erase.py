@@ -81,7 +81,7 @@ class MassErase(Step):
         Some ROMs acknowledge a mass erase and do nothing (AN2606, STM32H74x V13.3), and write protection is silent (AN3156).
         """
         for attempt in range(ERASES):
-            context.waiting("mass-erase", context.chip.timing.mass_erase)
+            context.waiting("mass-erase", context.timing.mass_erase)
             context.session.mass_erase()
             left = [page for page in spread_pages(context.chip.flash) if not first_block_is_blank(context, page)]
             if not left:

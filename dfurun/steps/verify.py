@@ -22,12 +22,12 @@ from dfurun.units import AddressRange, format_address, format_size
 class VerifyMismatch(StepFailed):
     """The flash does not hold an image that the run wrote; `pages` are the ones that differ."""
 
-    def __init__(self, message: str, pages: Sequence[int]) -> None:
+    def __init__(self, message: str, pages: Sequence[int], or_else: str = "") -> None:
         super().__init__(
             Code.VERIFY_MISMATCH,
             message,
             consequence="the flash holds something else than the image",
-            hint="another USB port or a USB 2.0 hub, then run again",
+            hint=f"another USB port or a USB 2.0 hub, then run again{or_else}",
         )
         self.pages = tuple(pages)
 
@@ -94,7 +94,9 @@ class Verify(Step):
             where = format_address(flash.page(pages[0]).start)
             more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
             raise VerifyMismatch(
-                f"the flash differs from {self.image.name} in the {flash.unit} at {where}{more}", pages
+                f"the flash differs from {self.image.name} in the {flash.unit} at {where}{more}",
+                pages,
+                context.or_low_supply,
             )
         return Result(Outcome.OK, f"{self.image.name}: {format_size(memory.size_bytes)} are equal")
 

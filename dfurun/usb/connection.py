@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dfurun.chips import Chip
+from dfurun.chips import Chip, Width
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
@@ -35,7 +35,7 @@ class Connection:
 
     `on_wait` is called while a board is looked for, and may raise. So may `on_found`, which is called before a board that
     `selector` means is opened: nothing has been sent to it by then. `trace` hears of every transfer and of comings and goings.
-    `gentle` is what sessions that are opened from now on are.
+    `gentle` and `width` are what sessions that are opened from now on have.
     """
 
     def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector, trace: Trace | None = None) -> None:
@@ -50,6 +50,7 @@ class Connection:
         self._missing_since: float | None = None
         self.port: PortPath | None = None
         self.gentle = False
+        self.width: Width | None = None
         self.on_wait: Callable[[], None] = _nothing
         self.on_found: Callable[[PortPath], None] = _let_in
         self.anomalies = Anomalies(self._tell)
@@ -174,6 +175,7 @@ class Connection:
             self._tell(f"opened {candidate} at address {candidate.address}")
             traced = link if self._trace is None else TracedLink(link, self._clock, self._trace)
             self._session = Session(traced, self._chip, self._clock, self.anomalies, gentle=self.gentle)
+            self._session.width = self.width
             try:
                 self._session.first_contact()
             except LinkUnreliable as error:

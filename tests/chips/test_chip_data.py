@@ -31,6 +31,7 @@ from dfurun.simulator import FAULTS
 ROOT = Path(__file__).parents[2]
 SCHEMA: Any = json.loads((ROOT / "schemas" / "chip.schema.json").read_text(encoding="utf-8"))
 BLOCKS = ("usb", "memory", "identity", "rom", "timing", "protection", "supply", "option-bytes", "boot")
+PERHAPS = ("page-geometry", "programming-width")
 
 DATA = ROOT / "dfurun" / "chips" / "data"
 
@@ -168,12 +169,12 @@ def test_the_schema_and_the_code_have_the_same_words_and_patterns() -> None:
 @every_chip
 def test_every_block_names_its_documents_and_how_sure_it_is(name: str) -> None:
     read = facts(name)
-    blocks = [*(read[block] for block in (*BLOCKS, "page-geometry") if block in read), *read["guards"]]
+    blocks = [*(read[block] for block in (*BLOCKS, *PERHAPS) if block in read), *read["guards"]]
     for block in blocks:
         assert block["confidence"] in ("high", "medium", "low")
         assert set(block["source"]) <= set(read["sources"])
     others = {"chip", "title", "family", "lines", "core", "device-id", "sources", "guards"}
-    assert set(read) - {*BLOCKS, "page-geometry"} == others
+    assert set(read) - {*BLOCKS, *PERHAPS} == others
 
 
 @every_family

@@ -88,6 +88,7 @@ class Settings:
     execution: Execution = Execution.BACKGROUND
     early_poll: EarlyPoll = EarlyPoll.BUSY
     poll_time_s: float = 0.0
+    supply_v: float = 0.0
     actions: tuple[Action, ...] | None = None
     uploads: bool = False
     getstate: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from dfurun.chips import Flash
+from dfurun.chips import Flash, Width
 from dfurun.simulator.fault import Victim
 from dfurun.simulator.faults.named import ActsOn, NamedFault, Settings, flipped
 from dfurun.simulator.operation import Action, Operation
@@ -84,6 +84,28 @@ class LostErase(NamedFault):
         return operation.action in _ERASES and self._means(operation.action) and self._fires()
 
 
+class LowSupply(NamedFault):
+    """The board's supply is `volts`, too low for some programming widths: such an erase, and such a block, stays half done.
+
+    The ROM acknowledges it (inference). Widths that this supply allows work, the ROM's own always. What a board really makes of
+    it is unpredictable: cells may even read right and lose it later, which is not modelled.
+
+    Source (document): RM0090 section 3.6.2, a parallelism that the voltage range does not allow.
+    """
+
+    name = "low-supply"
+    acts_on = ActsOn.OPERATION
+    keys = NamedFault.keys | {"volts"}
+    needs = MappingProxyType({"volts": "2.4"})
+    defaults = Settings(count=None)
+
+    def starves(self, operation: Operation, width: Width | None) -> bool:
+        """Leave an operation half done whose width needs more than there is."""
+        needed_v = 0.0 if width is None else width.minimum_v
+        of_flash = operation.action in (*_ERASES, Action.PROGRAM)
+        return of_flash and needed_v > self.settings.supply_v and self._fires()
+
+
 class SilentProtection(NamedFault):
     """Programming and erasing of `page` is acknowledged and ignored for good, whatever the option bytes say.
 
@@ -137,4 +159,12 @@ class Wedge(NamedFault):
         return operation.action in _ERASES and self._means(operation.action) and self._fires()
 
 
-KINDS: tuple[type[NamedFault], ...] = (PollTime, LostProgram, FlipProgram, LostErase, SilentProtection, Wedge)
+KINDS: tuple[type[NamedFault], ...] = (
+    PollTime,
+    LostProgram,
+    FlipProgram,
+    LostErase,
+    LowSupply,
+    SilentProtection,
+    Wedge,
+)
