@@ -266,11 +266,13 @@ class Session:
     def leave(self, entry: int | None) -> bool:
         """Leave the bootloader and start the program whose vector table is at `entry`; None: do not set the address.
 
+        An address under which the last blocks were read is set: reading and ABORT do not move it, on which dfu-util's and this
+        session's own streams of blocks rely.
         A device that vanishes once it was told to leave has left; whether it did is for the caller to see on the bus. One that
         vanishes before that is lost. Return whether the device has answered and not just vanished. Raise DfurunError.
         """
         with self._explained():
-            if entry is not None:
+            if entry is not None and not self._stream.reads_at(entry):
                 self._set_address(entry)
             for _ in range(ATTEMPTS):
                 try:
