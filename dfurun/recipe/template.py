@@ -55,6 +55,8 @@ def recipe_text(draft: Draft) -> str:
         ("chip", draft.chip.name),
     ):
         lines += ["", *_comment(keys[key]["description"]), f"{key}: {value}"]
+    if draft.chip.widths is not None:
+        lines += ["", *_comment(_without_default(keys["supply"]["description"])), "# supply: 3.3V"]
     if draft.expect:
         lines += ["", *_comment(keys["expect"]["description"]), "expect:"]
         for key, value in draft.expect.items():
