@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from dfurun.simulator.transfer import Kind
 from tests.system.conftest import Agreed
 from tests.system.firmware import image, recipe, sha
-from tests.system.guest_bench import CHIP, BoardInGuest, GuestBench
+from tests.system.guest_bench import CHIP, DFURUN, BoardInGuest, GuestBench
 
 pytestmark = pytest.mark.system
 
@@ -141,3 +142,38 @@ def test_a_power_cycle_is_asked_for_by_port_and_the_other_board_goes_on(
     assert [event["unit"] for event in events if event["event"] == "operator-asked"] == ["1-1"]
     assert {port: unit["exit_status"] for port, unit in results(done.out)[0].items()} == {"1-1": 0, "1-2": 0}
     agreed("--all, 1-1 protected: one power cycle asked for, at 1-1; both boards released")
+
+
+def test_ctrl_c_stops_every_board_where_it_is_safe_and_the_second_run_does_both(
+    bench: GuestBench, agreed: Agreed, tmp_path: Path
+) -> None:
+    file = recipe(tmp_path, FLASH_AND_LEAVE, application=APPLICATION)
+    writing: set[str] = set()
+    both_write = threading.Event()
+
+    def hear(line: str) -> None:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["activity"] == "write":
+            writing.add(event["unit"])
+        if len(writing) == 2:
+            both_write.set()
+
+    with boards(bench, "1-1", "1-2") as both:
+        running = bench.start(DFURUN, file, "--all", "--json", on_line=hear)
+        assert both_write.wait(60), running.wait(60)
+        running.stop()
+        done = running.wait(60)
+        assert done.exit == 130, done
+        units, last = results(done.out)
+        assert {port: unit["exit_status"] for port, unit in units.items()} == {"1-1": 130, "1-2": 130}, done
+        assert last["exit"] == 130
+        for board in both:
+            assert board.running == "bootloader"
+            written = len(board.flash.rstrip(ERASED))
+            assert 0 < written < len(APPLICATION), "it was stopped in the middle"
+        again = bench.dfurun(file, "--all")
+        assert again.exit == 0, again
+        assert [board.flash for board in both] == [FLASHED, FLASHED]
+    agreed(
+        "--all and Ctrl-C while both are written: exit 130, both still in their bootloader; the second run does both"
+    )
