@@ -11,7 +11,7 @@ from dfurun.simulator.transfer import Kind, TraceEntry
 
 @dataclass(frozen=True)
 class OnTheBus:
-    """The DFU requests of one run: seconds from its first to its last, how many, and how many from the erase on.
+    """The DFU requests of one run: seconds from its first to its last, how many, and both from the erase on.
 
     `transfers` are all control transfers, those of the kernel and the library among them.
     """
@@ -20,6 +20,7 @@ class OnTheBus:
     requests: int
     requests_from_the_erase_on: int
     transfers: int
+    seconds_from_the_erase_on: float
 
     @classmethod
     def of(cls, trace: Iterable[TraceEntry]) -> OnTheBus:
@@ -27,9 +28,10 @@ class OnTheBus:
         all_of_it = list(trace)
         asked = [entry for entry in all_of_it if entry.setup.kind is Kind.CLASS]
         if not asked:
-            return cls(0.0, 0, 0, len(all_of_it))
+            return cls(0.0, 0, 0, len(all_of_it), 0.0)
         erase = next((index for index, entry in enumerate(asked) if _is_erase(entry)), 0)
-        return cls(asked[-1].at_s - asked[0].at_s, len(asked), len(asked) - erase, len(all_of_it))
+        last_s = asked[-1].at_s
+        return cls(last_s - asked[0].at_s, len(asked), len(asked) - erase, len(all_of_it), last_s - asked[erase].at_s)
 
 
 def _is_erase(entry: TraceEntry) -> bool:

@@ -83,15 +83,25 @@ def measure(bench: GuestBench, pairing: Pairing) -> Paired:
 
 
 def _run(bench: GuestBench, board: BoardInGuest, pairing: Pairing, pair: int, *words: object) -> Run:
+    renew(bench, board, OLD)
+    bench.afflict(board, [fault.format(seed=pair) for fault in pairing.faults])
+    return run(bench, board, pairing.title, NEW, *words)
+
+
+def renew(bench: GuestBench, board: BoardInGuest, old: bytes) -> None:
+    """Power-cycle the board with this in its flash and no faults, and wait until the guest has enumerated it."""
     with board.export.board() as simulated:
         simulated.faults.clear()
-        simulated.replace_flash(OLD)
+        simulated.replace_flash(old)
     with bench.coming_back(board):
         bench.power_cycle(board, 1)
-    bench.afflict(board, [fault.format(seed=pair) for fault in pairing.faults])
+
+
+def run(bench: GuestBench, board: BoardInGuest, title: str, new: bytes, *words: object) -> Run:
+    """Run a program that is to flash `new` and to start it; raise RuntimeError where that is not what came of it."""
     done = bench.run(*words, timeout_s=TIMEOUT_S)
-    if done.exit or not board.flash.startswith(NEW) or board.running != "application":
-        raise RuntimeError(f"{pairing.title}: the board runs {board.running}\n{done}")
+    if done.exit or not board.flash.startswith(new) or board.running != "application":
+        raise RuntimeError(f"{title}: the board runs {board.running}\n{done}")
     return Run(OnTheBus.of(board.board.trace), done.seconds)
 
 

@@ -20,9 +20,13 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def recipe(folder: Path, steps: str, *, application: bytes | None = None, chip: str = "stm32f072xb") -> Path:
-    """Write a recipe with these steps, and the image `application` beside it; return its path."""
+def recipe(
+    folder: Path, steps: str, *, application: bytes | None = None, chip: str = "stm32f072xb", supply: str = ""
+) -> Path:
+    """Write a recipe with these steps, and the image `application` beside it; return its path. `supply` is as `3.3V`."""
     text = f"dfurun: 1\nname: system test\nchip: {chip}\n"
+    if supply:
+        text += f"supply: {supply}\n"
     if application is not None:
         (folder / "application.bin").write_bytes(application)
         digest = hashlib.sha256(application).hexdigest()

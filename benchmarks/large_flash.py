@@ -1,0 +1,151 @@
+"""An F405 with 1 MiB in real time, in the virtual machine: its ROM's own reports, and true ones; one run of each program.
+
+The flash and what it takes are the simulated board's; what differs is the bwPollTimeout that goes with an operation. A true
+report is that of the operation at hand, at the width that the program has it programmed with.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import paired
+from benchmarks.modelled import FIRST_FLASH, LEAVE, VERIFY
+from dfurun.chips import load_chip
+from dfurun.simulator.fault import Fault, Victim
+from dfurun.simulator.operation import Operation
+from tests.system.firmware import image, recipe
+from tests.system.guest_bench import DFURUN, BoardInGuest, GuestBench
+
+CHIP = load_chip("stm32f405xg")
+NEW, OLD = (image(CHIP, CHIP.flash.extent.size_bytes, seed=seed) for seed in (1, 2))
+SUPPLY = "3.3V"  # what the recipe states, so that dfurun may program as wide as that allows
+DFU_UTIL = "dfu-util"
+
+
+class Work(Fault):
+    """No fault: adds up what the board's operations take, in seconds."""
+
+    name = "work"
+
+    def __init__(self) -> None:
+        self.total_s = 0.0
+
+    def beginning(self, operation: Operation, board: Victim) -> Operation:
+        """Count the operation, and leave it as it is."""
+        del board
+        self.total_s += operation.duration_s
+        return operation
+
+
+class TrueReports(Fault):
+    """The ROM reports what each operation takes, to the next millisecond: bwPollTimeout has no finer."""
+
+    name = "true-reports"
+
+    def reporting(self, operation: Operation) -> float | None:
+        """Report the operation's own time."""
+        return math.ceil(operation.duration_s * 1000) / 1000
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What the ROM reports; `{erase}` and `{block}` of the title are the chip data's, in milliseconds."""
+
+    title: str
+    faults: tuple[type[Fault], ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A line of the report within the reports: a program, and for dfurun the steps of its recipe."""
+
+    title: str
+    steps: str = ""
+
+
+@dataclass(frozen=True)
+class Flashed:
+    """One run, and how many seconds of it the board's operations took."""
+
+    reports: Reports
+    program: Program
+    run: paired.Run
+    work_s: float
+
+
+_ERASE_MS, _BLOCK_MS = (
+    round(duration.reported_s * 1000) for duration in (CHIP.timing.mass_erase, CHIP.timing.program_block)
+)
+REPORTS = (
+    Reports(f"its own: {_ERASE_MS} ms for a mass erase, {_BLOCK_MS} ms for a block"),
+    Reports("true ones", (TrueReports,)),
+)
+PROGRAMS = (
+    Program(DFU_UTIL),
+    Program("dfurun without verify", FIRST_FLASH + LEAVE),
+    Program("dfurun with verify", FIRST_FLASH + VERIFY + LEAVE),
+)
+
+
+def measure(bench: GuestBench) -> Iterator[Flashed]:
+    """Run every program with every kind of reports, on one board with old firmware."""
+    with tempfile.TemporaryDirectory(prefix="large-") as name, bench.board(chip=CHIP, flash=OLD) as board:
+        for reports in REPORTS:
+            for program in PROGRAMS:
+                # a folder a run: the guest remembers what it has read of a file
+                yield _run(bench, board, Path(tempfile.mkdtemp(dir=name)), reports, program)
+
+
+def _run(bench: GuestBench, board: BoardInGuest, folder: Path, reports: Reports, program: Program) -> Flashed:
+    words: Iterable[object]
+    if program.steps:
+        words = DFURUN, recipe(folder, program.steps, application=NEW, chip=CHIP.name, supply=SUPPLY)
+    else:
+        image_file = folder / "new.bin"
+        image_file.write_bytes(NEW)
+        words = DFU_UTIL, *paired.DFU_UTIL_JOB, image_file
+    paired.renew(bench, board, OLD)
+    bench.afflict(board, ())
+    work = Work()
+    with board.export.board() as simulated:
+        simulated.afflict([work, *(fault() for fault in reports.faults)])
+    run = paired.run(bench, board, f"{program.title}, {reports.title}", NEW, *words)
+    return Flashed(reports, program, run, work.total_s)
+
+
+def table(results: Sequence[Flashed]) -> str:
+    """Return the results as a table in Markdown; each time also as a part of dfu-util's with the same reports."""
+    theirs_s = {result.reports: result.run.bus.seconds for result in results if result.program.title == DFU_UTIL}
+    head = (
+        f"| {CHIP.title.removeprefix('STM32')}, 1 MiB | the ROM's reports | s | of dfu-util's | erase to leave, s "
+        "| operations, s | requests, erase to leave | process, s |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(_row(result, theirs_s[result.reports]) for result in results)
+
+
+def _row(result: Flashed, theirs_s: float) -> str:
+    bus = result.run.bus
+    return (
+        f"| {result.program.title} | {result.reports.title} | {bus.seconds:.2f} | {bus.seconds / theirs_s:.2f} "
+        f"| {bus.seconds_from_the_erase_on:.2f} | {result.work_s:.2f} | {bus.requests_from_the_erase_on} "
+        f"| {result.run.process_s:.1f} |"
+    )
+
+
+def main() -> None:
+    """Measure and print, without the rest of the benchmark."""
+    results = []
+    with GuestBench() as bench:
+        for result in measure(bench):
+            results.append(result)
+            print(table(results).splitlines()[-1], flush=True)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
