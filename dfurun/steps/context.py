@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 POWER_CYCLE_TIMEOUT_S = 120.0
 REGAINS_A_STEP = 3  # the last of them in gentle mode
 STAYED_GRACE_S = 1.0  # for a board that still answered, and may leave all the same
+PROGRESS_INTERVAL_S = 0.05
 APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs something else
 
 
@@ -171,10 +172,27 @@ class Context:
 
     def progress(self, activity: str, total: int, offset: int = 0) -> Callable[[int], None]:
         """Return what turns a count into a progress event of this step; a safe boundary each time."""
+        tell = self.telling(activity, total, offset)
+
+        def go_on(done: int) -> None:
+            tell(done)
+            self.safe_boundary()
+
+        return go_on
+
+    def telling(self, activity: str, total: int, offset: int = 0) -> Callable[[int], None]:
+        """Return what turns a count into a progress event of this step, also while the ROM is at work: it stops nothing.
+
+        What comes sooner after the one before than anybody sees is not told, but for the end.
+        """
+        due_s = self.clock.now()
 
         def tell(done: int) -> None:
-            self.emit(Progress(self.step_index, activity, offset + done, total))
-            self.safe_boundary()
+            nonlocal due_s
+            now_s = self.clock.now()
+            if now_s >= due_s or offset + done == total:
+                due_s = now_s + PROGRESS_INTERVAL_S
+                self.emit(Progress(self.step_index, activity, offset + done, total))
 
         return tell
 
@@ -276,7 +294,7 @@ class Context:
         """
         layout = self.session.description.flash_layout
         closed = [s.extent for s in layout.segments if not s.writable] if layout else []
-        for extent in extents:
+        for extent in extents if closed else ():
             if any(extent.overlaps(segment) for segment in closed):
                 raise Refused(
                     Code.NOT_A_ROM,

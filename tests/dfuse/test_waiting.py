@@ -110,6 +110,24 @@ def test_an_answer_that_is_only_slow_does_not_count(wait: Wait) -> None:
     assert wait.polls_ms == [0, 45]
 
 
+@pytest.mark.parametrize(("work_ms", "asked_ms"), [(0, 40), (15, 40), (40, 40), (55, 55)])
+def test_what_is_done_while_the_rom_works_is_part_of_the_wait(wait: Wait, work_ms: int, asked_ms: int) -> None:
+    """The wait counts from the answer: the host's own work between two blocks is time in which the ROM stands still."""
+    states = []
+
+    def work() -> None:
+        states.append(wait.bench.link.state)
+        wait.bench.clock.sleep(work_ms / 1000)
+
+    wait.bench.link.state = IDLE
+    wait.channel.download(0, erase_page_payload(FLASH))
+    wait.bench.link.forget()
+    wait.bench.link.script(GETSTATUS, busy(40), done())
+    assert wait.waiter.finish(ERASE, work) is Ending.CLEAN
+    assert wait.bench.link.times_ms(GETSTATUS) == [0, asked_ms]
+    assert states == [BUSY]
+
+
 def test_the_command_is_executed_once(wait: Wait) -> None:
     wait.finish(busy(40), busy(40), STALL, TimedOut("timed out"), done())
     assert wait.bench.link.executed == [(0, erase_page_payload(FLASH))]
