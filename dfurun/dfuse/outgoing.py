@@ -27,6 +27,8 @@ class Outgoing:
         self._told = 0
         self._next: tuple[AddressRange, bytes] | None = None
         self.current = next(self._blocks, None)
+        if self.current is None:
+            self._tell_up_to(self._size_bytes)
 
     def meanwhile(self) -> None:
         """Tell of what was done before the current block, and make the next one ready; once for each block."""

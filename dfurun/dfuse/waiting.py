@@ -1,9 +1,9 @@
 """Waiting for a stored command to end: how often to ask, when an answer is not believed, when to give up.
 
 The first wait is what the ROM reports, counted from when its answer was there, less what that itself took where it was held;
-the budget counts from its end, however long the ROM has made it. After it, and until the datasheet's maximum has passed, the ROM
-is asked again at the reported interval. A ROM that latches dfuERROR when it is asked as soon as it said has reported too short a
-time: from then on the session waits for the datasheet's maximum.
+the budget counts from its end, however long the ROM has made it. After it, and until the datasheet's maximum has passed, the
+ROM is asked again at the reported interval. A ROM that latches dfuERROR when it is asked as soon as it said has reported too
+short a time: from then on the session waits for the datasheet's maximum.
 
 A dfuDNBUSY that is answered when even the maximum has passed is *stale*: the ROM missed a packet and repeats itself (AN2606
 table 42, dfu-util ticket #78), its poll time too, and the state machine moves only with a GETSTATUS that is really served. From

@@ -287,8 +287,10 @@ def test_a_caller_that_stops_between_two_blocks_leaves_the_rom_at_rest(bench: Be
 
 
 def test_nothing_is_sent_for_a_piece_that_is_all_blank(bench: Bench) -> None:
-    bench.session.write(FLASH, b"\xff" * (BLOCK + 8))
+    heard: list[int] = []
+    bench.session.write(FLASH, b"\xff" * (BLOCK + 8), heard.append)
     assert bench.link.sent == []
+    assert heard == [BLOCK + 8]
 
 
 def test_zeros_are_no_erased_flash_where_erased_flash_reads_as_ones(bench: Bench) -> None:
