@@ -101,6 +101,7 @@ class Context:
     began: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _protection: Protection | None = None
     _option_bytes: OptionForecast | None = None
+    _judged: tuple[OptionForecast, list[AddressRange]] | None = None
     _stoppable: bool = True
 
     @property
@@ -294,18 +295,18 @@ class Context:
         """
         layout = self.session.description.flash_layout
         closed = [s.extent for s in layout.segments if not s.writable] if layout else []
-        for extent in extents if closed else ():
-            if any(extent.overlaps(segment) for segment in closed):
+        for segment in closed:
+            if any(extent.overlaps(segment) for extent in extents):
                 raise Refused(
                     Code.NOT_A_ROM,
-                    f"{what}: {extent} holds the DFU program itself, which runs from user flash on this board",
+                    f"{what}: {segment} holds the DFU program itself, which runs from user flash on this board",
                     consequence="nothing was written",
                     hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
                 )
         if forecast is None:
             return
         moved = forecast.moves_pages(self.chip)
-        for sector in forecast.write_protected(self.chip.option_bytes, self.chip.flash):
+        for sector in self._write_protected(forecast):
             if moved or any(extent.overlaps(sector) for extent in extents):
                 where = f"some {self.chip.flash.unit}s, which is not known," if moved else str(sector)
                 raise Refused(
@@ -314,6 +315,12 @@ class Context:
                     consequence="nothing was written; the ROM would have acknowledged and ignored it",
                     hint=f"before it, clear {self._protecting_fields()} with `set-option-bytes`{self._until_in_force()}",
                 )
+
+    def _write_protected(self, forecast: OptionForecast) -> list[AddressRange]:
+        """Return the sectors that may be write-protected; step after step asks it of the same option bytes."""
+        if self._judged is None or self._judged[0] != forecast:
+            self._judged = forecast, forecast.write_protected(self.chip.option_bytes, self.chip.flash)
+        return self._judged[1]
 
     def _protecting_fields(self) -> str:
         protection = self.chip.option_bytes.write_protection
