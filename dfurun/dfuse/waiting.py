@@ -41,7 +41,10 @@ PROBES_AN_OPERATION = 32  # so a long operation is not asked a thousand times
 SHORTEST_INTERVAL_S = 0.001
 POLLS_OF_A_STALE_LINK = 64
 LONGEST_STALE_BUDGET_S = 30.0
-HELD_S = 0.010  # a GETSTATUS that takes longer than this was held by the ROM, not by a host
+# A GETSTATUS that takes longer than this, and longer than half of what it reports, was held by a ROM that worked meanwhile. A
+# busy host is late by some milliseconds as well, and they are none of the ROM's: it may have been asked late, and be at work.
+HELD_S = 0.010
+HELD_SHARE = 0.5
 EAGER_POLLS = 16  # without a pause: a ROM that serves three in ten misses so many once in three hundred times
 USELESS_LOOKS = 3
 
@@ -174,7 +177,7 @@ class _Wait:
             pause = 0.0
         elif self.probing:
             pause = self._next_probe_s()
-        elif self.channel.answered_in_s > HELD_S:
+        elif self.channel.answered_in_s > max(HELD_S, HELD_SHARE * reported_s):
             pause = max(0.0, pause - self.channel.answered_in_s)
         counted_from = self.begun + pause
         meanwhile()
