@@ -50,7 +50,13 @@ def run_on(board: SimulatedBoard, recipe_file: Path, folder: Path) -> tuple[Unit
     return run_compiled(compiled, [board], folder)
 
 
-def run_compiled(compiled: Compiled, boards: Sequence[SimulatedBoard], folder: Path) -> tuple[UnitFinished, list[str]]:
+def run_compiled(
+    compiled: Compiled,
+    boards: Sequence[SimulatedBoard],
+    folder: Path,
+    *,
+    backend: type[SimulatedBackend] = SimulatedBackend,
+) -> tuple[UnitFinished, list[str]]:
     """Run a recipe that was read already, on boards that share a clock; return how it ended and what was said."""
     recipe, clock = compiled.runnable(), boards[0].clock
     messages: list[str] = []
@@ -63,7 +69,7 @@ def run_compiled(compiled: Compiled, boards: Sequence[SimulatedBoard], folder: P
 
     folder.mkdir(parents=True, exist_ok=True)
     journal = UnitJournal(folder / "journals")
-    connection = Connection(Bus(SimulatedBackend(boards), known_ids()), recipe.chip, clock, Selector())
+    connection = Connection(Bus(backend(boards), known_ids()), recipe.chip, clock, Selector())
     context = Context(
         chip=recipe.chip,
         clock=clock,

@@ -81,11 +81,12 @@ class ProtectionBits:
 
     def _groups(self, flash: Flash) -> Iterator[tuple[str, int, range]]:
         places = [(name, bit) for name, width in zip(self.fields, self.widths, strict=True) for bit in range(width)]
+        page_count = flash.page_count
         for index, (name, bit) in enumerate(places):
             first = index * self.pages_a_bit
             is_rest = self.last_has_rest and index == len(places) - 1
-            end = flash.page_count if is_rest else first + self.pages_a_bit
-            yield name, bit, range(min(first, flash.page_count), min(end, flash.page_count))
+            end = page_count if is_rest else first + self.pages_a_bit
+            yield name, bit, range(min(first, page_count), min(end, page_count))
 
 
 @dataclass(frozen=True, slots=True)

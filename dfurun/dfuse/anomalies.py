@@ -12,22 +12,19 @@ class Anomalies:
     """Counts by kind, and the last few in words. `listen` hears each of them as it is noted."""
 
     def __init__(self, listen: Callable[[str], None] | None = None) -> None:
+        self.total = 0  # how many there were
         self._listen = listen
         self._counts: Counter[str] = Counter()
         self._lines: deque[str] = deque(maxlen=EVIDENCE_LINES)
 
     def note(self, kind: str, detail: str = "") -> None:
         """Count one anomaly; `detail` goes into the evidence only."""
+        self.total += 1
         self._counts[kind] += 1
         words = f"{kind} ({detail})" if detail else kind
         self._lines.append(words)
         if self._listen is not None:
             self._listen(f"! {words}")
-
-    @property
-    def total(self) -> int:
-        """How many there were."""
-        return self._counts.total()
 
     @property
     def counts(self) -> dict[str, int]:

@@ -8,9 +8,6 @@ except to execute it: first contact and recovery ask GETSTATE, which executes no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from dfurun.chips import Chip, Quirk
 from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
@@ -51,18 +48,18 @@ class Channel:
         self._patience = PATIENCE
         self.gentle = gentle
         self.answered_in_s = 0.0  # what the last GETSTATUS that was answered took
+        self.answered_s = (
+            0.0  # when its answer was there, on the clock: what the ROM asks to be waited counts from here
+        )
         self.anomalies = anomalies
         self.transfers = 0
+        # wTransferSize as the device told it when it was opened: never exceeded, some ROMs hang on a longer block.
+        self.transfer_size_bytes = link.description.functional.transfer_size_bytes
 
     @property
     def description(self) -> DeviceDescription:
         """The device's descriptors."""
         return self._link.description
-
-    @property
-    def transfer_size_bytes(self) -> int:
-        """wTransferSize as the device told it: never exceeded, some ROMs hang on a longer block."""
-        return self.description.functional.transfer_size_bytes
 
     @property
     def block_bytes(self) -> int:
@@ -90,7 +87,8 @@ class Channel:
         """Send a GETSTATUS once; it executes what is stored. Raise LinkError; an answer that makes no sense is Garbled."""
         asked = self._clock.now()
         raw = self._in(Request.GETSTATUS, 0, STATUS_LENGTH, timeout_s)
-        self.answered_in_s = self._clock.now() - asked
+        self.answered_s = self._clock.now()
+        self.answered_in_s = self.answered_s - asked
         try:
             return StatusReport.unpack(raw)
         except ValueError as error:
@@ -118,7 +116,8 @@ class Channel:
         own = options.alternate
         if is_option and not number and own is not None and own < len(self.description.alternates):
             number = own
-        self._leave_gap()
+        if self.gentle:
+            self._leave_gap()
         for pause in RETRY_PAUSES_S:
             try:
                 self._link.select_alternate(number)
@@ -269,29 +268,37 @@ class Channel:
         self._out(request, 0, b"")
 
     def _out(self, request: Request, value: int, data: bytes) -> None:
-        with self._counted(request):
+        self.transfers += 1
+        if self.gentle:
+            self._leave_gap()
+        try:
             self._link.control_out(request, value, data, TRANSFER_TIMEOUT_S)
+        except TimedOut as error:
+            self._lose_patience(request, error)
+            raise
+        if self._patience < PATIENCE:
+            self._patience = min(PATIENCE, self._patience + PATIENCE_REGAINED)
 
     def _in(self, request: Request, value: int, length: int, timeout_s: float = TRANSFER_TIMEOUT_S) -> bytes:
-        with self._counted(request):
-            return self._link.control_in(request, value, length, timeout_s)
-
-    @contextmanager
-    def _counted(self, request: Request) -> Iterator[None]:
-        """Count a transfer, and give up a device that leaves too many unanswered: each costs seconds."""
         self.transfers += 1
-        self._leave_gap()
+        if self.gentle:
+            self._leave_gap()
         try:
-            yield
+            answer = self._link.control_in(request, value, length, timeout_s)
         except TimedOut as error:
-            self._patience -= 1
-            if self._patience < 0:
-                self.note(request, error)
-                raise self.unreliable("too many transfers are not answered at all") from None
+            self._lose_patience(request, error)
             raise
-        self._patience = min(PATIENCE, self._patience + PATIENCE_REGAINED)
+        if self._patience < PATIENCE:
+            self._patience = min(PATIENCE, self._patience + PATIENCE_REGAINED)
+        return answer
+
+    def _lose_patience(self, request: Request, error: TimedOut) -> None:
+        """Give up a device that leaves too many transfers unanswered: each costs seconds."""
+        self._patience -= 1
+        if self._patience < 0:
+            self.note(request, error)
+            raise self.unreliable("too many transfers are not answered at all") from None
 
     def _leave_gap(self) -> None:
         """Give a gentle link's device time before the next transfer."""
-        if self.gentle:
-            self._clock.sleep(GENTLE_GAP_S)
+        self._clock.sleep(GENTLE_GAP_S)

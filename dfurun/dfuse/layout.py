@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dfurun.units import KIBI, AddressRange
 
@@ -73,6 +74,7 @@ class MemoryLayout:
         return self.name.lower().startswith("option byte")
 
 
+@lru_cache(maxsize=64)
 def parse_layout(text: str) -> MemoryLayout:
     """Return the layout in an alternate setting's name.
 

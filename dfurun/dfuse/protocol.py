@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 REQUEST_TYPE_OUT = 0x21  # host to device, class, interface
 REQUEST_TYPE_IN = 0xA1  # device to host, class, interface
@@ -111,6 +112,7 @@ class StatusReport:
         return bytes([self.status]) + poll_ms.to_bytes(3, "little") + bytes([self.state, self.string_index])
 
     @classmethod
+    @lru_cache(maxsize=64)  # a run is asked for hundreds, and hears a handful of different ones
     def unpack(cls, raw: bytes) -> StatusReport:
         """Return the report for six bytes; raise ValueError for a wrong length, an unknown state or status."""
         if len(raw) != STATUS_LENGTH:

@@ -19,6 +19,7 @@ from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import TRANSFER_TIMEOUT_S, Channel, Transient
 from dfurun.dfuse.link import Denied, DeviceDescription, Garbled, Link, LinkError, Vanished
 from dfurun.dfuse.operation import Operation, Operations
+from dfurun.dfuse.outgoing import Outgoing
 from dfurun.dfuse.protection import PROBE_LENGTH, Answer, Protection, Verdict, judge
 from dfurun.dfuse.protocol import (
     COMMAND_BLOCK,
@@ -43,6 +44,10 @@ STABLE_READS = 4
 DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
+
+
+def _nothing() -> None:
+    """Stand in for nobody who has anything to do."""
 
 
 class Departure(Enum):
@@ -131,9 +136,10 @@ class Session:
             data = bytearray()
             self._stream.begin(DfuState.UPLOAD_IDLE, under)
             failures = refusals = 0
+            block_bytes = self._channel.block_bytes
             while len(data) < extent.size_bytes:
                 at = extent.start + len(data)
-                length = min(self._channel.block_bytes, extent.size_bytes - len(data))
+                length = min(block_bytes, extent.size_bytes - len(data))
                 try:
                     block = self._number(DfuState.UPLOAD_IDLE, AddressRange(at, length), under)
                     self._ready(DfuState.UPLOAD_IDLE)
@@ -202,34 +208,35 @@ class Session:
             self._command(erase_page_payload(address), self._operations.erase_page[size_bytes])
 
     def write(
-        self, address: int, data: bytes, on_progress: OnProgress | None = None, *, under: int | None = None
+        self,
+        address: int,
+        data: bytes,
+        on_progress: OnProgress | None = None,
+        *,
+        under: int | None = None,
+        between: Callable[[], None] = _nothing,
     ) -> None:
         """Program `data`, whose address and length the caller has aligned, into erased flash.
 
         Whole blocks are streamed with rising numbers; a short tail gets its own address, because AN3156 counts a block's
         address in the length of *that* request. A block that is as the erase has left it is not sent. Blocks whose fate is not
-        known are added to `doubtful`. `under` as in `read`.
+        known are added to `doubtful`. `under` as in `read`. `on_progress` hears of a block while the ROM programs the one after
+        it; `between` is called when a block has ended, and may raise: the ROM is at rest then.
         """
         with self._explained():
             self._choose_width()
             self._channel.select_memory(address)
             self._stream.begin(DfuState.DNLOAD_IDLE, under)
-            erased = bytes([self._chip.flash.erased])
-            done = failures = refusals = 0
-            while done < len(data):
-                chunk = data[done : done + self._channel.block_bytes]
-                at, stored = AddressRange(address + done, len(chunk)), False
-                if not chunk.strip(erased):
-                    done += at.size_bytes
-                    if on_progress:
-                        on_progress(done)
-                    continue
+            blocks = Outgoing(address, data, self._channel.block_bytes, self._chip.flash.erased, on_progress)
+            failures = refusals = 0
+            while blocks.current is not None:
+                (at, chunk), stored = blocks.current, False
                 try:
                     block = self._number(DfuState.DNLOAD_IDLE, at, under)
                     self._ready(DfuState.DNLOAD_IDLE)
                     self._channel.download(block, chunk)
                     stored = True
-                    ending = self._waiter.finish(self._operations.write_block)
+                    ending = self._waiter.finish(self._operations.write_block, blocks.meanwhile)
                 except (*Transient, RomError) as error:
                     if stored:
                         self.doubtful.append(at)  # it may have been executed, in part or whole
@@ -239,9 +246,9 @@ class Session:
                         raise self._refusal(f"cannot write {format_address(at.start)}", refusals=refusals) from None
                     continue
                 self._ended(ending, at)
-                done, failures, refusals = done + at.size_bytes, 0, 0
-                if on_progress:
-                    on_progress(done)
+                failures = refusals = 0
+                blocks.advance()
+                between()
 
     # Commands that end in a departure ---------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """Waiting for a stored command to end: how often to ask, when an answer is not believed, when to give up.
 
-The first wait is what the ROM reports, less what its answer itself took where it was held; the budget counts from its end,
-however long the ROM has made it. After it, and until the datasheet's maximum has passed, the ROM is asked again at the
-reported interval. A ROM that latches dfuERROR when it is asked as soon as it said has reported too short a time: from then on
-the session waits for the datasheet's maximum.
+The first wait is what the ROM reports, counted from when its answer was there, less what that itself took where it was held;
+the budget counts from its end, however long the ROM has made it. After it, and until the datasheet's maximum has passed, the
+ROM is asked again at the reported interval. A ROM that latches dfuERROR when it is asked as soon as it said has reported too
+short a time: from then on the session waits for the datasheet's maximum.
 
 A dfuDNBUSY that is answered when even the maximum has passed is *stale*: the ROM missed a packet and repeats itself (AN2606
 table 42, dfu-util ticket #78), its poll time too, and the state machine moves only with a GETSTATUS that is really served. From
@@ -24,6 +24,7 @@ erase was done is then for a read to show.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -40,9 +41,16 @@ PROBES_AN_OPERATION = 32  # so a long operation is not asked a thousand times
 SHORTEST_INTERVAL_S = 0.001
 POLLS_OF_A_STALE_LINK = 64
 LONGEST_STALE_BUDGET_S = 30.0
-HELD_S = 0.010  # a GETSTATUS that takes longer than this was held by the ROM, not by a host
+# A GETSTATUS that takes longer than this, and longer than half of what it reports, was held by a ROM that worked meanwhile. A
+# busy host is late by some milliseconds as well, and they are none of the ROM's: it may have been asked late, and be at work.
+HELD_S = 0.010
+HELD_SHARE = 0.5
 EAGER_POLLS = 16  # without a pause: a ROM that serves three in ten misses so many once in three hundred times
 USELESS_LOOKS = 3
+
+
+def _nothing() -> None:
+    """Stand in for nothing to do meanwhile."""
 
 
 class RomError(Exception):
@@ -90,8 +98,8 @@ class Waiter:
         self._clock = clock
         self.trust = Trust()
 
-    def finish(self, operation: Operation) -> Ending:
-        """Execute what is stored and wait for its end.
+    def finish(self, operation: Operation, meanwhile: Callable[[], None] = _nothing) -> Ending:
+        """Execute what is stored and wait for its end. `meanwhile` is called once the ROM says that it is at work.
 
         EARLY: the device says it ended where the protocol wants dfuDNBUSY. The answer that started it was lost, or the ROM
         works inside GETSTATUS; it did run, but only a read shows how. DOUBTFUL: not even that is known.
@@ -109,7 +117,7 @@ class Waiter:
             raise RomError(report)
         if report.state is DfuState.DNLOAD_IDLE:
             return Ending.EARLY
-        return _Wait(self._channel, self._clock, self.trust, operation, report).end()
+        return _Wait(self._channel, self._clock, self.trust, operation, report).end(meanwhile)
 
     def departs(self, operation: Operation, report: StatusReport) -> bool:
         """Wait for the reset that ends `operation`, which was answered with `report`; say whether the device was seen gone.
@@ -158,10 +166,10 @@ class _Wait:
     stalled: bool = False
     too_short: bool = False
 
-    def end(self) -> Ending:
+    def end(self, meanwhile: Callable[[], None]) -> Ending:
         """Wait for the end, and say which it was; raise as `Waiter.finish` does."""
         operation, clock = self.operation, self.clock
-        self.begun = self.last_busy = clock.now()
+        self.begun = self.last_busy = self.channel.answered_s
         reported_s, interval = self._reported_s, self._interval_s
         pause = min(reported_s, operation.budget_s)
         self.probing = self.trust.probes
@@ -169,9 +177,11 @@ class _Wait:
             pause = 0.0
         elif self.probing:
             pause = self._next_probe_s()
-        elif self.channel.answered_in_s > HELD_S:
+        elif self.channel.answered_in_s > max(HELD_S, HELD_SHARE * reported_s):
             pause = max(0.0, pause - self.channel.answered_in_s)
         counted_from = self.begun + pause
+        meanwhile()
+        pause -= clock.now() - self.begun  # so long it has been left alone already
         while True:
             clock.sleep(pause)
             budget_s = self._budget_s(interval)
@@ -254,7 +264,7 @@ class _Wait:
 
     def _busy_again(self, interval: float) -> float:
         operation, trust = self.operation, self.trust
-        self.last_busy = self.clock.now()
+        self.last_busy = self.channel.answered_s
         if self.last_busy - self.begun >= operation.maximum_s and not trust.stale:
             trust.stale = True
             self.channel.anomalies.note("stale dfuDNBUSY", operation.name)

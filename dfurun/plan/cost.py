@@ -20,7 +20,7 @@ from typing import assert_never
 from dfurun.chips import Chip, Duration, Execution, FirstState, Width
 from dfurun.dfuse.protection import PROBE_LENGTH, PROOFS_NEEDED
 from dfurun.dfuse.protocol import FIRST_DATA_BLOCK, LAST_BLOCK, STATUS_LENGTH
-from dfurun.dfuse.waiting import HELD_S, SHORTEST_INTERVAL_S, look_interval_s
+from dfurun.dfuse.waiting import HELD_S, HELD_SHARE, SHORTEST_INTERVAL_S, look_interval_s
 from dfurun.steps.effect import Act, ActKind
 from dfurun.units import AddressRange
 from dfurun.usb.connection import LOOK_INTERVAL_S, SETTLE_S
@@ -259,7 +259,7 @@ class Meter:
                 for _ in range(again):
                     self._transfer(STATUS_LENGTH)
             case Execution.HELD:
-                held_s = takes.typical_s if takes.typical_s > HELD_S else 0.0
+                held_s = takes.typical_s if takes.typical_s > max(HELD_S, HELD_SHARE * takes.reported_s) else 0.0
                 waited_s = takes.typical_s + max(0.0, waited_s - held_s)
             case Execution.INSIDE:
                 waited_s = max(waited_s, takes.typical_s)

@@ -25,6 +25,7 @@ from dfurun.units import format_duration
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.text import Text
 
 BAR_WIDTH = 24
 TIME_WIDTH = 10
@@ -125,22 +126,30 @@ class LiveBoards(AbstractContextManager["LiveBoards"]):
 
         return Group(*(self._line(name, row) for name, row in self._rows.items()))
 
-    def _line(self, name: str, row: _Row) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
+    def _line(self, name: str, row: _Row) -> Text:
+        """Return a board's line as one text: a table is laid out anew each time, while workers wait for the interpreter."""
         from rich.text import Text
 
+        line = Text(name.ljust(self._width) + APART, no_wrap=True, overflow="ellipsis")
         if row.ended is not None:
-            said = Text(name.ljust(self._width) + APART, no_wrap=True, overflow="ellipsis")
-            return said.append(_in_a_line(row.ended), "bold red" if row.ended.code else "bold green")
-        line = Table.grid(padding=(0, len(APART), 0, 0), expand=True)
-        line.add_column(no_wrap=True, width=self._width)
-        line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        line.add_column(no_wrap=True, width=BAR_WIDTH)
-        line.add_column(no_wrap=True, justify="right", width=TIME_WIDTH)
-        bar = "" if row.share is None else ProgressBar(1.0, row.share, width=BAR_WIDTH)
-        line.add_row(name, Text(row.words), bar, format_duration(self._console.get_time() - row.began_s))
-        return line
+            return line.append(_in_a_line(row.ended), "bold red" if row.ended.code else "bold green")
+        room = self._console.width - line.cell_len - TIME_WIDTH - len(APART)
+        bar = self._bar(row.share) if room > 2 * BAR_WIDTH else Text()
+        words = Text(row.words)
+        words.truncate(max(1, room - bar.cell_len), overflow="ellipsis", pad=True)
+        took = format_duration(self._console.get_time() - row.began_s)
+        return line.append_text(words).append_text(bar).append(APART + took.rjust(TIME_WIDTH))
+
+    def _bar(self, share: float | None) -> Text:
+        """Return a bar like rich's own, which is full for a share of 1; blanks where nobody knows how far it is."""
+        from rich.text import Text
+
+        bar = Text(APART)
+        done = 0 if share is None else int(min(share, 1.0) * BAR_WIDTH)
+        stroke = "-" if self._console.options.ascii_only or self._console.legacy_windows else "\u2501"
+        rest = " " if share is None or self._console.color_system is None else stroke
+        bar.append(stroke * done, "bar.finished" if done == BAR_WIDTH else "bar.complete")
+        return bar.append(rest * (BAR_WIDTH - done), "bar.back")
 
 
 class LiveUnit:

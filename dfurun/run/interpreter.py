@@ -247,14 +247,14 @@ class Unit:
         self, index: int, step: Step, result: Result, duration_s: float, code: Code | None = None
     ) -> None:
         event = StepFinished(index, step.keyword, result.outcome, result.detail, duration_s, code)
-        self.journal.write("step", **{**dataclasses.asdict(event), "code": None if code is None else str(code)})
+        self.journal.write("step", **{**_told(event), "code": None if code is None else str(code)})
         self._emit(event)
 
     def _emit(self, event: Event) -> None:
         """Pass an event on; a board that was found binds the journal to its port."""
         self.listen(event)
         if isinstance(event, BoardFound):
-            self.journal.write("board", **dataclasses.asdict(event))
+            self.journal.write("board", **_told(event))
             name = self.journal_name(event.port)
             if name is not None:
                 self._bind(name)
@@ -360,3 +360,8 @@ class Unit:
             )
         except StepFailed as problem:
             self._emit(Notice(f"the end of the run is not in the journal: {problem.message}", problem.code))
+
+
+def _told(event: BoardFound | StepFinished) -> dict[str, object]:
+    """Return an event's own fields; there is nothing below them to take apart."""
+    return {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}

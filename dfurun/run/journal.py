@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dfurun.errors import Code, DfurunError, StepFailed
 from dfurun.run.journal_lines import DAMAGED, Entry, Reading, known, line_of, read_lines
@@ -156,8 +156,7 @@ class UnitJournal:
             self._folder.mkdir(parents=True, exist_ok=True)
             words, hint = self._mend(path, reading)
         with reported(path, "read"):
-            cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
-            recollection = Recollection(unfinished_run(path), kept_files(path), cause, waits, words, hint)
+            recollection = _recollection(read_journal(_put_aside(path)), reading.entries, words, hint)
         with reported(path):
             if path.exists() and path.stat().st_size > KEPT_BYTES:
                 path.replace(_put_aside(path))
@@ -200,9 +199,21 @@ def read_journal(path: Path) -> list[Entry]:
     return list(read_lines(path).entries)
 
 
+def _recollection(before: Sequence[Entry], entries: Sequence[Entry], damage: str, damage_hint: str) -> Recollection:
+    """Return what a port's journal knows by its entries, and by those `before` them that were put aside."""
+    every = [*before, *entries]
+    return Recollection(
+        _unfinished(entries), _kept(every), _cause(every), _waits_for_power_cycle(entries), damage, damage_hint
+    )
+
+
 def unfinished_run(path: Path) -> UnfinishedRun | None:
-    """Return the journal's last run where it has no end, else None."""
-    entries = known(read_journal(path))
+    """Return the journal's last run where it has no end, else None. Raise OSError."""
+    return _unfinished(read_journal(path))
+
+
+def _unfinished(journal: Sequence[Entry]) -> UnfinishedRun | None:
+    entries = known(journal)
     if not entries or entries[-1]["entry"] == "end":
         return None
     run = [entry for entry in entries if entry.get("run") == entries[-1].get("run")]
@@ -214,9 +225,9 @@ def unfinished_run(path: Path) -> UnfinishedRun | None:
     return UnfinishedRun(str(run[0].get("time")), f"{name or 'a recipe'}", run[-1]["entry"], step, kept)
 
 
-def kept_files(path: Path) -> tuple[KeptFile, ...]:
-    """Return what the runs in a journal have kept, not put back and left where it was, the oldest first. Raise OSError."""
-    entries = known(read_journal(_put_aside(path)) + read_journal(path))
+def _kept(journal: Sequence[Entry]) -> tuple[KeptFile, ...]:
+    """Return what the runs in a journal have kept, not put back and left where it was, the oldest first."""
+    entries = known(journal)
     boards = {entry.get("run"): entry.get("unique_id") for entry in entries if entry["entry"] == "board"}
     let_go = {entry.get("file") for entry in entries if entry["entry"] == "let-go"}
     found = []
@@ -237,7 +248,10 @@ def cause_of_protection(path: Path) -> str | None:
     Erased option bytes read as RDP level 1 (RM0091 section 4). A write whose step ended well, or a board that was seen open
     after it, explains nothing any more; nor does a journal that is damaged since, which is said. Raise OSError.
     """
-    entries = read_journal(_put_aside(path)) + read_journal(path)
+    return _cause(read_journal(_put_aside(path)) + read_journal(path))
+
+
+def _cause(entries: Sequence[Entry]) -> str | None:
     is_damaged = False
     for index in range(len(entries) - 1, -1, -1):
         entry = entries[index]
@@ -260,7 +274,7 @@ def _is_open_after(entry: Entry) -> bool:
     return entry["entry"] == "step" and is_of_option_bytes and entry.get("outcome") in ("changed", "ok")
 
 
-def _interrupted_write(entry: Entry, later: list[Entry]) -> str | None:
+def _interrupted_write(entry: Entry, later: Sequence[Entry]) -> str | None:
     """Return what an entry about the option bytes explains; None for every other."""
     if entry["entry"] == "read-unprotect":
         return f"Read Unprotect was sent at {entry.get('time')}; it takes a power cycle to come into force"
@@ -283,9 +297,9 @@ def known_cause(name: str | None) -> str:
         return f"cause unknown: the journal {path} cannot be read ({error.strerror or error})"
 
 
-def waits_for_power_cycle(path: Path) -> bool:
+def _waits_for_power_cycle(entries: Sequence[Entry]) -> bool:
     """Say whether the port's last run left option bytes that come into force at the next power-on."""
-    ends = [entry for entry in read_journal(path) if entry["entry"] == "end"]
+    ends = [entry for entry in entries if entry["entry"] == "end"]
     return bool(ends) and ends[-1].get("power_cycle_needed") is True
 
 
@@ -310,20 +324,18 @@ def _put_aside(path: Path) -> Path:
     return path.with_suffix(".old.jsonl")
 
 
-def _is_torn(path: Path) -> bool:
-    """Say whether the file ends in the middle of a line, as a power cut leaves it."""
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
-
-
-def _append(path: Path, entries: list[Entry], *, durable: bool) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        if _is_torn(path):
-            file.write("\n")
-        file.writelines(map(line_of, entries))
+def _append(path: Path, entries: Iterable[Entry], *, durable: bool) -> None:
+    with path.open("ab+") as file:
+        text = "".join(map(line_of, entries)).encode()
+        file.write(b"\n" + text if _is_torn(file) else text)
         file.flush()
         if durable:
             os.fsync(file.fileno())
+
+
+def _is_torn(file: BinaryIO) -> bool:
+    """Say whether a file ends in the middle of a line, as a power cut leaves it. What is written goes to its end even so."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 POWER_CYCLE_TIMEOUT_S = 120.0
 REGAINS_A_STEP = 3  # the last of them in gentle mode
 STAYED_GRACE_S = 1.0  # for a board that still answered, and may leave all the same
+PROGRESS_INTERVAL_S = 0.05
 APPLICATION_PROOF_S = 2.0  # a board that is not back in DFU after this runs something else
 
 
@@ -100,6 +101,7 @@ class Context:
     began: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _protection: Protection | None = None
     _option_bytes: OptionForecast | None = None
+    _judged: tuple[OptionForecast, list[AddressRange]] | None = None
     _stoppable: bool = True
 
     @property
@@ -185,10 +187,27 @@ class Context:
 
     def progress(self, activity: str, total: int, offset: int = 0) -> Callable[[int], None]:
         """Return what turns a count into a progress event of this step; a safe boundary each time."""
+        tell = self.telling(activity, total, offset)
+
+        def go_on(done: int) -> None:
+            tell(done)
+            self.safe_boundary()
+
+        return go_on
+
+    def telling(self, activity: str, total: int, offset: int = 0) -> Callable[[int], None]:
+        """Return what turns a count into a progress event of this step, also while the ROM is at work: it stops nothing.
+
+        What comes sooner after the one before than anybody sees is not told, but for the end.
+        """
+        due_s = self.clock.now()
 
         def tell(done: int) -> None:
-            self.emit(Progress(self.step_index, activity, offset + done, total))
-            self.safe_boundary()
+            nonlocal due_s
+            now_s = self.clock.now()
+            if now_s >= due_s or offset + done == total:
+                due_s = now_s + PROGRESS_INTERVAL_S
+                self.emit(Progress(self.step_index, activity, offset + done, total))
 
         return tell
 
@@ -290,18 +309,18 @@ class Context:
         """
         layout = self.session.description.flash_layout
         closed = [s.extent for s in layout.segments if not s.writable] if layout else []
-        for extent in extents:
-            if any(extent.overlaps(segment) for segment in closed):
+        for segment in closed:
+            if any(extent.overlaps(segment) for extent in extents):
                 raise Refused(
                     Code.NOT_A_ROM,
-                    f"{what}: {extent} holds the DFU program itself, which runs from user flash on this board",
+                    f"{what}: {segment} holds the DFU program itself, which runs from user flash on this board",
                     consequence="nothing was written",
                     hint="hold BOOT0 high and power-cycle the board to reach the bootloader in ROM",
                 )
         if forecast is None:
             return
         moved = forecast.moves_pages(self.chip)
-        for sector in forecast.write_protected(self.chip.option_bytes, self.chip.flash):
+        for sector in self._write_protected(forecast):
             if moved or any(extent.overlaps(sector) for extent in extents):
                 where = f"some {self.chip.flash.unit}s, which is not known," if moved else str(sector)
                 raise Refused(
@@ -310,6 +329,12 @@ class Context:
                     consequence="nothing was written; the ROM would have acknowledged and ignored it",
                     hint=f"before it, clear {self._protecting_fields()} with `set-option-bytes`{self._until_in_force()}",
                 )
+
+    def _write_protected(self, forecast: OptionForecast) -> list[AddressRange]:
+        """Return the sectors that may be write-protected; step after step asks it of the same option bytes."""
+        if self._judged is None or self._judged[0] != forecast:
+            self._judged = forecast, forecast.write_protected(self.chip.option_bytes, self.chip.flash)
+        return self._judged[1]
 
     def _protecting_fields(self) -> str:
         protection = self.chip.option_bytes.write_protection

@@ -134,8 +134,8 @@ def write_erased(context: Context, memory: MemoryImage) -> None:
     done = 0
     for group in groups:
         for piece in group:
-            tell = context.progress("write", total, done)
-            context.session.write(piece.address, piece.data, tell, under=under)
+            tell = context.telling("write", total, done)
+            context.session.write(piece.address, piece.data, tell, under=under, between=context.safe_boundary)
             done += len(piece.data)
         settle(context, memory)
 

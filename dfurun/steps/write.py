@@ -22,6 +22,7 @@ from dfurun.steps.flashing import (
     pages_of,
     rewrite,
     rewrite_acts,
+    runs_of,
     vector_page,
     write_acts,
     write_erased,
@@ -120,8 +121,8 @@ class Write(Step):
         """Refuse where a page is write-protected, or holds the DFU program itself; or is to be erased, and is not known."""
         if self.only_changed:
             require_known_pages(context.chip, "write with `mode: changed`", forecast)
-        extents = [context.chip.flash.page(page) for page in pages_of(context.chip.flash, self.image.memory)]
-        context.require_writable("write", extents, forecast)
+        flash = context.chip.flash
+        context.require_writable("write", runs_of(flash, pages_of(flash, self.image.memory)), forecast)
         return forecast
 
     def execute(self, context: Context) -> Result:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
+
+import usb.core
+import usb.util
 
 from dfurun.clock import Clock
 from dfurun.dfuse.link import AlternateSetting, Denied, DeviceDescription, Garbled, LinkError
@@ -30,6 +34,7 @@ class PyusbLink:
         """Open and claim; raise AccessDenied where the system refuses, LinkError where the device does not answer."""
         self._device = candidate.device
         self._interface_number, self._alternate = 0, 0
+        self._settings: dict[int, Any] = {}  # pyusb's own; by a number alone it reads all descriptors anew to find one
         self._claim(candidate, clock)
         try:
             self._description = self._describe(candidate)
@@ -44,61 +49,53 @@ class PyusbLink:
 
     def control_out(self, request: Request, value: int, data: bytes, timeout_s: float) -> None:
         """Send `data` with the request; raise LinkError."""
-        sent = self._transfer(REQUEST_TYPE_OUT, request, value, data, timeout_s)
+        sent = self._transfer(REQUEST_TYPE_OUT, request, value, array("B", data), timeout_s)
         if sent != len(data):
             raise Garbled(f"{request.name}: {sent} of {len(data)} bytes went out")
 
     def control_in(self, request: Request, value: int, length: int, timeout_s: float) -> bytes:
         """Return at most `length` bytes that the device answers; raise LinkError."""
-        return bytes(self._transfer(REQUEST_TYPE_IN, request, value, length, timeout_s))
+        buffer = array("B", bytes(length))
+        answered = self._transfer(REQUEST_TYPE_IN, request, value, buffer, timeout_s)
+        return buffer.tobytes()[:answered]
 
     def select_alternate(self, number: int) -> None:
         """Select an alternate setting, unless it is selected already; raise LinkError."""
-        import usb.core
-
         if number == self._alternate:
             return
         try:
-            self._device.set_interface_altsetting(self._interface_number, number)
+            self._device.set_interface_altsetting(self._settings[number], number)
         except usb.core.USBError as error:
             raise as_link_error(error) from None
         self._alternate = number
 
     def reset(self) -> None:
         """Reset the port and claim the interface again; raise LinkError."""
-        import usb.core
-        import usb.util
-
         try:
             self._device.reset()
             usb.util.claim_interface(self._device, self._interface_number)
-            self._device.set_interface_altsetting(self._interface_number, self._alternate)
+            self._device.set_interface_altsetting(self._settings[self._alternate], self._alternate)
         except usb.core.USBError as error:
             raise as_link_error(error) from None
 
     def close(self) -> None:
         """Give the device back; never raises."""
-        import usb.core
-        import usb.util
-
         try:
             usb.util.dispose_resources(self._device)
         except usb.core.USBError:
             return  # it is gone: there is nothing to give back
 
-    def _transfer(self, kind: int, request: Request, value: int, data_or_length: bytes | int, timeout_s: float) -> Any:
-        import usb.core
-
+    def _transfer(self, kind: int, request: Request, value: int, data: array[int], timeout_s: float) -> int:
+        """Carry one transfer from or to `data`; return how many bytes it moved. An array is what pyusb takes as it is."""
         try:
-            return self._device.ctrl_transfer(
-                kind, request, value, self._interface_number, data_or_length, round(timeout_s * 1000)
+            moved = self._device.ctrl_transfer(
+                kind, request, value, self._interface_number, data, round(timeout_s * 1000)
             )
         except usb.core.USBError as error:
             raise as_link_error(error) from None
+        return int(moved)
 
     def _claim(self, candidate: Candidate, clock: Clock) -> None:
-        import usb.core
-
         refusal: AccessDenied | None = None
         for _ in range(OPEN_ATTEMPTS):
             try:
@@ -120,9 +117,6 @@ class PyusbLink:
         raise refusal
 
     def _open(self) -> int:
-        import usb.core
-        import usb.util
-
         try:
             configuration = self._device.get_active_configuration()
         except usb.core.USBError as error:
@@ -151,6 +145,7 @@ class PyusbLink:
             (i for i in self._device.get_active_configuration() if i.bInterfaceNumber == self._interface_number),
             key=lambda i: i.bAlternateSetting,
         )
+        self._settings = {setting.bAlternateSetting: setting for setting in settings}
         extra = b"".join(bytes(setting.extra_descriptors) for setting in settings)
         try:
             functional = FunctionalDescriptor.find(extra)

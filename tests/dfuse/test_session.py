@@ -251,12 +251,46 @@ def test_a_block_that_is_as_the_erase_left_it_is_not_sent_and_the_next_is_counte
     first, last, heard = bytes(range(256)) * 8, bytes(2047) + b"\xff", list[int]()
     bench.session.write(FLASH, first + b"\xff" * 2 * BLOCK + last, heard.append)
     assert bench.link.executed == [(0, set_address_payload(FLASH)), (2, first), (5, last)]
-    assert heard == [BLOCK, 2 * BLOCK, 3 * BLOCK, 4 * BLOCK]
+    assert heard == [3 * BLOCK, 4 * BLOCK]
+
+
+def test_a_block_is_told_while_the_rom_programs_the_next_and_the_caller_comes_in_when_it_is_at_rest(
+    bench: Bench,
+) -> None:
+    told, seen = list[tuple[int, DfuState]](), list[DfuState]()
+    bench.session.write(
+        FLASH,
+        bytes(3 * BLOCK),
+        lambda done: told.append((done, bench.link.state)),
+        between=lambda: seen.append(bench.link.state),
+    )
+    assert told == [(BLOCK, BUSY), (2 * BLOCK, BUSY), (3 * BLOCK, DONE)]
+    assert seen == [DONE] * 3
+
+
+def test_a_block_that_fails_is_sent_again_and_none_is_told_twice_or_left_out(bench: Bench) -> None:
+    blocks, told = [bytes([number]) * BLOCK for number in range(4)], list[int]()
+    bench.link.script(DNLOAD, None, None, None, Garbled("I/O error"))
+    bench.session.write(FLASH, b"".join(blocks), told.append)
+    assert [data for block, data in bench.link.executed if block != 0] == blocks
+    assert told == [BLOCK, 2 * BLOCK, 3 * BLOCK, 4 * BLOCK]
+
+
+def test_a_caller_that_stops_between_two_blocks_leaves_the_rom_at_rest(bench: Bench) -> None:
+    def stop() -> None:
+        raise StepFailed(Code.STEP_TIMEOUT, "the step did not end within its timeout")
+
+    with pytest.raises(StepFailed):
+        bench.session.write(FLASH, bytes(3 * BLOCK), between=stop)
+    assert bench.link.state is DONE
+    assert [block for block, _ in bench.link.executed] == [0, 2]
 
 
 def test_nothing_is_sent_for_a_piece_that_is_all_blank(bench: Bench) -> None:
-    bench.session.write(FLASH, b"\xff" * (BLOCK + 8))
+    heard: list[int] = []
+    bench.session.write(FLASH, b"\xff" * (BLOCK + 8), heard.append)
     assert bench.link.sent == []
+    assert heard == [BLOCK + 8]
 
 
 def test_zeros_are_no_erased_flash_where_erased_flash_reads_as_ones(bench: Bench) -> None:

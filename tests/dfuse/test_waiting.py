@@ -104,10 +104,30 @@ def test_the_time_for_which_the_rom_has_held_its_answer_counts(wait: Wait) -> No
     assert wait.polls_ms == [0, 40]
 
 
-def test_an_answer_that_is_only_slow_does_not_count(wait: Wait) -> None:
-    wait.bench.link.rule = lambda sent: wait.bench.clock.sleep(0.005) if sent.request is GETSTATUS else None
+@pytest.mark.parametrize("late_ms", [5, 15, 20])
+def test_an_answer_that_is_only_slow_does_not_count(wait: Wait, late_ms: int) -> None:
+    """A host with many boards is late by 15 ms now and then, and was taken for a ROM that had held its answer."""
+    wait.bench.link.rule = lambda sent: wait.bench.clock.sleep(late_ms / 1000) if sent.request is GETSTATUS else None
     wait.finish(busy(40), done())
-    assert wait.polls_ms == [0, 45]
+    assert wait.polls_ms == [0, 40 + late_ms]
+
+
+@pytest.mark.parametrize(("work_ms", "asked_ms"), [(0, 40), (15, 40), (40, 40), (55, 55)])
+def test_what_is_done_while_the_rom_works_is_part_of_the_wait(wait: Wait, work_ms: int, asked_ms: int) -> None:
+    """The wait counts from the answer: the host's own work between two blocks is time in which the ROM stands still."""
+    states = []
+
+    def work() -> None:
+        states.append(wait.bench.link.state)
+        wait.bench.clock.sleep(work_ms / 1000)
+
+    wait.bench.link.state = IDLE
+    wait.channel.download(0, erase_page_payload(FLASH))
+    wait.bench.link.forget()
+    wait.bench.link.script(GETSTATUS, busy(40), done())
+    assert wait.waiter.finish(ERASE, work) is Ending.CLEAN
+    assert wait.bench.link.times_ms(GETSTATUS) == [0, asked_ms]
+    assert states == [BUSY]
 
 
 def test_the_command_is_executed_once(wait: Wait) -> None:

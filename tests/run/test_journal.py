@@ -177,6 +177,23 @@ def test_what_ended_well_or_was_seen_open_explains_no_protection(
     assert cause_of_protection(tmp_path / "absent.jsonl") is None
 
 
+def test_a_journal_is_read_once_for_a_run_however_much_is_asked_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the runs of a thousand boards, and was parsed seven times before each of them."""
+    first, _ = started(tmp_path)
+    first.before_destruction("option-bytes")
+    read: list[str] = []
+    monkeypatch.setattr(
+        "dfurun.run.journal_lines.read_file", lambda path, most: read.append(path.name) or path.read_bytes()
+    )
+    second = UnitJournal(tmp_path)
+    known = second.bind("1-2")
+    assert known.unfinished is not None
+    assert known.cause is not None
+    assert sorted(read) == ["1-2.jsonl", "1-2.old.jsonl"]
+
+
 def test_only_the_last_run_counts(tmp_path: Path) -> None:
     started(tmp_path)
     second, _ = started(tmp_path)

@@ -43,6 +43,16 @@ def test_the_board_at_the_port_is_opened_and_the_other_left_alone(bench: Bench) 
     assert not {"GETSTATE", "GETSTATUS", "DNLOAD"} & set(bench.other.transfers)
 
 
+def test_the_memory_is_changed_without_reading_all_descriptors_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = bench.connection.open(1.0)
+    monkeypatch.setattr(SimulatedBackend, "get_interface_descriptor", None)
+    session.read(AddressRange(CHIP.option_bytes.address, 16))
+    session.read(AddressRange(0x0800_0000, 16))
+    assert bench.board.transfers["SET_INTERFACE"] == 2
+
+
 def test_a_board_that_the_system_still_lists_for_a_moment_is_waited_for_all_the_same(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
