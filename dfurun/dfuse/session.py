@@ -35,7 +35,7 @@ from dfurun.dfuse.protocol import (
     set_address_payload,
 )
 from dfurun.dfuse.stream import Stream
-from dfurun.dfuse.waiting import Ending, RomError, Waiter
+from dfurun.dfuse.waiting import Ending, RomError, Waiter, nothing
 from dfurun.errors import AccessDenied, AddressRefused, Code, DfurunError, LinkUnreliable, Refused, StepFailed
 from dfurun.units import AddressRange, format_address
 
@@ -44,10 +44,6 @@ STABLE_READS = 4
 DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
-
-
-def _nothing() -> None:
-    """Stand in for nobody who has anything to do."""
 
 
 class Departure(Enum):
@@ -135,8 +131,7 @@ class Session:
         with self._explained():
             data = bytearray()
             self._stream.begin(DfuState.UPLOAD_IDLE, under)
-            failures = refusals = 0
-            block_bytes = self._channel.block_bytes
+            failures, refusals, block_bytes = 0, 0, self._channel.block_bytes
             while len(data) < extent.size_bytes:
                 at = extent.start + len(data)
                 length = min(block_bytes, extent.size_bytes - len(data))
@@ -214,7 +209,7 @@ class Session:
         on_progress: OnProgress | None = None,
         *,
         under: int | None = None,
-        between: Callable[[], None] = _nothing,
+        between: Callable[[], None] = nothing,
     ) -> None:
         """Program `data`, whose address and length the caller has aligned, into erased flash.
 
@@ -273,8 +268,7 @@ class Session:
     def leave(self, entry: int | None) -> bool:
         """Leave the bootloader and start the program whose vector table is at `entry`; None: do not set the address.
 
-        An address under which the last blocks were read is set: reading and ABORT do not move it, on which dfu-util's and this
-        session's own streams of blocks rely.
+        One under which blocks were just read is set: neither that nor ABORT moves it, as dfu-util's and this session's reads show.
         A device that vanishes once it was told to leave has left; whether it did is for the caller to see on the bus. One that
         vanishes before that is lost. Return whether the device has answered and not just vanished. Raise DfurunError.
         """

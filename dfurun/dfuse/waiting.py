@@ -49,7 +49,7 @@ EAGER_POLLS = 16  # without a pause: a ROM that serves three in ten misses so ma
 USELESS_LOOKS = 3
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Stand in for nothing to do meanwhile."""
 
 
@@ -98,7 +98,7 @@ class Waiter:
         self._clock = clock
         self.trust = Trust()
 
-    def finish(self, operation: Operation, meanwhile: Callable[[], None] = _nothing) -> Ending:
+    def finish(self, operation: Operation, meanwhile: Callable[[], None] = nothing) -> Ending:
         """Execute what is stored and wait for its end. `meanwhile` is called once the ROM says that it is at work.
 
         EARLY: the device says it ended where the protocol wants dfuDNBUSY. The answer that started it was lost, or the ROM
