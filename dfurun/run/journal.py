@@ -20,6 +20,7 @@ from dfurun.steps.files import replace_file
 
 STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
 KEPT_BYTES = 4 * 1024 * 1024
+FLASH_ENTRIES = frozenset({"erase", "mass-erase", "write", "rewrite", "read-unprotect"})
 INCOMPLETE = "the journal is damaged, and what it knew is incomplete"
 
 
@@ -65,13 +66,15 @@ class Recollection:
 
     `unfinished` is the run before, where it did not end; `kept` what runs have taken out of the flash and not put back, the
     oldest first; `cause` how the board may have come to be protected; `waits` whether option bytes wait for a power-on;
-    `damage` says in words what of the journal could not be read, empty where all could, `damage_hint` what to do.
+    `cut_short` whether a page may read blank whose erase was not done; `damage` says in words what of the journal could not
+    be read, empty where all could, `damage_hint` what to do.
     """
 
     unfinished: UnfinishedRun | None = None
     kept: tuple[KeptFile, ...] = ()
     cause: str | None = None
     waits: bool = False
+    cut_short: bool = False
     damage: str = ""
     damage_hint: str = ""
 
@@ -156,8 +159,15 @@ class UnitJournal:
             self._folder.mkdir(parents=True, exist_ok=True)
             words, hint = self._mend(path, reading)
         with reported(path, "read"):
-            cause, waits = cause_of_protection(path), waits_for_power_cycle(path)
-            recollection = Recollection(unfinished_run(path), kept_files(path), cause, waits, words, hint)
+            recollection = Recollection(
+                unfinished_run(path),
+                kept_files(path),
+                cause_of_protection(path),
+                waits_for_power_cycle(path),
+                was_cut_short(path),
+                words,
+                hint,
+            )
         with reported(path):
             if path.exists() and path.stat().st_size > KEPT_BYTES:
                 path.replace(_put_aside(path))
@@ -287,6 +297,20 @@ def waits_for_power_cycle(path: Path) -> bool:
     """Say whether the port's last run left option bytes that come into force at the next power-on."""
     ends = [entry for entry in read_journal(path) if entry["entry"] == "end"]
     return bool(ends) and ends[-1].get("power_cycle_needed") is True
+
+
+def was_cut_short(path: Path) -> bool:
+    """Say whether the last run that began to change the port's flash did not pass, or is not known. Raise OSError.
+
+    The power may have gone within one of its erases, and a page that is half erased may read blank.
+    """
+    run: object = None
+    for entry in read_journal(_put_aside(path)) + read_journal(path):
+        if entry["entry"] in FLASH_ENTRIES or entry["entry"] == DAMAGED:
+            run = entry.get("run", DAMAGED)
+        elif entry["entry"] == "end" and entry.get("outcome") == "passed" and entry.get("run") == run:
+            run = None
+    return run is not None
 
 
 @contextmanager
