@@ -1,14 +1,23 @@
-"""Where dfurun's own data files are: the schemas, inside an installed wheel and beside the package in a checkout."""
+"""dfurun's own data files: the schemas, inside an installed wheel and beside the package in a checkout, and data in YAML."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 
 def schema_text(name: str) -> str:
     """Return the text of a file of schemas/; raise FileNotFoundError where there is none of this name."""
     return _schemas().joinpath(name).read_text(encoding="utf-8")
+
+
+def yaml_data(package: str, *path: str) -> Any:
+    """Return what a YAML file of a package holds, as plain values; where there is a libyaml, in a tenth of the time."""
+    import yaml
+
+    text = files(package).joinpath(*path).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _schemas() -> Traversable:

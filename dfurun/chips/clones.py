@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from threading import Lock
 from typing import Any
+
+from dfurun.resources import yaml_data
+
+_READING = Lock()  # the boards of a batch ask all at once, each in a thread of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,14 @@ def known_clones() -> tuple[Clone, ...]:
     return _read()[1]
 
 
-@cache
 def _read() -> tuple[Mapping[str, Any], tuple[Clone, ...]]:
-    import yaml
+    with _READING:
+        return _read_once()
 
-    read = yaml.safe_load((files("dfurun.chips") / "clones.yaml").read_text(encoding="utf-8"))
+
+@cache
+def _read_once() -> tuple[Mapping[str, Any], tuple[Clone, ...]]:
+    read = yaml_data("dfurun.chips", "clones.yaml")
     vendors = read["vendors"]
     return vendors, tuple(
         _clone(name, facts, vendors[facts["vendor"]]["ids"]) for name, facts in read["clones"].items()

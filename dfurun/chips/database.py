@@ -32,6 +32,7 @@ from dfurun.chips.programming_width import ProgrammingWidths, Width
 from dfurun.chips.storage import Storage
 from dfurun.chips.timing import Duration, Timing
 from dfurun.chips.write_protection import Area, ProtectionBits, ProtectionRanges, WriteProtection
+from dfurun.resources import yaml_data
 from dfurun.units import AddressRange, parse_duration, parse_size, parse_voltage
 
 _WORD_BYTES = 4
@@ -64,10 +65,7 @@ def family_names() -> tuple[str, ...]:
 @cache
 def read_family(name: str) -> Facts:
     """Return a family's file as plain values; its shape is schemas/chip.schema.json."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    facts: Facts = yaml.load((_data() / f"{name}.yaml").read_text(encoding="utf-8"), Loader=loader)
+    facts: Facts = yaml_data("dfurun.chips", "data", f"{name}.yaml")
     return facts
 
 

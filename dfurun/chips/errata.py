@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from dfurun.resources import yaml_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,5 @@ def _advice(facts: dict[str, str]) -> tuple[str, str]:
 @cache
 def known_errata() -> dict[str, Erratum]:
     """Return every erratum that has a text, by the name that the chips' data give it."""
-    import yaml
-
-    found = yaml.safe_load((files("dfurun.chips") / "errata.yaml").read_text(encoding="utf-8"))
+    found = yaml_data("dfurun.chips", "errata.yaml")
     return {name: Erratum(name, facts["means"], *_advice(facts), facts["source"]) for name, facts in found.items()}

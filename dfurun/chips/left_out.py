@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from dfurun.chips.part_number import names_of
+from dfurun.resources import yaml_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,7 @@ class LeftOut:
 @cache
 def lines_left_out() -> tuple[LeftOut, ...]:
     """Return the lines, in the order of the file."""
-    import yaml
-
-    read = yaml.safe_load((files("dfurun.chips") / "left-out.yaml").read_text(encoding="utf-8"))
+    read = yaml_data("dfurun.chips", "left-out.yaml")
     return tuple(
         LeftOut(tuple(names_of(line["parts"])), line["device-id"], read["why"], line["source"])
         for line in read["lines"]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
 from dfurun.chips.database import chip_from_facts, family_names, read_family
 from dfurun.chips.family import facts_of, variants
+from dfurun.resources import yaml_data
 
 
 def index_text() -> str:
     """Return the index that the families' files give, a line an entry."""
-    import yaml
-
-    default = yaml.safe_load((files("dfurun.chips") / "default.yaml").read_text(encoding="utf-8"))["simulated-board"]
+    default = yaml_data("dfurun.chips", "default.yaml")["simulated-board"]
     lines = []
     for file in family_names():
         family = read_family(file)

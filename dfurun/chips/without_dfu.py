@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from dfurun.chips.part_number import names_of
+from dfurun.resources import yaml_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,7 @@ class WithoutDfu:
 @cache
 def lines_without_dfu() -> tuple[WithoutDfu, ...]:
     """Return the lines, in the order of the file."""
-    import yaml
-
-    read = yaml.safe_load((files("dfurun.chips") / "without-dfu.yaml").read_text(encoding="utf-8"))
+    read = yaml_data("dfurun.chips", "without-dfu.yaml")
     return tuple(
         WithoutDfu(tuple(names_of(line["parts"])), line["device-id"], read["source"]) for line in read["lines"]
     )

@@ -11,13 +11,15 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator
-
-import intelhex
+from typing import TYPE_CHECKING
 
 from dfurun.image.contents import ADDRESS_SPACE, Contents, Format, join
 from dfurun.image.error import Mark
 from dfurun.image.memory import MemoryImage, Piece
 from dfurun.image.text import Line, damaged, holds_record, numbered_lines
+
+if TYPE_CHECKING:
+    from intelhex import HexReaderError
 
 _RECORD = re.compile(rb":(?:[0-9A-Fa-f]{2}){1,260}")
 _DATA = "00"
@@ -122,6 +124,8 @@ def _plain_pieces(section: list[Line]) -> list[Piece] | None:
 
 
 def _judged_pieces(section: list[Line]) -> Iterator[Piece]:
+    import intelhex
+
     section = _without_entry_points(section)
     _check_segment(section)
     records = intelhex.IntelHex()
@@ -138,6 +142,8 @@ def _judged_pieces(section: list[Line]) -> Iterator[Piece]:
 
 def _without_entry_points(section: list[Line]) -> list[Line]:
     """Return the section without its start addresses, each of which is sound; a HEX may have both kinds."""
+    import intelhex
+
     kept = []
     for number, line in section:
         if _type_of(line) not in _ENTRY_POINTS:
@@ -160,7 +166,9 @@ def _check_segment(section: list[Line]) -> None:
             raise damaged(number, "data past the end of its segment of 64 KiB")
 
 
-def _explain(error: intelhex.HexReaderError) -> str:
+def _explain(error: HexReaderError) -> str:
+    import intelhex
+
     match error:
         case intelhex.RecordChecksumError():
             return "the checksum is wrong"

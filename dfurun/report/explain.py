@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from dfurun.errors import Code, ExitStatus, Severity
 from dfurun.report.sheet import print_row
 from dfurun.report.words import print_folded, wrapped
+from dfurun.resources import yaml_data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,10 +59,7 @@ class Explanation:
 @cache
 def explanations() -> Mapping[str, Explanation]:
     """Return the explanation of every code by its label, in the order of the data."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    groups = yaml.load((files("dfurun.report") / "explanations.yaml").read_text(encoding="utf-8"), Loader=loader)
+    groups = yaml_data("dfurun.report", "explanations.yaml")
     codes = {code.label: code for code in Code}
     return {
         label: Explanation(

@@ -277,6 +277,7 @@ class Unit:
         if known.unfinished is not None:
             self.listen(Notice(str(known.unfinished), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
         self._inherit(known.kept)
+        self.context.doubts_blank = known.cut_short
         if known.waits and not self.context.is_protected():
             self.listen(
                 Notice(

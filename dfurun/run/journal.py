@@ -20,6 +20,7 @@ from dfurun.steps.files import replace_file
 
 STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
 KEPT_BYTES = 4 * 1024 * 1024
+FLASH_ENTRIES = frozenset({"erase", "mass-erase", "write", "rewrite", "read-unprotect"})
 INCOMPLETE = "the journal is damaged, and what it knew is incomplete"
 
 
@@ -65,13 +66,15 @@ class Recollection:
 
     `unfinished` is the run before, where it did not end; `kept` what runs have taken out of the flash and not put back, the
     oldest first; `cause` how the board may have come to be protected; `waits` whether option bytes wait for a power-on;
-    `damage` says in words what of the journal could not be read, empty where all could, `damage_hint` what to do.
+    `cut_short` whether a page may read blank whose erase was not done; `damage` says in words what of the journal could not
+    be read, empty where all could, `damage_hint` what to do.
     """
 
     unfinished: UnfinishedRun | None = None
     kept: tuple[KeptFile, ...] = ()
     cause: str | None = None
     waits: bool = False
+    cut_short: bool = False
     damage: str = ""
     damage_hint: str = ""
 
@@ -203,7 +206,13 @@ def _recollection(before: Sequence[Entry], entries: Sequence[Entry], damage: str
     """Return what a port's journal knows by its entries, and by those `before` them that were put aside."""
     every = [*before, *entries]
     return Recollection(
-        _unfinished(entries), _kept(every), _cause(every), _waits_for_power_cycle(entries), damage, damage_hint
+        _unfinished(entries),
+        _kept(every),
+        _cause(every),
+        _waits_for_power_cycle(entries),
+        _cut_short(every),
+        damage,
+        damage_hint,
     )
 
 
@@ -301,6 +310,20 @@ def _waits_for_power_cycle(entries: Sequence[Entry]) -> bool:
     """Say whether the port's last run left option bytes that come into force at the next power-on."""
     ends = [entry for entry in entries if entry["entry"] == "end"]
     return bool(ends) and ends[-1].get("power_cycle_needed") is True
+
+
+def _cut_short(journal: Sequence[Entry]) -> bool:
+    """Say whether the last run that began to change the port's flash did not pass, or is not known.
+
+    The power may have gone within one of its erases, and a page that is half erased may read blank.
+    """
+    run: object = None
+    for entry in journal:
+        if entry["entry"] in FLASH_ENTRIES or entry["entry"] == DAMAGED:
+            run = entry.get("run", DAMAGED)
+        elif entry["entry"] == "end" and entry.get("outcome") == "passed" and entry.get("run") == run:
+            run = None
+    return run is not None
 
 
 @contextmanager

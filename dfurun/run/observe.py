@@ -7,9 +7,9 @@ from functools import partial
 
 from dfurun.errors import Refused
 from dfurun.plan.observed import Observed
+from dfurun.steps.blank import runs_of
 from dfurun.steps.connect import Connect
 from dfurun.steps.context import Context
-from dfurun.steps.flashing import runs_of
 from dfurun.steps.step import Head, Step
 
 

@@ -69,7 +69,8 @@ class Context:
 
     Of the step that runs: `reached` is how far it has come, in its own terms, for its `resume`; `power_cycled` says whether it
     has seen a power cycle; `regains_left` how often its board may still be regained. `inherited` are pages of this board, by
-    their addresses, that earlier runs have kept and not put back. `patience_s` is how long a board is waited for at
+    their addresses, that earlier runs have kept and not put back. `doubts_blank` says that the run before, at this port, was
+    perhaps cut short within an erase: what reads blank is perhaps not erased. `patience_s` is how long a board is waited for at
     least, whatever the recipe says.
     """
 
@@ -95,6 +96,7 @@ class Context:
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
     inherited: dict[int, KeptPage] = field(default_factory=dict)
+    doubts_blank: bool = False
     begun: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     cause_of_protection: str = ""

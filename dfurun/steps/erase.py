@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Self
 
 from dfurun.errors import Code, Finding
 from dfurun.image import ImageFile
+from dfurun.steps.blank import blank_pages, look_acts
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
-from dfurun.steps.effect import Act, ActKind, Effect, Will
+from dfurun.steps.effect import Effect, Will
 from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable_image
-from dfurun.steps.flashing import blank_pages, erase_acts, erase_pages, pages_of, runs_of
+from dfurun.steps.flashing import erase_acts, erase_pages, pages_of
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.known_pages import require_known_pages, require_known_pages_now
 from dfurun.steps.projected import ProjectedBoard
@@ -92,7 +93,7 @@ class Erase(Step):
         if moved := board.moved_pages:
             return board, Effect(Will.FAIL, f"its {board.chip.flash.unit}s are not as they are known: {moved}")
         flash, pages = board.chip.flash, self.pages
-        looked = tuple(Act(ActKind.READ, extent) for extent in runs_of(flash, pages)) if self.only_needed else ()
+        looked = look_acts(board, pages) if self.only_needed else ()
         if self.only_needed:
             pages = tuple(page for page in pages if board.is_blank(page) is not True)
         if not pages:
@@ -103,7 +104,7 @@ class Erase(Step):
             f"erases {flash.count(len(pages))}{', those that are not blank' if unsure else ''}",
             erases=pages,
             loses=board.loss(pages),
-            acts=(*looked, *erase_acts(flash, pages)),
+            acts=(*looked, *erase_acts(board.chip, pages)),
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:

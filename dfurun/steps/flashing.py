@@ -2,17 +2,20 @@
 
 The page that holds the image's vector table is erased first and written last, so that a half-new image never boots.
 Blocks that the link left in doubt are read back; a page that is wrong is erased and written once more, twice at most. A page
-that holds something beside the image is read back whole, and never left half-written but by a power cut or a lost board.
+that holds something beside the image is rewritten by itself and read back whole, and never left half-written but by a power
+cut or a lost board.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from dfurun.chips import Flash
+from dfurun.chips import Chip, Flash
 from dfurun.errors import Code, StepFailed
 from dfurun.image import MemoryImage, Piece
+from dfurun.steps.blank import may_be_cut_short, not_blank, read_acts, read_pages
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind
 from dfurun.steps.known_pages import require_redoable
@@ -57,10 +60,10 @@ def erase_pages(context: Context, pages: Iterable[int]) -> None:
         for count, page in enumerate(todo, start=1):
             context.session.erase_page(flash.page(page).start)
             tell(count)
-        blank = blank_pages(context, todo)
-        for page in [page for page, is_blank in blank.items() if is_blank]:
+        left = not_blank(context, todo)
+        for page in sorted(set(todo) - set(left)):
             context.let_go_inherited(flash.page(page))
-        todo = [page for page, is_blank in blank.items() if not is_blank]
+        todo = left
         if not todo:
             return
         if attempt + 1 < ERASES:
@@ -103,22 +106,30 @@ def in_order(flash: Flash, memory: MemoryImage) -> tuple[list[Piece], list[Piece
     return rest, [part for piece in pieces for part in MemoryImage((piece,)).within(last)]
 
 
-def erase_acts(flash: Flash, pages: Sequence[int]) -> tuple[Act, ...]:
+def erase_acts(chip: Chip, pages: Sequence[int]) -> tuple[Act, ...]:
     """Return what `erase_pages` does on the wire: each page erased, and all of them read back."""
-    erases = [Act(ActKind.ERASE, flash.page(page)) for page in pages]
-    return (*erases, *(Act(ActKind.READ, extent) for extent in runs_of(flash, pages)))
+    return (*(Act(ActKind.ERASE, chip.flash.page(page)) for page in pages), *read_acts(chip, pages))
 
 
-def rewrite_acts(flash: Flash, memory: MemoryImage, contents: Mapping[int, bytes]) -> tuple[Act, ...]:
-    """Return what `rewrite` does on the wire for pages that are to hold this."""
-    vectors = vector_page(flash, memory)
+def rewrite_acts(
+    chip: Chip, memory: MemoryImage, contents: Mapping[int, bytes], blank: Collection[int]
+) -> tuple[Act, ...]:
+    """Return what `rewrite` does on the wire for pages that are to hold this, and of which some are blank."""
+    flash, vectors = chip.flash, vector_page(chip.flash, memory)
     order = [vectors, *sorted(set(contents) - {vectors})]
     kept = [
         p for p in order if sum(len(piece.data) for piece in memory.within(flash.page(p))) < flash.page(p).size_bytes
     ]
+    plain = [p for p in order[1:] if _beside(flash, memory, p, contents[p]) is None]
+    alone = [p for p in order[1:] if p not in plain]
     acts = [Act(ActKind.READ, flash.page(page)) for page in kept for _ in range(2)]
-    acts.append(Act(ActKind.ERASE, flash.page(vectors)))
-    for page in [*order[1:], vectors]:
+    acts += [Act(ActKind.ERASE, flash.page(page)) for page in [vectors, *plain] if page not in blank]
+    acts += [
+        Act(ActKind.WRITE, piece.extent, data=piece.data, under=flash.page(vectors).start)
+        for piece in _in_pages(flash, memory, plain)
+    ]
+    acts += read_acts(chip, plain)
+    for page in [*alone, vectors]:
         extent, data = flash.page(page), _without_erased_tail(flash, contents[page])
         acts += [] if page == vectors else [Act(ActKind.ERASE, extent)]
         acts += [Act(ActKind.WRITE, AddressRange(extent.start, len(data)), data=data)] if data else []
@@ -140,26 +151,51 @@ def write_erased(context: Context, memory: MemoryImage) -> None:
         settle(context, memory)
 
 
-def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None:
+def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int], unmarked: Collection[int] = ()) -> None:
     """Erase and write these pages so that they hold the image; what the image does not cover in them stays.
 
-    Every page is read back whole. While what lies beside the image is in no flash, nothing stops the work, and a copy of it
-    is kept in a file; a board that is lost meanwhile is regained here, where that copy is.
+    `unmarked` are pages of which this step has changed nothing yet, and that read blank where the image goes: one that is
+    blank beside it as well is not erased first. Every page is read back whole. While what lies beside the image is in no
+    flash, nothing stops the work, and a copy of it is kept in a file; a board that is lost meanwhile is regained here, where
+    that copy is.
     """
     flash = context.chip.flash
     vectors = vector_page(flash, memory)
     others = sorted(set(pages) - {vectors})
     contents = {page: _wanted(context, memory, page) for page in [vectors, *others]}
     beside = {page: piece for page, content in contents.items() if (piece := _beside(flash, memory, page, content))}
-    total, done = sum(len(content) for content in contents.values()), 0
-    tell = context.progress("write", total)
+    blank = {page for page in unmarked if page not in beside and not may_be_cut_short(context, page)}
+    plain, done = {page: contents[page] for page in others if page not in beside}, 0
+    tell = context.progress("write", sum(len(content) for content in contents.values()))
     with context.holding(beside.get(vectors)):
-        persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
-        for page in [*others, vectors]:
+        if vectors not in blank:
+            persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
+        _place_together(context, memory, plain, blank, tell)
+        done = sum(len(content) for content in plain.values())
+        for page in [*(page for page in others if page in beside), vectors]:
             with context.holding(beside.get(page) if page != vectors else None):
                 _place(context, page, contents[page], erased=page == vectors)
             done += len(contents[page])
             tell(done)
+
+
+def _place_together(
+    context: Context,
+    memory: MemoryImage,
+    contents: Mapping[int, bytes],
+    blank: Collection[int],
+    tell: Callable[[int], None],
+) -> None:
+    """Put pages into flash that hold nothing beside the image: what can be streamed takes fewer waits than page by page."""
+    if not contents:
+        return
+    filling = _Filling(context, memory, contents, set(blank), tell)
+    for page in persist(context, filling.attempt):
+        context.journal.before_destruction("rewrite", pages=[page])
+        context.pages_redone += 1
+        _place(context, page, contents[page], attempts=REDO_LIMIT)
+    for page in contents:
+        context.let_go_inherited(context.chip.flash.page(page))
 
 
 def settle(context: Context, memory: MemoryImage) -> None:
@@ -234,6 +270,48 @@ class _Placing:
         return any(context.session.read(extent) == self.content for _ in range(2))  # an upload can be corrupt as well
 
 
+@dataclass(slots=True)
+class _Filling:
+    """Pages on their way into flash together; `erased` are those of which that can be taken for granted."""
+
+    context: Context
+    memory: MemoryImage
+    contents: Mapping[int, bytes]
+    erased: set[int]
+    tell: Callable[[int], None]
+    begun: bool = False
+
+    def attempt(self) -> list[int]:
+        """Erase them, write what the image has of them, read all of them back; return those that are wrong.
+
+        After a board was regained only those that are wrong are begun again: of none it is known that it is erased.
+        """
+        context, flash = self.context, self.context.chip.flash
+        pages = self._wrong(self.contents) if self.begun else sorted(self.contents)
+        self.begun = True
+        for page in pages:
+            if page not in self.erased:
+                context.session.erase_page(flash.page(page).start)
+            context.safe_boundary()
+        self.erased = set()
+        under, done = flash.page(vector_page(flash, self.memory)).start, 0
+        for piece in _in_pages(flash, self.memory, pages):
+            context.session.write(piece.address, piece.data, partial(self._tell, done), under=under)
+            done += len(piece.data)
+        context.session.doubtful.clear()  # the pages are read back whole
+        return self._wrong(pages)
+
+    def _tell(self, before: int, count: int) -> None:
+        self.tell(before + count)
+
+    def _wrong(self, pages: Iterable[int]) -> list[int]:
+        """Return which of these pages hold something else, in two reads: an upload can be corrupt as well."""
+        for _ in range(2):
+            found = read_pages(self.context, pages)
+            pages = [page for page, data in found.items() if data != self.contents[page]]
+        return list(pages)
+
+
 def holds(context: Context, memory: MemoryImage, extent: AddressRange) -> bool:
     """Say whether the flash holds the image's bytes within `extent`."""
     return all(context.session.read(piece.extent) == piece.data for piece in memory.within(extent))
@@ -283,6 +361,12 @@ def _without_erased_tail(flash: Flash, content: bytes) -> bytes:
     return content[: -(-used // unit) * unit]
 
 
+def _in_pages(flash: Flash, memory: MemoryImage, pages: Iterable[int]) -> list[Piece]:
+    """Return what the image has of these pages, aligned."""
+    parts = [part for page in pages for part in memory.within(flash.page(page))]
+    return aligned(flash, MemoryImage.of(parts))
+
+
 def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
     """Return what is left of a piece outside `hole`."""
     whole = MemoryImage((piece,))
@@ -292,70 +376,35 @@ def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
     return [part for extent in (before, after) if extent.size_bytes > 0 for part in whole.within(extent)]
 
 
-def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
-    """Return the pages of the image that do not hold it yet, or not what an earlier run has kept of them."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The flash beside an image: the pages that do not hold it, and those that read blank wherever the image goes."""
+
+    changed: list[int]
+    unmarked: frozenset[int]
+
+
+def compare(context: Context, memory: MemoryImage) -> Compared:
+    """Read where the image goes; a page that does not hold yet what an earlier run has kept of it is changed as well."""
     flash, found, done = context.chip.flash, list[Piece](), 0
     under = memory.pieces[0].address
     for piece in memory.pieces:
         tell = context.progress("compare", memory.size_bytes, done)
         found.append(Piece(piece.address, context.session.read(piece.extent, tell, under=under)))
         done += len(piece.data)
-    there = MemoryImage(tuple(found))
-    return [
-        page
-        for page in pages_of(flash, memory)
-        if tuple(there.within(flash.page(page))) != tuple(memory.within(flash.page(page)))
-        or _is_inherited(context, memory, page)
-    ]
+    there, pages, erased = MemoryImage(tuple(found)), pages_of(flash, memory), bytes([flash.erased])
+    parts = {page: tuple(there.within(flash.page(page))) for page in pages}
+    return Compared(
+        [
+            page
+            for page in pages
+            if parts[page] != tuple(memory.within(flash.page(page))) or _is_inherited(context, memory, page)
+        ],
+        frozenset(page for page in pages if not any(part.data.strip(erased) for part in parts[page])),
+    )
 
 
 def compare_acts(memory: MemoryImage) -> tuple[Act, ...]:
-    """Return what `changed_pages` does on the wire."""
+    """Return what `compare` does on the wire."""
     under = memory.pieces[0].address
     return tuple(Act(ActKind.READ, piece.extent, under=under) for piece in memory.pieces)
-
-
-def blank_pages(context: Context, pages: Iterable[int]) -> Mapping[int, bool]:
-    """Return for each page whether it is erased: what does not read so is read once more, an upload can be corrupt."""
-    flash, found = context.chip.flash, dict[int, bool]()
-    for run in _runs(pages):
-        extent = _extent_of(flash, run)
-        data = context.session.read(extent)
-        for page in run:
-            start = flash.page(page).start - extent.start
-            blank = flash.blank(page)
-            found[page] = data[start : start + len(blank)] == blank or context.session.read(flash.page(page)) == blank
-    return found
-
-
-def first_block_is_blank(context: Context, page: int) -> bool:
-    """Say whether the first block of a page is erased: enough to see whether its erase was done."""
-    flash = context.chip.flash
-    extent = first_block(flash, page, context.session.transfer_size_bytes)
-    blank = bytes([flash.erased]) * extent.size_bytes
-    return any(context.session.read(extent, under=flash.extent.start) == blank for _ in range(2))
-
-
-def first_block(flash: Flash, page: int, transfer_size_bytes: int) -> AddressRange:
-    """Return the first block of a page, or all of one that is shorter."""
-    return AddressRange(flash.page(page).start, min(flash.page(page).size_bytes, transfer_size_bytes))
-
-
-def runs_of(flash: Flash, pages: Iterable[int]) -> list[AddressRange]:
-    """Return the extents of pages, those that lie side by side as one."""
-    return [_extent_of(flash, run) for run in _runs(pages)]
-
-
-def _extent_of(flash: Flash, run: Sequence[int]) -> AddressRange:
-    return AddressRange.between(flash.page(run[0]).start, flash.page(run[-1]).end)
-
-
-def _runs(pages: Iterable[int]) -> list[list[int]]:
-    """Return the pages in runs that lie side by side."""
-    runs: list[list[int]] = []
-    for page in sorted(pages):
-        if runs and runs[-1][-1] + 1 == page:
-            runs[-1].append(page)
-        else:
-            runs.append([page])
-    return runs

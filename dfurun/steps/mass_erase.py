@@ -7,19 +7,12 @@ from typing import ClassVar
 
 from dfurun.chips import MassErase as MassEraseOf
 from dfurun.errors import Finding
+from dfurun.steps.blank import first_block, first_block_is_blank
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind, Effect, Will
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashing import (
-    ERASES,
-    erase_acts,
-    erase_pages,
-    first_block,
-    first_block_is_blank,
-    not_erased,
-    spread_pages,
-)
+from dfurun.steps.flashing import ERASES, erase_acts, erase_pages, not_erased, spread_pages
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.known_pages import require_known_pages, require_known_pages_now
 from dfurun.steps.projected import ProjectedBoard
@@ -52,7 +45,7 @@ class MassErase(Step):
             acts = (Act(ActKind.MASS_ERASE), *(Act(ActKind.READ, extent, under=under) for extent in seen))
         else:
             words = f"erases all {flash.count(len(pages))} one by one: this ROM has no mass erase that works"
-            acts = erase_acts(flash, pages)
+            acts = erase_acts(board.chip, pages)
         return board.erased(pages), Effect(Will.CHANGE, words, erases=pages, loses=board.loss(pages), acts=acts)
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:

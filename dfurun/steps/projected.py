@@ -44,6 +44,13 @@ class ProjectedBoard:
         whole = known is not None and len(known.pieces) == 1 and known.pieces[0].extent == extent
         return known.pieces[0].data if known is not None and whole else None
 
+    def seen_at(self, extent: AddressRange) -> bytes:
+        """Return what stands in a part of the flash; what is not known is taken for erased."""
+        flash, seen = self.chip.flash, bytes([self.chip.flash.erased]) * extent.size_bytes
+        for page in flash.pages_of(extent):
+            seen = self.flash.get(page, MemoryImage(())).overlay(extent, seen)
+        return seen
+
     def contents(self) -> bytes | None:
         """Return all of the flash; None where not all of it is known."""
         pages = [self.page(index) for index in range(self.chip.flash.page_count)]

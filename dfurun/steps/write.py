@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from dfurun.chips import Flash
 from dfurun.errors import Code, Finding, Related
-from dfurun.image import ImageFile
+from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps import vector_table
 from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
@@ -16,7 +17,7 @@ from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable
 from dfurun.steps.flashing import (
     aligned,
-    changed_pages,
+    compare,
     compare_acts,
     in_order,
     pages_of,
@@ -105,16 +106,22 @@ class Write(Step):
         touched = sorted({*changed, vector_page(flash, memory)})
         parts = [part for page in touched for part in memory.within(flash.page(page))]
         after = board.written(parts)
-        contents = {page: after.page(page) or memory.overlay(flash.page(page), flash.blank(page)) for page in touched}
+        contents = {page: after.page(page) or _at_most(flash, memory, page) for page in touched}
         unsure = any(held[page] is None for page in changed)
-        of_all = f"{flash.count(len(changed))} of {len(pages)}"
-        words = f"writes what of {self.image.name} is not there yet, at most {flash.count(len(pages))}"
+        blank = [page for page in touched if board.is_blank(page)]
+        of_all = f"{flash.count(len(changed))} of {len(pages)} of {self.image.name}"
+        if unsure:
+            words = f"writes what of {self.image.name} is not there yet, at most {flash.count(len(pages))}"
+        elif len(blank) == len(touched):
+            words = f"writes {of_all}, into flash that is blank"
+        else:
+            words = f"rewrites {of_all}, and keeps what lies beside it"
         return after, Effect(
             Will.PERHAPS if unsure else Will.CHANGE,
-            words if unsure else f"rewrites {of_all} of {self.image.name}, and keeps what lies beside it",
-            erases=tuple(touched),
+            words,
+            erases=tuple(page for page in touched if page not in blank),
             writes=tuple(part.extent for part in parts),
-            acts=(*looked, *rewrite_acts(flash, memory, contents)),
+            acts=(*looked, *rewrite_acts(board.chip, memory, contents, blank)),
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
@@ -137,11 +144,13 @@ class Write(Step):
             write_erased(context, memory)
             return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
         require_known_pages_now(context, "write with `mode: changed`")
-        changed = changed_pages(context, memory)
-        if not changed:
+        compared = compare(context, memory)
+        if not compared.changed:
             return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
-        self.redo(context, changed)
-        return Result(Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} changed")
+        self._rewrite(context, compared.changed, compared.unmarked)
+        return Result(
+            Outcome.CHANGED, f"{self.image.name}: {len(compared.changed)} of {_pages(context, self.image)} changed"
+        )
 
     @staticmethod
     def _tell_out_of_reach(context: Context) -> None:
@@ -159,7 +168,7 @@ class Write(Step):
     def resume(self, context: Context) -> Result:
         """Read back, and redo only the pages that do not hold the image; what lies beside it in them is kept."""
         context.require_readable("write")
-        changed = changed_pages(context, self.image.memory)
+        changed = compare(context, self.image.memory).changed
         if changed:
             self.redo(context, changed)
         size, pages = format_size(self.image.memory.size_bytes), context.chip.flash.count(len(changed))
@@ -172,11 +181,14 @@ class Write(Step):
 
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
+        self._rewrite(context, pages, ())
+
+    def _rewrite(self, context: Context, pages: Sequence[int], unmarked: Collection[int]) -> None:
         self.require_redoable(context, pages)
         image, words = self.image, f"rewrite pages of {self.image.name}"
         context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=list(pages))
         context.reached = WRITING
-        rewrite(context, self.image.memory, pages)
+        rewrite(context, self.image.memory, pages, unmarked)
 
     def _not_erased(self, board: AbstractBoard) -> list[Finding]:
         missing = [p for p in pages_of(board.chip.flash, self.image.memory) if p not in board.erased_pages]
@@ -208,6 +220,12 @@ class Write(Step):
                     )
                 )
         return findings
+
+
+def _at_most(flash: Flash, memory: MemoryImage, page: int) -> bytes:
+    """Return a page that holds the image, and beside it as much as it can."""
+    beside = bytes([flash.erased ^ 0xFF]) * flash.page(page).size_bytes
+    return memory.overlay(flash.page(page), beside)
 
 
 def _pages(context: Context, image: ImageFile) -> str:

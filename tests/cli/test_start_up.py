@@ -42,12 +42,13 @@ def test_checking_a_good_recipe_imports_nothing_that_talks_to_a_board_and_nothin
     modules = imported("check", recipes / "f072-release.yaml", folder=tmp_path)
     assert modules.isdisjoint(FOR_A_BOARD | FOR_A_SIMULATED_BOARD | FOR_STYLE | FOR_OTHER_FILES)
     assert modules.isdisjoint(other_commands("check"))
+    assert "intelhex" not in modules, "records that are plain and sound are read without it"
     assert {"jsonschema", "dfurun.plan"} <= modules  # the witness sees what is imported
 
 
 def test_running_a_recipe_imports_no_other_command(tmp_path: Path, recipes: Path) -> None:
     modules = imported(recipes / "f072-release.yaml", "--sim", "--sim-clock=virtual", folder=tmp_path)
-    assert modules.isdisjoint(other_commands("run") | FOR_OTHER_FILES)
+    assert modules.isdisjoint(other_commands("run") | FOR_OTHER_FILES | {"intelhex"})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -68,23 +69,79 @@ def test_a_mistyped_command_is_told_the_command_that_was_meant(dfurun: Dfurun, m
     assert f"did you mean '{meant}'? `dfurun --help`" in finished.err
 
 
-# Prints the file of every family that the process opened, after its own output.
+# Prints each data file of dfurun's own that the process opened, as often as it did, and how many validators it made.
 OPENED = """
-import atexit, pathlib, sys
-opened = set()
+import atexit, os, sys, time
+opened = []
 def look(event, arguments):
-    if event == "open" and isinstance(arguments[0], (str, pathlib.Path)) and str(arguments[0]).endswith(".yaml"):
-        path = pathlib.Path(arguments[0])
-        opened.update({path.stem} if path.parent.parts[-2:] == ("chips", "data") else set())
+    if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+        path = os.fspath(arguments[0]).replace(os.sep, "/")
+        if "dfurun/" in path and path.endswith((".yaml", ".json")) and ("/schemas/" in path or "/chips/" in path):
+            opened.append(path.rpartition("/")[2])
+            time.sleep(0.1)  # so that who else wants it comes meanwhile
 sys.addaudithook(look)
-atexit.register(lambda: print("families:", *sorted(opened), file=sys.stderr))
+def made():
+    validators = sys.modules.get("jsonschema.validators")
+    return 0 if validators is None else len(validators_made)
+validators_made = []
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "dfurun.recipe.schema":
+            sys.meta_path.remove(self)
+            import jsonschema.validators as validators
+            extend = validators.extend
+            validators.extend = lambda *words, **more: validators_made.append(1) or extend(*words, **more)
+sys.meta_path.insert(0, Watch())
+atexit.register(lambda: print("opened:", *sorted(opened), "validators:", made(), file=sys.stderr))
 """
+INDEX, SCHEMA = "index.json", "recipe.schema.json"
+
+
+def loaded(*words: object, folder: Path, exits: int = 0) -> tuple[list[str], int]:
+    """Return the data files that a command opened, with each as often as it did, and how many validators it made."""
+    finished = in_a_process(*words, folder=folder, script=OPENED)
+    assert finished.exit == exits, finished.err
+    files, _, validators = finished.err.splitlines()[-1].removeprefix("opened:").partition("validators:")
+    return files.split(), int(validators)
 
 
 def families_opened(*words: object, folder: Path) -> list[str]:
-    finished = in_a_process(*words, folder=folder, script=OPENED)
-    assert finished.exit == 0, finished.err
-    return finished.err.splitlines()[-1].split()[1:]
+    files, _ = loaded(*words, folder=folder)
+    return [file.removesuffix(".yaml") for file in files if file.startswith("stm32")]
+
+
+VIRTUAL = ("--sim", "--sim-clock=virtual")
+ONE_FAMILY = [INDEX, SCHEMA, "stm32f0.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (("check", "f072-release.yaml"), ONE_FAMILY),
+        (("check", "f072-release.yaml", "f072-protect.yaml", "f072-unprotect.yaml"), ONE_FAMILY),
+        (("check", "f072-release.yaml", "f405-release.yaml"), [*ONE_FAMILY, "stm32f4.yaml"]),
+        (("lint", "f072-release.yaml", "f072-protect.yaml"), ONE_FAMILY),
+        (("plan", "f072-release.yaml"), ONE_FAMILY),
+        (("plan", "f072-release.yaml", "--live", "--sim"), ["clones.yaml", *ONE_FAMILY]),
+        (("diff", "f072-release.yaml", "f072-protect.yaml"), ONE_FAMILY),
+        (("f072-release.yaml", *VIRTUAL), ["clones.yaml", *ONE_FAMILY]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "files",
+)
+def test_a_command_opens_each_file_that_it_needs_once_and_makes_one_validator(
+    tmp_path: Path, recipes: Path, words: tuple[str, ...], files: list[str]
+) -> None:
+    whole = [recipes / word if word.endswith(".yaml") else word for word in words]
+    assert loaded(*whole, folder=tmp_path) == (files, 1)
+
+
+def test_many_boards_are_no_reason_to_read_anything_twice(tmp_path: Path, recipes: Path) -> None:
+    boards: list[str] = []
+    for name in ("a", "b", "c"):
+        assert in_a_process("sim", "new", f"{name}.json", folder=tmp_path).exit == 0
+        boards += ["--sim-state", f"{name}.json"]
+    words = (recipes / "f072-release.yaml", "--all", *boards, "--sim-clock=virtual")
+    assert loaded(*words, folder=tmp_path) == (["clones.yaml", *ONE_FAMILY], 1)
 
 
 @pytest.mark.parametrize(
