@@ -166,7 +166,7 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int], unmarke
     beside = {page: piece for page, content in contents.items() if (piece := _beside(flash, memory, page, content))}
     blank = {page for page in unmarked if page not in beside and not may_be_cut_short(context, page)}
     plain, done = {page: contents[page] for page in others if page not in beside}, 0
-    tell = context.progress("write", sum(len(content) for content in contents.values()))
+    tell = context.telling("write", sum(len(content) for content in contents.values()))
     with context.holding(beside.get(vectors)):
         if vectors not in blank:
             persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
@@ -177,6 +177,7 @@ def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int], unmarke
                 _place(context, page, contents[page], erased=page == vectors)
             done += len(contents[page])
             tell(done)
+            context.safe_boundary()
 
 
 def _place_together(
@@ -296,7 +297,8 @@ class _Filling:
         self.erased = set()
         under, done = flash.page(vector_page(flash, self.memory)).start, 0
         for piece in _in_pages(flash, self.memory, pages):
-            context.session.write(piece.address, piece.data, partial(self._tell, done), under=under)
+            tell = partial(self._tell, done)
+            context.session.write(piece.address, piece.data, tell, under=under, between=context.safe_boundary)
             done += len(piece.data)
         context.session.doubtful.clear()  # the pages are read back whole
         return self._wrong(pages)

@@ -10,6 +10,7 @@ from dfurun.chips import Flash
 from dfurun.errors import Code, Finding, Related
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps import vector_table
+from dfurun.steps.blank import runs_of
 from dfurun.steps.board import AbstractBoard, Written
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Effect, Will
@@ -23,7 +24,6 @@ from dfurun.steps.flashing import (
     pages_of,
     rewrite,
     rewrite_acts,
-    runs_of,
     vector_page,
     write_acts,
     write_erased,
