@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 
 from dfurun.chips import Chip, Width
 from dfurun.clock import Clock
 from dfurun.dfuse import device_feature
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import TRANSFER_TIMEOUT_S, Channel, Transient
+from dfurun.dfuse.departure import Departure
 from dfurun.dfuse.link import Denied, DeviceDescription, Garbled, Link, LinkError, Vanished
 from dfurun.dfuse.operation import Operation, Operations
 from dfurun.dfuse.outgoing import Outgoing
@@ -44,13 +44,6 @@ STABLE_READS = 4
 DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
-
-
-class Departure(Enum):
-    """What the device did after a command that ends in a reset: left, or answered on."""
-
-    LEFT = "left"
-    STAYED = "stayed"
 
 
 class Session:
@@ -275,13 +268,17 @@ class Session:
         with self._explained():
             if entry is not None and not self._stream.reads_at(entry):
                 self._set_address(entry)
+            told = False
             for _ in range(ATTEMPTS):
                 try:
                     self._ready(DfuState.DNLOAD_IDLE)
+                    told = True
                     self._channel.download(FIRST_DATA_BLOCK, b"")
                     self._channel.execute(TRANSFER_TIMEOUT_S)
                 except Vanished:
-                    return False
+                    if told:
+                        return False
+                    raise
                 except Transient as error:
                     self._channel.note(Request.DNLOAD, error)
                     try:

@@ -26,7 +26,8 @@ from dfurun.units import AddressRange, format_duration
 if TYPE_CHECKING:
     from dfurun.dfuse.link import DeviceDescription
     from dfurun.dfuse.protection import Protection
-    from dfurun.dfuse.session import Departure, Session
+    from dfurun.dfuse.departure import Departure
+from dfurun.dfuse.session import Session
     from dfurun.usb.connection import Connection
 
 POWER_CYCLE_TIMEOUT_S = 120.0
@@ -367,7 +368,7 @@ class Context:
 
         Raises Refused where another board is there.
         """
-        from dfurun.dfuse.session import Departure
+        from dfurun.dfuse.departure import Departure
 
         timeout_s = self.chip.usb.reconnect_timeout_s
         self.connection.wait_for_departure(timeout_s if departure is Departure.LEFT else STAYED_GRACE_S)

@@ -11,7 +11,7 @@ from command_line import Dfurun
 
 from dfurun.chips import Chip, Guard, load_chip
 from dfurun.clock import VirtualClock
-from dfurun.dfuse.session import Departure
+from dfurun.dfuse.departure import Departure
 from dfurun.simulator import SimulatedBoard, StateFile
 
 CHIP = load_chip("stm32f072xb")
