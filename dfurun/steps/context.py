@@ -24,10 +24,10 @@ from dfurun.steps.kept import KeptPage
 from dfurun.units import AddressRange, format_duration
 
 if TYPE_CHECKING:
+    from dfurun.dfuse.departure import Departure
     from dfurun.dfuse.link import DeviceDescription
     from dfurun.dfuse.protection import Protection
-    from dfurun.dfuse.departure import Departure
-from dfurun.dfuse.session import Session
+    from dfurun.dfuse.session import Session
     from dfurun.usb.connection import Connection
 
 POWER_CYCLE_TIMEOUT_S = 120.0

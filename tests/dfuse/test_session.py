@@ -33,6 +33,7 @@ from scripted_link import (
     memory,
 )
 
+from dfurun.dfuse.departure import Departure
 from dfurun.dfuse.link import Denied, Garbled, LinkError, Stalled, TimedOut, Vanished
 from dfurun.dfuse.protocol import (
     DfuState,
@@ -42,7 +43,7 @@ from dfurun.dfuse.protocol import (
     read_unprotect_payload,
     set_address_payload,
 )
-from dfurun.dfuse.session import ATTEMPTS, Departure
+from dfurun.dfuse.session import ATTEMPTS
 from dfurun.errors import AccessDenied, Code, DfurunError, LinkUnreliable, StepFailed
 from dfurun.units import AddressRange
 
