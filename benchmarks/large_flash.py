@@ -6,7 +6,6 @@ report is that of the operation at hand, at the width that the program has it pr
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import paired
 from benchmarks.modelled import FIRST_FLASH, LEAVE, VERIFY
+from benchmarks.true_reports import TrueReports
 from dfurun.chips import load_chip
 from dfurun.simulator.fault import Fault, Victim
 from dfurun.simulator.operation import Operation
@@ -39,16 +39,6 @@ class Work(Fault):
         del board
         self.total_s += operation.duration_s
         return operation
-
-
-class TrueReports(Fault):
-    """The ROM reports what each operation takes, to the next millisecond: bwPollTimeout has no finer."""
-
-    name = "true-reports"
-
-    def reporting(self, operation: Operation) -> float | None:
-        """Report the operation's own time."""
-        return math.ceil(operation.duration_s * 1000) / 1000
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import limit
 from benchmarks.bus import OnTheBus
-from dfurun.chips import load_chip
+from benchmarks.true_reports import TrueReports, reported_s
+from dfurun.chips import Chip, Width, load_chip
 from dfurun.clock import VirtualClock
 from dfurun.simulator import SimulatedBoard, parse_fault
+from dfurun.units import parse_voltage
 from tests.bench import run_on
 from tests.system.firmware import image, recipe
 
@@ -31,7 +33,10 @@ CHANGED = "  - connect\n  - write: {image: application, mode: changed}\n"
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the report. `faults` hold `{seed}` where every seed is one run of it."""
+    """One line of the report. `faults` hold `{seed}` where every seed is one run of it; `supply` is what the recipe states.
+
+    `true_reports`: the ROM reports what an operation takes, and not what the chip's data has.
+    """
 
     title: str
     steps: str
@@ -39,6 +44,9 @@ class Case:
     faults: tuple[str, ...] = ()
     flash: bytes = OLD
     new: bytes = NEW
+    chip: Chip = CHIP
+    supply: str = ""
+    true_reports: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,42 @@ CASES = (
     ),
 )
 
+F405 = load_chip("stm32f405xg")
+F405_BYTES = F405.flash.extent.size_bytes
+F405_NEW, F405_OLD = (image(F405, F405_BYTES, seed=seed) for seed in (1, 2))
+SUPPLY = "3.3V"
+
+
+def programmed_by(chip: Chip, width: Width, *, true_reports: bool) -> Chip:
+    """Return the chip as its limit is worked out: with one width, its times, and what the ROM reports."""
+    timing, flash = width.timing, replace(chip.flash, program_unit_bytes=width.unit_bytes)
+    if true_reports:
+        erase, block = timing.mass_erase, timing.program_block
+        timing = replace(
+            timing,
+            mass_erase=replace(erase, reported_s=reported_s(erase.typical_s)),
+            program_block=replace(block, reported_s=reported_s(block.typical_s)),
+        )
+    return replace(chip, timing=timing, flash=flash)
+
+
+def _large(title: str, steps: str, supply: str, *, verify: bool, true_reports: bool) -> Case:
+    width = F405.width_at(parse_voltage(supply or "1.8V"))
+    assert width is not None
+    bound = limit.first_flash(programmed_by(F405, width, true_reports=true_reports), F405_BYTES, verify=verify)
+    return Case(title, steps, bound, (), F405_OLD, F405_NEW, F405, supply, true_reports)
+
+
+LARGE = tuple(
+    _large(f"{work}, {said}, {reports}", steps, supply, verify=verify, true_reports=true)
+    for reports, true in (("104 ms a block", False), ("true reports", True))
+    for said, supply in (("no supply stated", ""), (f"supply {SUPPLY}", SUPPLY))
+    for work, steps, verify in (
+        ("mass-erase, write, leave", FIRST_FLASH + LEAVE, False),
+        ("mass-erase, write, verify, leave", FIRST_FLASH + VERIFY + LEAVE, True),
+    )
+)
+
 
 def measure(case: Case, most_seeds: int = len(SEEDS)) -> Result:
     """Run a case once, or once a seed where it has some."""
@@ -90,9 +134,10 @@ def measure(case: Case, most_seeds: int = len(SEEDS)) -> Result:
 def _run(case: Case, seed: int) -> OnTheBus:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = recipe(folder, case.steps, application=case.new)
+        file = recipe(folder, case.steps, application=case.new, chip=case.chip.name, supply=case.supply)
         faults = [parse_fault(fault.format(seed=seed)) for fault in case.faults]
-        board = SimulatedBoard(CHIP, VirtualClock(), flash=case.flash, faults=faults, trace_length=100_000)
+        faults += [TrueReports()] if case.true_reports else []
+        board = SimulatedBoard(case.chip, VirtualClock(), flash=case.flash, faults=faults, trace_length=100_000)
         finished, messages = run_on(board, file, folder / "out")
     if finished.exit_status or board.flash.contents[: len(case.new)] != case.new:
         raise RuntimeError(f"{case.title}, seed {seed}: exit {finished.exit_status}: {messages}")

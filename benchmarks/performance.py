@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks import limit, modelled
-from benchmarks.modelled import CASES, CHIP, FIRST_FLASH, LEAVE, SEEDS, VERIFY, Case, Result
+from benchmarks.modelled import CASES, CHIP, FIRST_FLASH, LARGE, LEAVE, SEEDS, VERIFY, Case, Result
 from tests.system.firmware import image
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -19,6 +19,7 @@ SIZES_KIB = (8, 16, 32, 64, 100, 128)
 MISSED = (0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
 MISSED_SEEDS = 5
 DFU_UTIL_REQUESTS = 310  # erase to leave, 100 KiB; benchmarks/report.md of 2026-11-24
+DFU_UTIL_LARGE_S = {False: 0.0, True: 0.0}  # F405, 1 MiB, by whether the reports are true; benchmarks/report.md
 ANSWERS = ("busy", "stall-error")
 
 
@@ -61,6 +62,20 @@ def table(found: list[Line]) -> str:
         f"| {line.result.case.limit.total_s:.3f} | {line.result.median.seconds / line.result.case.limit.total_s:.2f} "
         f"| {line.result.median.requests_from_the_erase_on} | {line.bar} | {line.reached} | {line.dfu_util} |"
         for line in found
+    )
+
+
+def large_table() -> str:
+    """Return the lines of a large flash as a table in Markdown, beside what dfu-util took with the same reports."""
+    head = (
+        "| F405xG, 1 MiB | s | limit, s | s / limit | requests, erase to leave | of dfu-util's |\n|---|---|---|---|---|---|\n"
+    )
+    results = [modelled.measure(case) for case in LARGE]
+    return head + "\n".join(
+        f"| {result.case.title} | {result.median.seconds:.2f} | {result.case.limit.total_s:.2f} "
+        f"| {result.median.seconds / result.case.limit.total_s:.3f} | {result.median.requests_from_the_erase_on} "
+        f"| {result.median.seconds / DFU_UTIL_LARGE_S[result.case.true_reports]:.2f} |"
+        for result in results
     )
 
 
@@ -108,11 +123,11 @@ def _save(figure: Figure, name: str) -> None:
 
 def main() -> None:
     """Measure, draw and write the page."""
-    found = table(lines())
-    print(found)
+    found, large = table(lines()), large_table()
+    print(f"{found}\n\n{large}")
     _by_size()
     _by_missed_services()
-    PAGE.write_text(TEMPLATE.format(table=found), encoding="utf-8")
+    PAGE.write_text(TEMPLATE.format(table=found, large=large, ours=DFU_UTIL_LARGE_S[False], true=DFU_UTIL_LARGE_S[True]), encoding="utf-8")
 
 
 TEMPLATE = """\

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bus import OnTheBus
-from benchmarks.large_flash import CHIP, PROGRAMS, REPORTS, Flashed, TrueReports, Work, table
+from benchmarks.large_flash import CHIP, PROGRAMS, REPORTS, Flashed, Work, table
 from benchmarks.paired import Run
+from benchmarks.true_reports import TrueReports
 from dfurun.clock import VirtualClock
 from dfurun.dfuse.protocol import (
     FIRST_DATA_BLOCK,
