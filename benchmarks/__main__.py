@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import large_flash, modelled, paired, performance, startup
-from benchmarks.computer import computer
+from benchmarks.computer import computer, load
 from tests.system.guest_bench import GuestBench
 from tests.system.vm.machine import why_not
 
@@ -36,6 +36,7 @@ def main() -> None:
         TEMPLATE.format(
             date=datetime.now(UTC).date(),
             where=computer(),
+            load=load(),
             kernel=kernel,
             other=other,
             exact=exact,
@@ -49,8 +50,8 @@ def main() -> None:
 TEMPLATE = """\
 # Figures of {date}
 
-Made by `make benchmark`; [README.md](README.md) says how each is measured. {where}; in the virtual machine Linux {kernel} and
-{other}.
+Made by `make benchmark`; [README.md](README.md) says how each is measured. {where}{load};
+in the virtual machine Linux {kernel} and {other}.
 
 ## On the virtual clock
 

@@ -12,6 +12,11 @@ def computer() -> str:
     return f"{_processor()}, {os.cpu_count()} processors, Python {platform.python_version()}"
 
 
+def load() -> str:
+    """Return how busy it is, to be set behind other words: `; load average 0.4`; nothing where that is not known."""
+    return f"; load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.computer import computer
+from benchmarks.computer import computer, load
 
 ROOT = Path(__file__).parents[1]
 REPORT = Path(__file__).with_name("startup.md")
@@ -113,14 +113,10 @@ def write_report() -> list[Measured]:
     results = measure(commands())
     print(table(results), flush=True)
     text = TEMPLATE.format(
-        date=datetime.now(UTC).date(), computer=computer(), rounds=ROUNDS, table=table(results), load=_load()
+        date=datetime.now(UTC).date(), computer=computer(), rounds=ROUNDS, table=table(results), load=load()
     )
     REPORT.write_text(text, encoding="utf-8")
     return results
-
-
-def _load() -> str:
-    return f"; load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
 
 
 def main() -> None:
