@@ -9,7 +9,7 @@ from bench import run_on
 
 from dfurun.chips import load_chip
 from dfurun.clock import VirtualClock
-from dfurun.run.journal import UnitJournal, was_cut_short
+from dfurun.run.journal import UnitJournal
 from dfurun.simulator import SimulatedBoard, parse_fault
 
 CHIP = load_chip("stm32f072xb")
@@ -73,7 +73,7 @@ def test_the_journal_knows_the_last_run_that_changed_flash(
         journal.write(entry)
         if any(outcome):
             journal.write("end", outcome=outcome[0])
-    assert was_cut_short(tmp_path / "1-1.jsonl") is is_cut_short
+    assert UnitJournal(tmp_path).bind("1-1").cut_short is is_cut_short
 
 
 def test_a_journal_that_is_damaged_since_knows_nothing(tmp_path: Path) -> None:
@@ -82,6 +82,6 @@ def test_a_journal_that_is_damaged_since_knows_nothing(tmp_path: Path) -> None:
     journal.write("erase")
     journal.write("end", outcome="passed")
     path = tmp_path / "1-1.jsonl"
-    assert not was_cut_short(path)
+    assert not UnitJournal(tmp_path).bind("1-1").cut_short
     path.write_text(path.read_text(encoding="utf-8") + '{"entry": "era', encoding="utf-8")
-    assert was_cut_short(path)
+    assert UnitJournal(tmp_path).bind("1-1").cut_short
