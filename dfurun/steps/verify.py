@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from dfurun.errors import Code, Finding, StepFailed
-from dfurun.image import ImageFile, Piece
+from dfurun.image import ImageFile, MemoryImage, Piece
 from dfurun.steps.board import AbstractBoard
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind, Effect, Will
@@ -71,7 +71,7 @@ class Verify(Step):
     def project(self, board: ProjectedBoard) -> tuple[ProjectedBoard, Effect]:
         """Compare; it fails where the flash is known to hold something else."""
         flash, memory = board.chip.flash, self.image.memory
-        acts = tuple(Act(ActKind.READ, piece.extent) for piece in memory.pieces)
+        acts = tuple(Act(ActKind.READ, piece.extent, under=under) for piece, under in _streamed(memory))
         wrong = [page for page in pages_of(flash, memory) if board.holds(memory, page) is False]
         if wrong:
             where = f"{flash.count(len(wrong))}, the first at {format_address(flash.page(wrong[0]).start)}"
@@ -81,12 +81,13 @@ class Verify(Step):
         return board, Effect(Will.READ, f"reads {format_size(memory.size_bytes)} back and compares", acts=acts)
 
     def execute(self, context: Context) -> Result:
-        """Read everything once, and what differs once more: an upload can be corrupt as well."""
+        """Read everything once, under one address, and what differs once more: an upload can be corrupt as well."""
         context.require_readable("verify")
         flash, memory = context.chip.flash, self.image.memory
         done, wrong = 0, []
-        for piece in memory.pieces:
-            read = context.session.read(piece.extent, context.progress("verify", memory.size_bytes, done))
+        for piece, under in _streamed(memory):
+            tell = context.progress("verify", memory.size_bytes, done)
+            read = context.session.read(piece.extent, tell, under=under)
             done += len(piece.data)
             wrong += [page for page in flash.pages_of(piece.extent) if _differs(piece, read, flash.page(page))]
         pages = [page for page in sorted(set(wrong)) if self._differs_again(context, page)]
@@ -103,6 +104,12 @@ class Verify(Step):
     def _differs_again(self, context: Context, page: int) -> bool:
         extent = context.chip.flash.page(page)
         return any(context.session.read(p.extent) != p.data for p in self.image.memory.within(extent))
+
+
+def _streamed(memory: MemoryImage) -> Iterator[tuple[Piece, int | None]]:
+    """Yield the pieces with the address to read them under: the first has it set anew, whatever was read before."""
+    for number, piece in enumerate(memory.pieces):
+        yield piece, memory.pieces[0].address if number else None
 
 
 _UNWRITTEN_HINT = "right where the recipe only looks at a board; else `write` it first, or mend the name"

@@ -150,6 +150,6 @@ def _ambiguous(selector: Selector, fitting: Sequence[Candidate]) -> DeviceNotFou
         Code.AMBIGUOUS_DEVICE,
         f"{len(fitting)} boards in DFU mode fit {selector}".rstrip(),
         consequence="nothing was sent to any of them",
-        hint="choose one with --port: " + ", ".join(str(candidate.port) for candidate in fitting),
+        hint=f"choose one with --port: {', '.join(str(c.port) for c in fitting)}; a run takes all of them with --all",
         evidence=[str(candidate) for candidate in fitting],
     )
