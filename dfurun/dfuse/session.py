@@ -261,12 +261,11 @@ class Session:
     def leave(self, entry: int | None) -> bool:
         """Leave the bootloader and start the program whose vector table is at `entry`; None: do not set the address.
 
-        One under which blocks were just read is set: neither that nor ABORT moves it, as reads by dfu-util show.
         A device that vanishes once it was told to leave has left; whether it did is for the caller to see on the bus. One that
         vanishes before that is lost. Return whether the device has answered and not just vanished. Raise DfurunError.
         """
         with self._explained():
-            if entry is not None and not self._stream.reads_at(entry):
+            if entry is not None:
                 self._set_address(entry)
             told = False
             for _ in range(ATTEMPTS):

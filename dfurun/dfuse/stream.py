@@ -23,10 +23,6 @@ class Stream:
         """Know of no address any more."""
         self.address = None
 
-    def reads_at(self, address: int) -> bool:
-        """Say whether this address is set, and blocks were read under it and none written."""
-        return self.address == address and self.way is DfuState.UPLOAD_IDLE
-
     def begin(self, way: DfuState, under: int | None) -> None:
         """Forget the address, but where it is the one that is shared.
 

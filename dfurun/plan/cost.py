@@ -134,7 +134,7 @@ class Meter:
                 self._come_back()
                 self._has_options = False
             case ActKind.LEAVE:
-                if not act.protected and self._stream != (_At.READING, extent.start):
+                if not act.protected:
                     self._set_address()
                 self._ready(_At.WRITING)
                 self._transfer(0)

@@ -12,6 +12,7 @@ from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
 from dfurun.plan.reviewed import Reviewed
 from dfurun.recipe.recipe import Recipe
+from dfurun.run.doubts import doubts_of
 from dfurun.run.journal import KeptFile, UnitJournal, reported
 from dfurun.run.observe import observe
 from dfurun.run.port_lock import lock_port
@@ -277,7 +278,7 @@ class Unit:
         if known.unfinished is not None:
             self.listen(Notice(str(known.unfinished), Code.INTERRUPTED_RUN, "this run starts from the beginning"))
         self._inherit(known.kept)
-        self.context.doubts_blank = known.cut_short
+        self.context.doubts_blank = doubts_of(known.flash_runs, self.context.identity.unique_id)
         if known.waits and not self.context.is_protected():
             self.listen(
                 Notice(

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dfurun.errors import Code, DfurunError, StepFailed
+from dfurun.run.doubts import FlashRun, flash_runs
 from dfurun.run.journal_lines import DAMAGED, Entry, Reading, known, line_of, read_lines
 from dfurun.steps.files import replace_file
 
 STATE_FOLDER_VARIABLE = "DFURUN_STATE_DIR"
 KEPT_BYTES = 4 * 1024 * 1024
-FLASH_ENTRIES = frozenset({"erase", "mass-erase", "write", "rewrite", "read-unprotect"})
 INCOMPLETE = "the journal is damaged, and what it knew is incomplete"
 
 
@@ -66,7 +66,7 @@ class Recollection:
 
     `unfinished` is the run before, where it did not end; `kept` what runs have taken out of the flash and not put back, the
     oldest first; `cause` how the board may have come to be protected; `waits` whether option bytes wait for a power-on;
-    `cut_short` whether a page may read blank whose erase was not done; `damage` says in words what of the journal could not
+    `flash_runs` what each run did to flash; `damage` says in words what of the journal could not
     be read, empty where all could, `damage_hint` what to do.
     """
 
@@ -74,7 +74,7 @@ class Recollection:
     kept: tuple[KeptFile, ...] = ()
     cause: str | None = None
     waits: bool = False
-    cut_short: bool = False
+    flash_runs: tuple[FlashRun, ...] = ()
     damage: str = ""
     damage_hint: str = ""
 
@@ -210,7 +210,7 @@ def _recollection(before: Sequence[Entry], entries: Sequence[Entry], damage: str
         _kept(every),
         _cause(every),
         _waits_for_power_cycle(entries),
-        _cut_short(every),
+        flash_runs(every),
         damage,
         damage_hint,
     )
@@ -310,20 +310,6 @@ def _waits_for_power_cycle(entries: Sequence[Entry]) -> bool:
     """Say whether the port's last run left option bytes that come into force at the next power-on."""
     ends = [entry for entry in entries if entry["entry"] == "end"]
     return bool(ends) and ends[-1].get("power_cycle_needed") is True
-
-
-def _cut_short(journal: Sequence[Entry]) -> bool:
-    """Say whether the last run that began to change the port's flash did not pass, or is not known.
-
-    The power may have gone within one of its erases, and a page that is half erased may read blank.
-    """
-    run: object = None
-    for entry in journal:
-        if entry["entry"] in FLASH_ENTRIES or entry["entry"] == DAMAGED:
-            run = entry.get("run", DAMAGED)
-        elif entry["entry"] == "end" and entry.get("outcome") == "passed" and entry.get("run") == run:
-            run = None
-    return run is not None
 
 
 @contextmanager

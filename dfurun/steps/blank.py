@@ -32,7 +32,7 @@ def may_be_cut_short(context: Context, page: int) -> bool:
 
     Nobody knows where a run has ended that left no end in the port's journal; or it has kept a copy of the page.
     """
-    return context.doubts_blank or context.chip.flash.page(page).start in context.inherited
+    return page in context.doubts_blank or context.chip.flash.page(page).start in context.inherited
 
 
 def not_blank(context: Context, pages: Iterable[int]) -> list[int]:
@@ -57,11 +57,14 @@ def look_acts(board: ProjectedBoard, pages: Sequence[int]) -> tuple[Act, ...]:
 
 
 def read_pages(context: Context, pages: Iterable[int]) -> dict[int, bytes]:
-    """Return what pages hold, all of them read under one address where their blocks can be counted from it."""
+    """Return what pages hold, all of them read under one address where their blocks can be counted from it.
+
+    A safe boundary after each block. Raise DfurunError.
+    """
     flash, found = context.chip.flash, dict[int, bytes]()
     extents = runs_of(flash, pages)
     for extent, under in zip(extents, _bases(extents, context.session.transfer_size_bytes), strict=True):
-        data = context.session.read(extent, under=under)
+        data = context.session.read(extent, lambda _: context.safe_boundary(), under=under)
         for page in flash.pages_of(extent):
             start = flash.page(page).start - extent.start
             found[page] = data[start : start + flash.page(page).size_bytes]

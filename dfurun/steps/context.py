@@ -5,7 +5,7 @@ Every step imports this module, `check` too, which has no board: the session and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -70,9 +70,9 @@ class Context:
 
     Of the step that runs: `reached` is how far it has come, in its own terms, for its `resume`; `power_cycled` says whether it
     has seen a power cycle; `regains_left` how often its board may still be regained. `inherited` are pages of this board, by
-    their addresses, that earlier runs have kept and not put back. `doubts_blank` says that the run before, at this port, was
-    perhaps cut short within an erase: what reads blank is perhaps not erased. `patience_s` is how long a board is waited for at
-    least, whatever the recipe says.
+    their addresses, that earlier runs have kept and not put back. `doubts_blank` are pages, by their numbers, in whose erase a
+    run was perhaps cut short: they may read blank and not be erased. `patience_s` is how long a board is waited for at least,
+    whatever the recipe says.
     """
 
     chip: Chip
@@ -97,7 +97,7 @@ class Context:
     pages_redone: int = 0
     identity: BoardIdentity = field(default_factory=BoardIdentity)
     inherited: dict[int, KeptPage] = field(default_factory=dict)
-    doubts_blank: bool = False
+    doubts_blank: Container[int] = ()
     begun: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     cause_of_protection: str = ""

@@ -8,7 +8,7 @@ cut or a lost board.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -111,10 +111,8 @@ def erase_acts(chip: Chip, pages: Sequence[int]) -> tuple[Act, ...]:
     return (*(Act(ActKind.ERASE, chip.flash.page(page)) for page in pages), *read_acts(chip, pages))
 
 
-def rewrite_acts(
-    chip: Chip, memory: MemoryImage, contents: Mapping[int, bytes], blank: Collection[int]
-) -> tuple[Act, ...]:
-    """Return what `rewrite` does on the wire for pages that are to hold this, and of which some are blank."""
+def rewrite_acts(chip: Chip, memory: MemoryImage, contents: Mapping[int, bytes]) -> tuple[Act, ...]:
+    """Return what `rewrite` does on the wire for pages that are to hold this."""
     flash, vectors = chip.flash, vector_page(chip.flash, memory)
     order = [vectors, *sorted(set(contents) - {vectors})]
     kept = [
@@ -123,7 +121,7 @@ def rewrite_acts(
     plain = [p for p in order[1:] if _beside(flash, memory, p, contents[p]) is None]
     alone = [p for p in order[1:] if p not in plain]
     acts = [Act(ActKind.READ, flash.page(page)) for page in kept for _ in range(2)]
-    acts += [Act(ActKind.ERASE, flash.page(page)) for page in [vectors, *plain] if page not in blank]
+    acts += [Act(ActKind.ERASE, flash.page(page)) for page in [vectors, *plain]]
     acts += [
         Act(ActKind.WRITE, piece.extent, data=piece.data, under=flash.page(vectors).start)
         for piece in _in_pages(flash, memory, plain)
@@ -151,26 +149,23 @@ def write_erased(context: Context, memory: MemoryImage) -> None:
         settle(context, memory)
 
 
-def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int], unmarked: Collection[int] = ()) -> None:
+def rewrite(context: Context, memory: MemoryImage, pages: Iterable[int]) -> None:
     """Erase and write these pages so that they hold the image; what the image does not cover in them stays.
 
-    `unmarked` are pages of which this step has changed nothing yet, and that read blank where the image goes: one that is
-    blank beside it as well is not erased first. Every page is read back whole. While what lies beside the image is in no
-    flash, nothing stops the work, and a copy of it is kept in a file; a board that is lost meanwhile is regained here, where
-    that copy is.
+    A page that reads blank is erased as well: nobody knows that it was. Every page is read back whole. While what lies beside
+    the image is in no flash, nothing stops the work, and a copy of it is kept in a file; a board that is lost meanwhile is
+    regained here, where that copy is.
     """
     flash = context.chip.flash
     vectors = vector_page(flash, memory)
     others = sorted(set(pages) - {vectors})
     contents = {page: _wanted(context, memory, page) for page in [vectors, *others]}
     beside = {page: piece for page, content in contents.items() if (piece := _beside(flash, memory, page, content))}
-    blank = {page for page in unmarked if page not in beside and not may_be_cut_short(context, page)}
     plain, done = {page: contents[page] for page in others if page not in beside}, 0
     tell = context.telling("write", sum(len(content) for content in contents.values()))
     with context.holding(beside.get(vectors)):
-        if vectors not in blank:
-            persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
-        _place_together(context, memory, plain, blank, tell)
+        persist(context, lambda: context.session.erase_page(flash.page(vectors).start))
+        _place_together(context, memory, plain, tell)
         done = sum(len(content) for content in plain.values())
         for page in [*(page for page in others if page in beside), vectors]:
             with context.holding(beside.get(page) if page != vectors else None):
@@ -184,13 +179,12 @@ def _place_together(
     context: Context,
     memory: MemoryImage,
     contents: Mapping[int, bytes],
-    blank: Collection[int],
     tell: Callable[[int], None],
 ) -> None:
     """Put pages into flash that hold nothing beside the image: what can be streamed takes fewer waits than page by page."""
     if not contents:
         return
-    filling = _Filling(context, memory, contents, set(blank), tell)
+    filling = _Filling(context, memory, contents, tell)
     for page in persist(context, filling.attempt):
         context.journal.before_destruction("rewrite", pages=[page])
         context.pages_redone += 1
@@ -273,28 +267,29 @@ class _Placing:
 
 @dataclass(slots=True)
 class _Filling:
-    """Pages on their way into flash together; `erased` are those of which that can be taken for granted."""
+    """Pages on their way into flash together; `erasing` is the one whose erase was begun and has not ended."""
 
     context: Context
     memory: MemoryImage
     contents: Mapping[int, bytes]
-    erased: set[int]
     tell: Callable[[int], None]
     begun: bool = False
+    erasing: int | None = None
 
     def attempt(self) -> list[int]:
         """Erase them, write what the image has of them, read all of them back; return those that are wrong.
 
-        After a board was regained only those that are wrong are begun again: of none it is known that it is erased.
+        After a board was regained those are begun again that are wrong, and the one in whose erase it was lost, whatever it
+        reads: half erased it may read blank.
         """
         context, flash = self.context, self.context.chip.flash
-        pages = self._wrong(self.contents) if self.begun else sorted(self.contents)
+        pages = sorted({*self._wrong(self.contents), *self._torn}) if self.begun else sorted(self.contents)
         self.begun = True
         for page in pages:
-            if page not in self.erased:
-                context.session.erase_page(flash.page(page).start)
+            self.erasing = page
+            context.session.erase_page(flash.page(page).start)
+            self.erasing = None
             context.safe_boundary()
-        self.erased = set()
         under, done = flash.page(vector_page(flash, self.memory)).start, 0
         for piece in _in_pages(flash, self.memory, pages):
             tell = partial(self._tell, done)
@@ -302,6 +297,10 @@ class _Filling:
             done += len(piece.data)
         context.session.doubtful.clear()  # the pages are read back whole
         return self._wrong(pages)
+
+    @property
+    def _torn(self) -> tuple[int, ...]:
+        return () if self.erasing is None else (self.erasing,)
 
     def _tell(self, before: int, count: int) -> None:
         self.tell(before + count)
@@ -378,35 +377,27 @@ def _without(piece: Piece, hole: AddressRange) -> list[Piece]:
     return [part for extent in (before, after) if extent.size_bytes > 0 for part in whole.within(extent)]
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The flash beside an image: the pages that do not hold it, and those that read blank wherever the image goes."""
+def changed_pages(context: Context, memory: MemoryImage) -> list[int]:
+    """Return the pages of the image that do not hold it yet, or not what an earlier run has kept of them.
 
-    changed: list[int]
-    unmarked: frozenset[int]
-
-
-def compare(context: Context, memory: MemoryImage) -> Compared:
-    """Read where the image goes; a page that does not hold yet what an earlier run has kept of it is changed as well."""
+    A page that reads blank where the image goes, and whose erase an earlier run may have been cut short in, is among them.
+    """
     flash, found, done = context.chip.flash, list[Piece](), 0
-    under = memory.pieces[0].address
+    under, erased = memory.pieces[0].address, bytes([context.chip.flash.erased])
     for piece in memory.pieces:
         tell = context.progress("compare", memory.size_bytes, done)
         found.append(Piece(piece.address, context.session.read(piece.extent, tell, under=under)))
         done += len(piece.data)
-    there, pages, erased = MemoryImage(tuple(found)), pages_of(flash, memory), bytes([flash.erased])
-    parts = {page: tuple(there.within(flash.page(page))) for page in pages}
-    return Compared(
-        [
-            page
-            for page in pages
-            if parts[page] != tuple(memory.within(flash.page(page))) or _is_inherited(context, memory, page)
-        ],
-        frozenset(page for page in pages if not any(part.data.strip(erased) for part in parts[page])),
-    )
+    there, changed = MemoryImage(tuple(found)), list[int]()
+    for page in pages_of(flash, memory):
+        parts = tuple(there.within(flash.page(page)))
+        weak = may_be_cut_short(context, page) and not any(part.data.strip(erased) for part in parts)
+        if weak or parts != tuple(memory.within(flash.page(page))) or _is_inherited(context, memory, page):
+            changed.append(page)
+    return changed
 
 
 def compare_acts(memory: MemoryImage) -> tuple[Act, ...]:
-    """Return what `compare` does on the wire."""
+    """Return what `changed_pages` does on the wire."""
     under = memory.pieces[0].address
     return tuple(Act(ActKind.READ, piece.extent, under=under) for piece in memory.pieces)

@@ -70,7 +70,7 @@ class LeaveDfu(Step):
         if why and not board.protected:
             words = f"no application at {format_address(self.entry)}: {why}"
             return board, Effect(Will.FAIL, words, acts=reads * 3)
-        acts = (*reads, Act(ActKind.LEAVE, None if board.protected else table, protected=bool(board.protected)))
+        acts = (*reads, Act(ActKind.LEAVE, protected=bool(board.protected)))
         return board, Effect(Will.LEAVE, f"starts what is at {format_address(self.entry)}", acts=acts)
 
     def execute(self, context: Context) -> Result:

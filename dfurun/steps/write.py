@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -18,7 +18,7 @@ from dfurun.steps.event import Outcome
 from dfurun.steps.flashable import flashable
 from dfurun.steps.flashing import (
     aligned,
-    compare,
+    changed_pages,
     compare_acts,
     in_order,
     pages_of,
@@ -108,20 +108,17 @@ class Write(Step):
         after = board.written(parts)
         contents = {page: after.page(page) or _at_most(flash, memory, page) for page in touched}
         unsure = any(held[page] is None for page in changed)
-        blank = [page for page in touched if board.is_blank(page)]
         of_all = f"{flash.count(len(changed))} of {len(pages)} of {self.image.name}"
         if unsure:
             words = f"writes what of {self.image.name} is not there yet, at most {flash.count(len(pages))}"
-        elif len(blank) == len(touched):
-            words = f"writes {of_all}, into flash that is blank"
         else:
             words = f"rewrites {of_all}, and keeps what lies beside it"
         return after, Effect(
             Will.PERHAPS if unsure else Will.CHANGE,
             words,
-            erases=tuple(page for page in touched if page not in blank),
+            erases=tuple(touched),
             writes=tuple(part.extent for part in parts),
-            acts=(*looked, *rewrite_acts(board.chip, memory, contents, blank)),
+            acts=(*looked, *rewrite_acts(board.chip, memory, contents)),
         )
 
     def preflight(self, context: Context, forecast: OptionForecast | None) -> OptionForecast | None:
@@ -139,18 +136,19 @@ class Write(Step):
         memory, size = self.image.memory, format_size(self.image.memory.size_bytes)
         if not self.only_changed:
             image = self.image
-            context.begin_destruction("write", f"write {image.name}", image=image.name, sha256=image.sha256)
+            pages = pages_of(context.chip.flash, memory)
+            context.begin_destruction(
+                "write", f"write {image.name}", image=image.name, sha256=image.sha256, pages=pages
+            )
             context.reached = WRITING
             write_erased(context, memory)
             return Result(Outcome.CHANGED, f"{self.image.name}: {size} at {format_address(memory.pieces[0].address)}")
         require_known_pages_now(context, "write with `mode: changed`")
-        compared = compare(context, memory)
-        if not compared.changed:
+        changed = changed_pages(context, memory)
+        if not changed:
             return Result(Outcome.OK, f"{self.image.name}: all {size} are there already")
-        self._rewrite(context, compared.changed, compared.unmarked)
-        return Result(
-            Outcome.CHANGED, f"{self.image.name}: {len(compared.changed)} of {_pages(context, self.image)} changed"
-        )
+        self.redo(context, changed)
+        return Result(Outcome.CHANGED, f"{self.image.name}: {len(changed)} of {_pages(context, self.image)} changed")
 
     @staticmethod
     def _tell_out_of_reach(context: Context) -> None:
@@ -168,7 +166,7 @@ class Write(Step):
     def resume(self, context: Context) -> Result:
         """Read back, and redo only the pages that do not hold the image; what lies beside it in them is kept."""
         context.require_readable("write")
-        changed = compare(context, self.image.memory).changed
+        changed = changed_pages(context, self.image.memory)
         if changed:
             self.redo(context, changed)
         size, pages = format_size(self.image.memory.size_bytes), context.chip.flash.count(len(changed))
@@ -181,14 +179,12 @@ class Write(Step):
 
     def redo(self, context: Context, pages: Sequence[int]) -> None:
         """Erase and write these pages again, the vector table's page first and last."""
-        self._rewrite(context, pages, ())
-
-    def _rewrite(self, context: Context, pages: Sequence[int], unmarked: Collection[int]) -> None:
         self.require_redoable(context, pages)
         image, words = self.image, f"rewrite pages of {self.image.name}"
-        context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=list(pages))
+        erased = sorted({*pages, vector_page(context.chip.flash, image.memory)})
+        context.begin_destruction("rewrite", words, image=image.name, sha256=image.sha256, pages=erased)
         context.reached = WRITING
-        rewrite(context, self.image.memory, pages, unmarked)
+        rewrite(context, self.image.memory, pages)
 
     def _not_erased(self, board: AbstractBoard) -> list[Finding]:
         missing = [p for p in pages_of(board.chip.flash, self.image.memory) if p not in board.erased_pages]
@@ -223,8 +219,9 @@ class Write(Step):
 
 
 def _at_most(flash: Flash, memory: MemoryImage, page: int) -> bytes:
-    """Return a page that holds the image, and beside it as much as it can."""
-    beside = bytes([flash.erased ^ 0xFF]) * flash.page(page).size_bytes
+    """Return a page that holds the image, and beside it what takes the most transfers: its last block a short one."""
+    filled = flash.page(page).size_bytes - flash.granule_bytes
+    beside = bytes([flash.erased ^ 0xFF]) * filled + bytes([flash.erased]) * flash.granule_bytes
     return memory.overlay(flash.page(page), beside)
 
 

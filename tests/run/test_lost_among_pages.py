@@ -35,9 +35,3 @@ def test_lost_anywhere_the_flash_holds_the_image_without_a_verify(tmp_path: Path
     for at in range(0, transfers, 2):
         board = run(tmp_path, old, f"{kind}:at={at},back=1")
         assert board.flash.contents[: len(IMAGE) + 6] == IMAGE + b"beside", at
-
-
-def test_a_page_that_was_blank_is_erased_where_the_power_went_before_it_was_right(tmp_path: Path) -> None:
-    board = run(tmp_path, b"", "power-cut:for=write,skip=2,back=1")
-    assert list(board.flash.erase_counts[:6]) == [0, 0, 0, 1, 1, 0]
-    assert board.flash.contents.startswith(IMAGE)
