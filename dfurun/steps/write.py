@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from dfurun.chips import Flash
+from dfurun.chips import Chip
 from dfurun.errors import Code, Finding, Related
 from dfurun.image import ImageFile, MemoryImage
 from dfurun.steps import vector_table
@@ -106,7 +106,7 @@ class Write(Step):
         touched = sorted({*changed, vector_page(flash, memory)})
         parts = [part for page in touched for part in memory.within(flash.page(page))]
         after = board.written(parts)
-        contents = {page: after.page(page) or _at_most(flash, memory, page) for page in touched}
+        contents = {page: after.page(page) or _at_most(board.chip, memory, page) for page in touched}
         unsure = any(held[page] is None for page in changed)
         of_all = f"{flash.count(len(changed))} of {len(pages)} of {self.image.name}"
         if unsure:
@@ -218,10 +218,11 @@ class Write(Step):
         return findings
 
 
-def _at_most(flash: Flash, memory: MemoryImage, page: int) -> bytes:
-    """Return a page that holds the image, and beside it what takes the most transfers: its last block a short one."""
-    filled = flash.page(page).size_bytes - flash.granule_bytes
-    beside = bytes([flash.erased ^ 0xFF]) * filled + bytes([flash.erased]) * flash.granule_bytes
+def _at_most(chip: Chip, memory: MemoryImage, page: int) -> bytes:
+    """Return a page that holds the image, and beside it what takes the most transfers: the last of several blocks a short one."""
+    flash, size_bytes = chip.flash, chip.flash.page(page).size_bytes
+    short = flash.granule_bytes if size_bytes > chip.usb.transfer_size_bytes else 0
+    beside = bytes([flash.erased ^ 0xFF]) * (size_bytes - short) + bytes([flash.erased]) * short
     return memory.overlay(flash.page(page), beside)
 
 
