@@ -204,11 +204,10 @@ class Chip:
     page_fields: tuple[PageField, ...]
 
     def width_at(self, supply_v: float | None) -> Width | None:
-        """Return the width to have the ROM program with at this supply; None: none is chosen, the ROM's own stays.
-
-        None for a supply is one that is not known.
-        """
-        return None if self.widths is None or supply_v is None else self.widths.allowed_at(supply_v)
+        """Return the width to have the ROM program with; None where it has one alone. At no known supply it is its own."""
+        if self.widths is None:
+            return None
+        return self.widths.own if supply_v is None else self.widths.allowed_at(supply_v)
 
     def rom_of(self, bootloader_id: int | None) -> Rom:
         """Return what is known of the bootloader with this id; None: of one whose id could not be read."""

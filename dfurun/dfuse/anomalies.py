@@ -26,6 +26,16 @@ class Anomalies:
         if self._listen is not None:
             self._listen(f"! {words}")
 
+    def apart(self) -> Anomalies:
+        """Return a count of its own for what may turn out to be none of the link's; who listens hears of it all the same."""
+        return Anomalies(self._listen)
+
+    def add(self, others: Anomalies) -> None:
+        """Take over what was counted apart."""
+        self.total += others.total
+        self._counts += others._counts
+        self._lines.extend(others._lines)
+
     @property
     def counts(self) -> dict[str, int]:
         """How many of each kind, the most frequent first."""

@@ -44,12 +44,13 @@ STABLE_READS = 4
 DEPARTURE_POLLS = 64  # each may be one that the ROM misses
 
 OnProgress = Callable[[int], None]
+OnWidth = Callable[[Width, Width | None], None]
 
 
 class Session:
     """One open bootloader, from first contact to its departure. `gentle` as in `Channel`: every block gets its own address.
 
-    `width` is to be chosen before the first erase or write; None leaves the ROM at its own.
+    Before the first erase or write `width` is chosen, None leaves it be; `on_width` hears which was wanted, and is taken.
     """
 
     def __init__(self, link: Link, chip: Chip, clock: Clock, anomalies: Anomalies, *, gentle: bool = False) -> None:
@@ -62,6 +63,7 @@ class Session:
         self._stream = Stream()
         self.doubtful: list[AddressRange] = []
         self.width: Width | None = None
+        self.on_width: OnWidth | None = None
 
     @property
     def description(self) -> DeviceDescription:
@@ -267,17 +269,14 @@ class Session:
         with self._explained():
             if entry is not None:
                 self._set_address(entry)
-            told = False
+            self._ready(DfuState.DNLOAD_IDLE)
             for _ in range(ATTEMPTS):
                 try:
                     self._ready(DfuState.DNLOAD_IDLE)
-                    told = True
                     self._channel.download(FIRST_DATA_BLOCK, b"")
                     self._channel.execute(TRANSFER_TIMEOUT_S)
                 except Vanished:
-                    if told:
-                        return False
-                    raise
+                    return False
                 except Transient as error:
                     self._channel.note(Request.DNLOAD, error)
                     try:
@@ -292,9 +291,12 @@ class Session:
     # ------------------------------------------------------------------------------------------------------------------
 
     def _choose_width(self) -> None:
-        width, self.width = self.width, None
-        if width is not None and device_feature.choose(self, self._chip, width, self._channel.anomalies):
-            self._operations = Operations.of(self._chip, width.timing)
+        wanted, self.width = self.width, None
+        if wanted is not None:
+            if taken := device_feature.choose(self, self._channel, self._chip, wanted):
+                self._operations = Operations.of(self._chip, taken.timing)
+            if self.on_width:
+                self.on_width(wanted, taken)
 
     def _probe(self, address: int) -> Answer:
         """Try once, afresh, to read a little at `address`, and tell exactly what came of it."""

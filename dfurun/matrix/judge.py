@@ -30,6 +30,7 @@ from dfurun.units import AddressRange, format_address
 
 _OF_PROTECTION = (Code.PROTECTED, Code.STILL_PROTECTED)
 _DESTROY = (Action.READ_UNPROTECT, Action.ERASE_ALL, Action.ERASE_PAGE, Action.PROGRAM, Action.WRITE_OPTION_BYTES)
+_OF_FLASH = (Action.ERASE_ALL, Action.ERASE_PAGE, Action.PROGRAM)
 _VECTORS_BYTES = 8  # the initial stack pointer and the reset vector
 
 NO_FAULT = Kind("no fault", "", Occasion.RUN, fits=frozenset({ExitStatus.DONE}))
@@ -185,6 +186,8 @@ def _not_justified(done: Executed, recipe: Recipe) -> str:
     """Say why this may not have been executed; empty where it may."""
     step, flash = recipe.steps[done.step], recipe.chip.flash
     where = format_address(done.address)
+    if done.action in _OF_FLASH and done.unit_bytes > recipe.programs_bytes_at_once:
+        return f"{done.action.value} with {done.unit_bytes} bytes at once in {step.keyword}, which the supply does not allow"
     match done.action:
         case Action.READ_UNPROTECT if not isinstance(step, Unprotect):
             return f"Read Unprotect was executed in {step.keyword}"

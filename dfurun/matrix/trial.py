@@ -154,6 +154,10 @@ class _Watch:
         """Say whether another board is at the port than at the beginning."""
         return self._board.memory is not self._memory
 
+    def unit_bytes(self) -> int:
+        """Return what of the flash is programmed at once now."""
+        return self._board.memory.unit_bytes
+
 
 class TrialBench:
     """One simulated board with a journal of its own, and runs of recipes for its chip on it, one after the other."""

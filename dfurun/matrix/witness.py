@@ -17,7 +17,7 @@ class Executed:
 
     `protected`: read protection was in force. `needless`: it makes the memory what it was. `announced`: what the step destroys
     was in the journal. `elsewhere`: on another board than the one that the run began with. `first_byte` is that of what is
-    written, None where nothing is.
+    written, None where nothing is; `unit_bytes` what is programmed at once then.
     """
 
     action: Action
@@ -29,6 +29,7 @@ class Executed:
     announced: bool = True
     elsewhere: bool = False
     first_byte: int | None = None
+    unit_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -75,6 +76,10 @@ class Watched(Protocol):
         """Say whether another board is at the port."""
         ...
 
+    def unit_bytes(self) -> int:
+        """Return what of the flash is programmed at once now."""
+        ...
+
 
 class Witness(Fault):
     """Watches one run; more than `most_transfers` end it."""
@@ -110,6 +115,7 @@ class Witness(Fault):
                 watched.announced(),
                 watched.elsewhere(),
                 next(iter(operation.data), None),
+                watched.unit_bytes(),
             )
         )
         return None

@@ -53,7 +53,7 @@ class FlashRun:
 
 
 def flash_runs(journal: Sequence[Entry]) -> tuple[FlashRun, ...]:
-    """Return the runs of a journal that changed flash, in their order; a place where it could not be read is one of which nothing is known."""
+    """Return the runs of a journal that changed flash, in their order; where it could not be read, one that did everything."""
     return tuple(run for run in _runs(journal) if run.changed != Doubts())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dfurun import __version__
+from dfurun.chips import Width
 from dfurun.errors import Code, DfurunError, ExitStatus, Interrupted, LinkUnreliable, Refused, StepFailed
 from dfurun.locks import Lock
 from dfurun.plan.interpret import Interpretation
@@ -87,7 +88,8 @@ class Unit:
         context, began = self.context, self.context.clock.now()
         context.emit = self._emit
         failure: DfurunError | None = None
-        context.checkpoint, context.connection.width = self.checkpoint, self.recipe.width
+        context.checkpoint = self.checkpoint
+        context.connection.width, context.connection.on_width = self.recipe.width, self._width
         context.connection.on_wait = context.while_waiting
         context.connection.on_found = self._lock
         try:
@@ -104,6 +106,19 @@ class Unit:
         finally:
             context.connection.close()
         return self._finish(failure, context.clock.now() - began)
+
+    def _width(self, wanted: Width, taken: Width | None) -> None:
+        """Write down how wide the bootloader programs from now on, None: not told; tell people where it is not as meant."""
+        self.journal.write("width", wanted=wanted.unit_bytes, taken=taken and taken.unit_bytes)
+        own = self.recipe.chip.flash.program_unit_bytes
+        if wanted.unit_bytes > (taken.unit_bytes if taken else own):
+            self._emit(
+                Notice(
+                    f"the bootloader does not take {wanted.parallelism}, which the recipe's `supply` allows: it goes on "
+                    f"with {taken.parallelism if taken else 'its own width'}",
+                    hint="nothing is wrong with the board or the link; it takes longer",
+                )
+            )
 
     def _start(self) -> None:
         recipe = self.recipe

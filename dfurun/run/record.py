@@ -34,6 +34,8 @@ def record_of(entries: Sequence[Entry]) -> dict[str, Any]:
                 record["steps"].append(_details(entry))
             case "option-bytes":
                 record["option_bytes"].append({"before": entry["before"], "after": entry["after"]})
+            case "width" if entry["taken"]:
+                record["programs_bytes_at_once"] = max(entry["taken"], record.get("programs_bytes_at_once", 0))
             case "end":
                 record |= {"ended": entry["time"], "outcome": entry["outcome"], "exit": entry["exit"]}
                 record |= {key: entry[key] for key in COPIED_FROM_END}

@@ -219,7 +219,7 @@ class Write(Step):
 
 
 def _at_most(chip: Chip, memory: MemoryImage, page: int) -> bytes:
-    """Return a page that holds the image, and beside it what takes the most transfers: the last of several blocks a short one."""
+    """Return a page of the image, with what takes the most transfers beside it: the last of several blocks is a short one."""
     flash, size_bytes = chip.flash, chip.flash.page(page).size_bytes
     short = flash.granule_bytes if size_bytes > chip.usb.transfer_size_bytes else 0
     beside = bytes([flash.erased ^ 0xFF]) * (size_bytes - short) + bytes([flash.erased]) * short

@@ -9,7 +9,7 @@ from dfurun.clock import Clock
 from dfurun.dfuse.anomalies import Anomalies
 from dfurun.dfuse.channel import HUB_ADVICE
 from dfurun.dfuse.link import LinkError
-from dfurun.dfuse.session import Session
+from dfurun.dfuse.session import OnWidth, Session
 from dfurun.dfuse.trace import Trace, TracedLink
 from dfurun.errors import Code, DeviceNotFound, LinkUnreliable
 from dfurun.usb.discovery import Bus, Candidate, Selector
@@ -35,7 +35,7 @@ class Connection:
 
     `on_wait` is called while a board is looked for, and may raise. So may `on_found`, which is called before a board that
     `selector` means is opened: nothing has been sent to it by then. `trace` hears of every transfer and of comings and goings.
-    `gentle` and `width` are what sessions that are opened from now on have.
+    `gentle`, `width` and `on_width` are what sessions that are opened from now on have.
     """
 
     def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector, trace: Trace | None = None) -> None:
@@ -51,6 +51,7 @@ class Connection:
         self.port: PortPath | None = None
         self.gentle = False
         self.width: Width | None = None
+        self.on_width: OnWidth | None = None
         self.on_wait: Callable[[], None] = _nothing
         self.on_found: Callable[[PortPath], None] = _let_in
         self.anomalies = Anomalies(self._tell)
@@ -175,7 +176,7 @@ class Connection:
             self._tell(f"opened {candidate} at address {candidate.address}")
             traced = link if self._trace is None else TracedLink(link, self._clock, self._trace)
             self._session = Session(traced, self._chip, self._clock, self.anomalies, gentle=self.gentle)
-            self._session.width = self.width
+            self._session.width, self._session.on_width = self.width, self.on_width
             try:
                 self._session.first_contact()
             except LinkUnreliable as error:

@@ -62,8 +62,9 @@ def test_the_widest_is_chosen_that_the_supply_allows(supply_v: float, code: int,
     assert (width.code, width.unit_bytes) == (code, unit_bytes)
 
 
-def test_nothing_is_chosen_of_a_supply_that_is_not_known_or_by_a_chip_that_has_one_width() -> None:
-    assert F405.width_at(None) is None
+def test_at_no_known_supply_it_is_the_roms_own_and_a_chip_that_has_one_width_chooses_none() -> None:
+    assert F405.widths is not None
+    assert F405.width_at(None) is F405.widths.own
     assert load_chip("stm32f072xb").width_at(3.3) is None
     assert load_chip("stm32l476xg").width_at(3.3) is None, "its device feature has no such meaning"
 

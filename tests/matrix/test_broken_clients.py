@@ -21,7 +21,7 @@ from dfurun.run.journal import UnitJournal
 from dfurun.steps.check_option_bytes import CheckOptionBytes
 from dfurun.steps.context import Context
 from dfurun.steps.event import Outcome
-from dfurun.steps.flashing import Compared, pages_of
+from dfurun.steps.flashing import pages_of
 from dfurun.steps.read import Read
 from dfurun.steps.set_option_bytes import SetOptionBytes, Writing
 from dfurun.steps.step import Result
@@ -297,8 +297,8 @@ def test_one_that_sends_option_bytes_that_are_there_already(release: Path, monke
         ),
         (
             "write: {image: a, mode: changed}",
-            "dfurun.steps.write.compare",
-            lambda context, memory: Compared(pages_of(context.chip.flash, memory), frozenset()),
+            "dfurun.steps.write.changed_pages",
+            lambda context, memory: pages_of(context.chip.flash, memory),
         ),
     ],
     ids=["erase needed", "write changed"],
