@@ -142,12 +142,12 @@ def make_plan(recipe: Recipe, board: ProjectedBoard | None = None, refusals: Map
     """
     board = board or ProjectedBoard(recipe.chip)
     meter, refusals, steps = Meter(recipe.chip, recipe.width), refusals or {}, list[PlannedStep]()
-    before, looked = board, False
+    before = board
     for index, step in enumerate(recipe.steps):
         after, effect = (board, CLOSED) if board.protected and step.needs_open_chip else step.project(board)
         acts = effect.acts
-        if step.destructive and not looked and board.protected is not True:
-            acts, looked = (Act(ActKind.OPTIONS), *acts), True  # guards and write protection are judged before it
+        if step.destructive and board.protected is not True:
+            acts = (Act(ActKind.OPTIONS), *acts)  # guards and write protection are judged before it
         refusal = refusals.get(index, "")
         cost = Cost() if refusal else meter.cost_of(acts)
         board = board if refusal else after

@@ -92,6 +92,16 @@ def test_of_a_board_with_old_firmware(place: Agreeing) -> None:
 
 
 @every_kind
+def test_of_a_write_after_a_power_cycle(place: Agreeing) -> None:
+    place.make(flash=OLD)
+    field, layout = harmless(place.chip), place.chip.option_bytes
+    value = 1 - int(layout.decode(place.reachable())[field.name])
+    setting = f"set-option-bytes: {{fields: {{{field.name}: {value}}}}}"
+    both = compare(place, setting, "wait-for-power-cycle: {boot0: 1}", "mass-erase", "write: {image: app}")
+    assert both["plan"]["transfers"] == both["unit"]["transfers"]
+
+
+@every_kind
 def test_of_a_protected_board(place: Agreeing) -> None:
     place.make(level=1, flash=OLD)
     plan = compare(place, "unprotect", "mass-erase", "write: {image: app}", "verify: {image: app}")["plan"]
