@@ -39,7 +39,7 @@ def run_batch(output: Output, options: BoardOptions, boards: Meant, job: Job, re
         workers: dict[str, Callable[[], UnitFinished]] = {}
         for port, name in zip(ports, names, strict=True):
             listen, watch = told.unit(name)
-            unit = job.unit(benches.at(port), listen, interruption.check, trace=watch, report=reports())
+            unit = job.unit(benches.at(port), listen, interruption.check, trace=watch, report=reports(None))
             workers[name] = _guarded(unit, listen)
         ended = run_all(workers, halt)
     finished = {name: end.finished for name, end in ended.items() if end.finished is not None}

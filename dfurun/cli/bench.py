@@ -83,7 +83,7 @@ def set_up(
         return _real(options, selector)
     clock = VirtualClock() if options.sim_clock is SimClock.VIRTUAL else RealClock()
     boards = _boards(options, lambda: clock, chip, on_made)
-    return _simulated(options, boards, clock, selector)
+    return _simulated(options, boards, clock, selector, _enter_dfu(options, boards, port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +123,18 @@ def set_up_each(
     boards = _boards(options, new_clock, chip, on_made)
 
     def simulated(port: PortPath) -> Bench:
-        there = [board for board in boards if PortPath(board.bus, board.port) == port]
-        return _simulated(options, there, there[0].clock if there else new_clock(), Selector(port))
+        there = [board for board in boards if _port_of(board) == port]
+        clock = there[0].clock if there else new_clock()
+        return _simulated(options, there, clock, Selector(port), _enter_dfu(options, boards, port))
 
-    return Benches(Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options)), simulated)
+    return Benches(Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options, boards)), simulated)
 
 
-def _simulated(options: BoardOptions, boards: Sequence[SimulatedBoard], clock: Clock, selector: Selector) -> Bench:
+def _simulated(
+    options: BoardOptions, boards: Sequence[SimulatedBoard], clock: Clock, selector: Selector, enter_dfu: str
+) -> Bench:
     return Bench(
-        bus=Bus(_simulated_backend(boards), known_ids(), _enter_dfu(options)),
+        bus=Bus(_simulated_backend(boards), known_ids(), enter_dfu),
         clock=clock,
         operator=SimulatedOperator(boards) if options.sim_operator is SimOperator.PRESENT else HumanOperator(),
         selector=selector,
@@ -193,14 +196,25 @@ def _refuse_stray(options: BoardOptions) -> None:
         raise UsageFailure(f"{' and '.join(stray)} without a simulated board", "add --sim or --sim-state FILE")
 
 
-def _enter_dfu(options: BoardOptions) -> str:
-    """Say what brings a simulated board into DFU mode: one that ends with this process begins there."""
+def _port_of(board: SimulatedBoard) -> PortPath:
+    return PortPath(board.bus, board.port)
+
+
+def _enter_dfu(options: BoardOptions, boards: Sequence[SimulatedBoard], port: PortPath | None = None) -> str:
+    """Say what brings a simulated board into DFU mode, the one at `port` where that is meant, or that none is there.
+
+    One that ends with this process begins there. The file of another belongs to a run until it has ended, also while it waits.
+    """
+    ports = [_port_of(board) for board in boards]
+    if port is not None and port not in ports:
+        return f"there is {', '.join(map(str, ports))}"
     if not options.sim_states:
         return ENTER_DFU
-    commands = [f"`dfurun sim power-cycle {shlex.quote(str(path))} --boot0 1`" for path in options.sim_states]
-    verb = "brings" if len(commands) == 1 else "bring"
+    meant = [path for path, at in zip(options.sim_states, ports, strict=True) if port in (None, at)]
+    commands = [f"`dfurun sim power-cycle {shlex.quote(str(path))} --boot0 1`" for path in meant]
+    verb, files = ("brings", "file") if len(commands) == 1 else ("bring", "files")
     why = "a simulated board leaves DFU mode by `leave-dfu` and by a power-on with BOOT0 low"
-    return f"{why}; {' and '.join(commands)} {verb} the bootloader back"
+    return f"{why}; {' and '.join(commands)} {verb} the bootloader back, while no run has the {files}"
 
 
 def _simulated_backend(boards: Sequence[SimulatedBoard]) -> Any:
@@ -217,9 +231,9 @@ def _boards(
     for text in options.sim_faults:  # before a file is made
         _fault(_of_one_board(text)[1])
     boards = _healthy_boards(options, new_clock, chip)
-    faults = _faults(options, [PortPath(board.bus, board.port) for board in boards])
+    faults = _faults(options, [_port_of(board) for board in boards])
     for board in boards:
-        board.afflict(faults[PortPath(board.bus, board.port)])
+        board.afflict(faults[_port_of(board)])
     for path in absent:
         on_made(path)
     return boards

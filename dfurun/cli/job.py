@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The same for every unit of a run. `save_record` hears of its entries, `patience_s` is how long a board is awaited."""
+    """The same for every unit of a run. `save_record` hears of its entries, `patience_s` is as in Context."""
 
     recipe: Recipe
     interpretation: Interpretation
@@ -30,7 +30,7 @@ class Job:
     overwrite_files: bool
     reviewed: Reviewed | None
     save_record: Listener | None
-    patience_s: float = 0.0
+    patience_s: float | None = None
 
     def unit(
         self,

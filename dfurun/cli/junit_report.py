@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dfurun.run.journal_lines import Entry
 
 Listener = Callable[[Sequence["Entry"]], None]
-Reports = Callable[[], Listener | None]
+Reports = Callable[[int | None], Listener | None]  # with a unit's number, where it has one
 
 JUnit = Annotated[
     Path | None,
@@ -32,7 +32,7 @@ JUnit = Annotated[
 ]
 
 
-def _no_report() -> None:
+def _no_report(number: int | None) -> None:
     """Report nothing of a unit."""
 
 

@@ -46,8 +46,9 @@ def run_loop(output: Output, options: BoardOptions, boards: Meant, job: Job, rep
     INTERRUPTED where Ctrl-C came in the middle of a unit. While a board is waited for it only ends the loop, and so does
     the limit of that wait; raises DeviceNotFound where no board came within it at all.
     """
+    options = replace(options, port=str(boards.ports[0]) if boards.ports else None)
     bench = set_up(options, job.recipe.chip, on_made=output.made)
-    return _Loop(output, bench, boards, replace(job, patience_s=0.0), reports).run()
+    return _Loop(output, bench, boards, replace(job, patience_s=None), reports).run()
 
 
 class _Loop:
@@ -84,9 +85,9 @@ class _Loop:
         return self._end(interrupted=status is ExitStatus.INTERRUPTED)
 
     def _unit(self, port: PortPath, interruption: Interruption) -> ExitStatus:
-        number = str(self._counts.units + 1)
+        number = self._counts.units + 1
         bench = replace(self._bench, selector=Selector(port))
-        listen = self._output.listener(number)
+        listen = self._output.listener(str(number))
 
         def hear(event: Event) -> None:
             listen(event)
@@ -94,7 +95,7 @@ class _Loop:
                 self._tell_known(event.port, event.unique_id)
 
         self._is_busy = True
-        unit = self._job.unit(bench, hear, interruption.check, trace=self._output.trace, report=self._reports())
+        unit = self._job.unit(bench, hear, interruption.check, trace=self._output.trace, report=self._reports(number))
         finished = unit.run()
         if finished.code is None:
             self._counts.passed += 1

@@ -124,7 +124,7 @@ def run_command(
             overwrite_files=force,
             reviewed=_reviewed(plan, runnable),
             save_record=_record(record),
-            patience_s=boards.limit_s or 0.0,
+            patience_s=boards.limit_s,
         )
         require_several(job, boards, record)
         if boards.loop:
@@ -166,7 +166,7 @@ def _run_unit(output: Output, bench: Bench, job: Job, reports: Reports) -> int:
     from dfurun.run.interruption import Interruption
 
     with Interruption(output.stopping) as interruption:
-        unit = job.unit(bench, output.listener(UNIT), interruption.check, trace=output.trace, report=reports())
+        unit = job.unit(bench, output.listener(UNIT), interruption.check, trace=output.trace, report=reports(None))
         return unit.run().exit_status
 
 

@@ -104,13 +104,21 @@ def meant(
         (len(set(found.ports)) < len(found.ports), "a --port is given twice", "each board once"),
         (len(set(found.serials)) < len(found.serials), "a --serial is given twice", "each board once"),
         (found.is_batch and ports and serials, "several boards, some by --port and some by --serial", "one of the two"),
-        (loop and found.is_batch, "--loop takes one board after the other", "--loop alone takes them at any port"),
+        (loop and found.is_batch, *_loop_and_several(found)),
         (loop and serials, "--loop waits for the next board, and --serial is that of one", "--port, or neither"),
         (all and limit_s is not None, "--all takes the boards that are there, and waits for none", "--port for each"),
     ):
         if given:
             raise UsageFailure(message, hint)
     return found
+
+
+def _loop_and_several(found: Meant) -> tuple[str, str]:
+    message = "--loop takes one board after the other"
+    if len(found.ports) > 1:
+        given = f"{', '.join(map(str, found.ports[:-1]))} and {found.ports[-1]}"
+        return f"{message}, and --port names {given}", "one of them; --loop alone takes boards at any port"
+    return message, "--loop alone takes them at any port"
 
 
 def require_several(job: Job, boards: Meant, record: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dfurun.chips import BootTarget, Chip, Duration, MassErase
@@ -182,7 +183,10 @@ def _timing(chip: Chip) -> Iterator[Row]:
 
 
 def _widths(chip: Chip) -> Iterator[Row]:
-    for number, width in enumerate(chip.widths.widths if chip.widths else ()):
+    """Yield a row a width, from the lowest supply that allows it on: a higher one may choose it by another byte."""
+    widths = chip.widths.widths if chip.widths else ()
+    least = [next(same) for _, same in groupby(widths, lambda width: width.unit_bytes)]
+    for number, width in enumerate(least):
         block, erase = (format_duration(t.typical_s) for t in (width.timing.program_block, width.timing.mass_erase))
         unsaid = "" if number else ", and where the recipe says nothing"
         words = f"{format_size(width.unit_bytes)} at once ({width.parallelism}){unsaid}: a block {block}, mass erase {erase}"

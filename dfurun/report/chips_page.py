@@ -8,7 +8,7 @@ from typing import Any
 from dfurun.chips.clones import Clone, known_clones
 from dfurun.chips.database import read_facts
 from dfurun.chips.errata import known_errata
-from dfurun.chips.family import BLOCKS
+from dfurun.chips.family import BLOCKS, WIDTH
 from dfurun.chips.index import Entry, entries
 from dfurun.chips.left_out import LeftOut, lines_left_out
 from dfurun.chips.part_number import stem_of, title_of
@@ -34,7 +34,8 @@ option bytes are stored by one of five rules; `in force` is when what is written
 HOW_SURE = """## How sure
 
 `high` was read in ST's own document or code, or in a real log; `medium` is a consistent inference, or one log; `low` is
-a model, to be confirmed on hardware ([hardware.md](hardware.md)). Of guards the least sure one counts.
+a model, to be confirmed on hardware ([hardware.md](hardware.md)). Of guards the least sure one counts. A line
+without guards, or without a width that can be chosen, has no mark there.
 """
 LEFT_OUT = """## Left out
 
@@ -63,7 +64,7 @@ def chips_page() -> str:
             *table(COVERAGE, (_coverage(line, facts[line.first.names[0]]) for line in lines)),
             HOW_SURE,
             *table(
-                ("device id", "parts", *BLOCKS, "guards"),
+                ("device id", "parts", *BLOCKS, WIDTH, "guards"),
                 (_sureness(line, facts[line.first.names[0]]) for line in lines),
             ),
             *_errata(),
@@ -120,7 +121,7 @@ def _sizes(line: Line, *, predicted: bool) -> str:
 def _sureness(line: Line, facts: Mapping[str, Any]) -> Sequence[str]:
     marks = [guard["confidence"] for guard in facts["guards"]]
     least = next(mark for mark in ("low", "medium", "high") if mark in marks) if marks else ""
-    blocks = (facts[block]["confidence"] for block in BLOCKS)
+    blocks = (facts[block]["confidence"] if block in facts else "" for block in (*BLOCKS, WIDTH))
     return f"0x{line.first.device_id:03X}", ", ".join(line.parts), *blocks, least
 
 

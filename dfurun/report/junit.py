@@ -49,16 +49,17 @@ class JUnitFile:
         """Say that nothing has been judged yet. Raise StepFailed where the file cannot be written."""
         self._write(self._nothing("interrupted-run", NOT_BEGUN))
 
-    def unit(self) -> Callable[[Sequence[Entry]], None]:
+    def unit(self, number: int | None = None) -> Callable[[Sequence[Entry]], None]:
         """Return who hears of one more unit's entries, all so far each time, in any thread, and has the report tell of them.
 
-        It raises StepFailed where the file cannot be written.
+        `number` is the unit's, where it has one: the suites of one port are told apart by it. It raises StepFailed where the
+        file cannot be written.
         """
         index = len(self._suites)
         self._suites.append(None)
 
         def save(entries: Sequence[Entry]) -> None:
-            text = _text_of(_suite(index, record_of(entries)))
+            text = _text_of(_suite(index, record_of(entries), number))
             with self._writing:
                 self._suites[index] = text
                 self._write([suite for suite in self._suites if suite is not None])
@@ -115,9 +116,10 @@ def _text_of(suite: ElementTree.Element) -> str:
     return ElementTree.tostring(suite, encoding="unicode").strip()
 
 
-def _suite(index: int, record: Record) -> ElementTree.Element:
+def _suite(index: int, record: Record, number: int | None = None) -> ElementTree.Element:
     board = record["board"]
-    name = f"{record['recipe']['name']} at {board['port']}" if board else record["recipe"]["name"]
+    name = record["recipe"]["name"] if number is None else f"{record['recipe']['name']}, unit {number}"
+    name += f" at {board['port']}" if board else ""
     seconds = record.get("duration_s", sum(step["duration_s"] for step in record["steps"]))
     attributes = {"package": record["chip"], "timestamp": record["started"][:19], "time": _seconds(seconds)}
     suite = _suite_of(index, name, attributes, list(_cases(record)), dict(_properties(record)))

@@ -21,6 +21,7 @@ class RunningLine:
         self._console = console
         self._progress: Progress | None = None
         self._title = ""
+        self._is_instead = False
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, title: str) -> None:
@@ -28,6 +29,17 @@ class RunningLine:
         self._title = title
         self._clear()
         self._tasks[""] = self._drawn().add_task(title, total=None)
+
+    def say(self, words: str) -> None:
+        """Show what keeps the step from going on, in place of all that was shown, until it goes on."""
+        self._clear()
+        self._tasks[""] = self._drawn().add_task(self._named(words), total=None)
+        self._is_instead = True
+
+    def go_on(self) -> None:
+        """Show the step again, where something was said in its place."""
+        if self._is_instead:
+            self.begin(self._title)
 
     def wait(self, activity: str, expected_s: float) -> None:
         """Show an operation that tells nothing until it ends, beside the seconds that it usually takes."""
@@ -45,6 +57,7 @@ class RunningLine:
     def end(self) -> None:
         """Take away what is drawn, if anything is."""
         self._title = ""
+        self._is_instead = False
         self._tasks.clear()
         if self._progress is not None:
             self._progress.stop()
@@ -56,6 +69,7 @@ class RunningLine:
     def _clear(self) -> None:
         for task in self._tasks.values():
             self._drawn().remove_task(task)
+        self._is_instead = False
         self._tasks.clear()
 
     def _drawn(self) -> Progress:

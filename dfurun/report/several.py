@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from dfurun.report.text import TextReporter, verdict
+from dfurun.report.text import TextReporter, awaited, verdict
 from dfurun.report.words import count, printable
 from dfurun.steps.event import (
+    BoardAwaited,
     Event,
     Notice,
     OperatorAsked,
@@ -134,20 +135,20 @@ class LiveBoards(AbstractContextManager["LiveBoards"]):
         if row.ended is not None:
             return line.append(_in_a_line(row.ended), "bold red" if row.ended.code else "bold green")
         room = self._console.width - line.cell_len - TIME_WIDTH - len(APART)
-        bar = self._bar(row.share) if room > 2 * BAR_WIDTH else Text()
+        bar = self._bar(row.share) if row.share is not None and room > 2 * BAR_WIDTH else Text()
         words = Text(row.words)
         words.truncate(max(1, room - bar.cell_len), overflow="ellipsis", pad=True)
         took = format_duration(self._console.get_time() - row.began_s)
         return line.append_text(words).append_text(bar).append(APART + took.rjust(TIME_WIDTH))
 
-    def _bar(self, share: float | None) -> Text:
-        """Return a bar like rich's own, which is full for a share of 1; blanks where nobody knows how far it is."""
+    def _bar(self, share: float) -> Text:
+        """Return a bar like rich's own, which is full for a share of 1."""
         from rich.text import Text
 
         bar = Text(APART)
-        done = 0 if share is None else int(min(share, 1.0) * BAR_WIDTH)
+        done = int(min(share, 1.0) * BAR_WIDTH)
         stroke = "-" if self._console.options.ascii_only or self._console.legacy_windows else "\u2501"
-        rest = " " if share is None or self._console.color_system is None else stroke
+        rest = " " if self._console.color_system is None else stroke
         bar.append(stroke * done, "bar.finished" if done == BAR_WIDTH else "bar.complete")
         return bar.append(rest * (BAR_WIDTH - done), "bar.back")
 
@@ -159,6 +160,7 @@ class LiveUnit:
         self._row = row
         self._above = above
         self._now = now
+        self._gone_in_s: float | None = None  # when the step began from which the board is gone
 
     def __call__(self, event: Event) -> None:
         """Render one event."""
@@ -166,12 +168,17 @@ class LiveUnit:
         match event:
             case StepStarted():
                 row.title, row.words, row.share = printable(event.title), printable(event.title), None
-                row.began_s = self._now()
+                row.began_s, self._gone_in_s = self._now(), None
             case Progress():
                 row.words = _named(row, event.activity)
                 row.share = event.done / event.total if event.total else None
             case Waiting():
                 row.words, row.share = _named(row, event.activity), None
+            case BoardAwaited():
+                row.words, row.share = _named(row, awaited(event)), None
+                self._gone_in_s, row.began_s = row.began_s, self._now()
+            case Notice() if self._gone_in_s is not None:  # that it is back
+                row.words, row.began_s, self._gone_in_s = row.title, self._gone_in_s, None
             case OperatorAsked():
                 row.words = f"set BOOT0 {'HIGH' if event.boot0 else 'LOW'} and power-cycle it"
             case UnitFinished():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from dfurun.errors import DfurunError
 from dfurun.report.words import ROW_BYTES, count, printable, raw_rows, wrapped
 from dfurun.steps.event import (
+    BoardAwaited,
     BoardFound,
     Event,
     Notice,
@@ -73,10 +74,15 @@ class TextReporter:
             case Waiting():
                 if running := self._running_line():
                     running.wait(event.activity, event.expected_s)
+            case BoardAwaited():
+                if running := self._running_line():
+                    running.say(awaited(event))
             case OptionBytesPlanned():
                 self._option_bytes(event)
             case Notice():
                 self._notice(event)
+                if self._running is not None:
+                    self._running.go_on()
             case OperatorAsked():
                 self._ask(event)
             case StepFinished():
@@ -207,6 +213,13 @@ class TextReporter:
         """Take the running line away, where one is drawn."""
         if self._running is not None:
             self._running.end()
+
+
+def awaited(event: BoardAwaited) -> str:
+    """Return that a board is waited for: `gone from the bus, waiting 15.0 s`."""
+    if not event.is_lost:
+        return "waiting for the board"
+    return "gone from the bus, waiting" + (f" {format_duration(event.timeout_s)}" if event.timeout_s else "")
 
 
 def verdict(event: UnitFinished) -> str:

@@ -92,6 +92,7 @@ class Unit:
         context.connection.width, context.connection.on_width = self.recipe.width, self._width
         context.connection.on_wait = context.while_waiting
         context.connection.on_found = self._lock
+        context.connection.on_gone = context.tell_gone
         try:
             self._start()
             self._steps()
@@ -346,7 +347,7 @@ class Unit:
             verified=failure is None and not self.interpretation.unverified_images,
             code=failure.code if failure else None,
             message=failure.message if failure else "",
-            consequence=context.consequence(failure.consequence) if failure else "",
+            consequence=self._consequence(failure) if failure else "",
             hint=failure.hint if failure else "",
             evidence=failure.evidence if failure else (),
             duration_s=duration_s,
@@ -358,6 +359,12 @@ class Unit:
         self._journal_end(finished)
         self._emit(finished)
         return finished
+
+    def _consequence(self, failure: DfurunError) -> str:
+        """Return what a failure means for the board; who stops a run that has none yet has done nothing to any."""
+        if isinstance(failure, Interrupted) and self.context.connection.port is None:
+            return "nothing was sent to any board"
+        return self.context.consequence(failure.consequence)
 
     def _journal_end(self, finished: UnitFinished) -> None:
         error = {key: getattr(finished, key) for key in ("message", "consequence", "hint")}

@@ -12,7 +12,7 @@ from dfurun.errors import Code, Finding, Refused
 from dfurun.steps.board import AbstractBoard, Presence
 from dfurun.steps.context import Context
 from dfurun.steps.effect import Act, ActKind, Effect, Will
-from dfurun.steps.event import BoardFound, Outcome
+from dfurun.steps.event import BoardAwaited, BoardFound, Outcome
 from dfurun.steps.projected import ProjectedBoard
 from dfurun.steps.step import Result, Step
 from dfurun.units import format_duration
@@ -50,7 +50,7 @@ class Connect(Step):
 
     def execute(self, context: Context) -> Result:
         """Open the board and tell who it is."""
-        timeout_s = max(self.head.timeout_or(DEFAULT_TIMEOUT_S), context.patience_s)
+        timeout_s = self.head.timeout_or(DEFAULT_TIMEOUT_S) if context.patience_s is None else context.patience_s
         session = context.connection.open(timeout_s, on_missing=lambda: self._tell_waiting(context, timeout_s))
         context.forget()
         check_layout(context, session.description)
@@ -64,7 +64,8 @@ class Connect(Step):
 
     def _tell_waiting(self, context: Context, timeout_s: float) -> None:
         how_long = "until there is one; Ctrl-C ends it" if timeout_s == math.inf else format_duration(timeout_s)
-        context.notice(f"no board in DFU mode yet, waiting {how_long}")
+        context.notice(f"no board in DFU mode yet, waiting {how_long}", hint=context.connection.enter_dfu)
+        context.emit(BoardAwaited(context.step_index, None if timeout_s == math.inf else timeout_s, is_lost=False))
 
 
 def check_layout(context: Context, description: DeviceDescription) -> None:

@@ -17,7 +17,7 @@ from dfurun.clock import Clock
 from dfurun.dfuse.identity import BoardIdentity, read_identity
 from dfurun.errors import AccessDenied, Code, LinkUnreliable, Refused, StepFailed
 from dfurun.image import Piece
-from dfurun.steps.event import Event, Notice, OperatorAsked, Progress, Waiting
+from dfurun.steps.event import BoardAwaited, Event, Notice, OperatorAsked, Progress, Waiting
 from dfurun.steps.expect import Expect
 from dfurun.steps.forecast import OptionForecast
 from dfurun.steps.kept import KeptPage
@@ -71,8 +71,8 @@ class Context:
     Of the step that runs: `reached` is how far it has come, in its own terms, for its `resume`; `power_cycled` says whether it
     has seen a power cycle; `regains_left` how often its board may still be regained. `inherited` are pages of this board, by
     their addresses, that earlier runs have kept and not put back. `doubts_blank` are pages, by their numbers, in whose erase a
-    run was perhaps cut short: they may read blank and not be erased. `patience_s` is how long a board is waited for at least,
-    whatever the recipe says.
+    run was perhaps cut short: they may read blank and not be erased. `patience_s` is how long the board is waited for,
+    whatever the recipe says; None where it is the recipe that says it.
     """
 
     chip: Chip
@@ -85,7 +85,7 @@ class Context:
     expect: Expect
     allow_irreversible: bool = False
     overwrite_files: bool = False
-    patience_s: float = 0.0
+    patience_s: float | None = None
     checkpoint: Callable[[], None] = _nothing
     step_index: int = 0
     step_keyword: str = ""
@@ -217,6 +217,10 @@ class Context:
     def waiting(self, activity: str, duration: Duration) -> None:
         """Tell that an operation begins of which nothing is heard until it ends."""
         self.emit(Waiting(self.step_index, activity, duration.typical_s))
+
+    def tell_gone(self, timeout_s: float) -> None:
+        """Tell that the board is gone from the bus, and is waited for."""
+        self.emit(BoardAwaited(self.step_index, timeout_s, is_lost=True))
 
     def safe_boundary(self) -> None:
         """Stop here for Ctrl-C or the step's timeout, unless what is held is in no flash."""

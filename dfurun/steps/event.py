@@ -74,6 +74,18 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardAwaited:
+    """No board is there, and one is waited for: for so long at most, None where only Ctrl-C ends it.
+
+    `is_lost` says that it was there before, and has left the bus in the middle of something.
+    """
+
+    index: int
+    timeout_s: float | None
+    is_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OptionBytesPlanned:
     """Option bytes before and after a change, raw and by field; sent before anything is written.
 
@@ -148,6 +160,7 @@ Event = (
     | StepStarted
     | Progress
     | Waiting
+    | BoardAwaited
     | OptionBytesPlanned
     | Notice
     | OperatorAsked

@@ -62,7 +62,7 @@ def _reopen(context: Context, failure: LinkUnreliable) -> None:
     """Wait at the port and open what is there. Raise the failure, and regain no more, where that does not succeed."""
     wait_s = context.time_left(context.chip.usb.reconnect_timeout_s)
     try:
-        why = None if context.connection.wait_for_return(wait_s) else f"it was not back after {format_duration(wait_s)}"
+        why = None if context.connection.wait_for_return(wait_s, is_lost=True) else _not_back(wait_s)
     except AccessDenied as error:
         why = f"it cannot be opened any more: {error.message}"
     except LinkUnreliable as error:
@@ -77,6 +77,10 @@ def _reopen(context: Context, failure: LinkUnreliable) -> None:
             evidence=failure.evidence,
         ) from None
     context.safe_boundary()
+
+
+def _not_back(wait_s: float) -> str:
+    return f"it was not back after {format_duration(wait_s)}"
 
 
 def _require_same_device(context: Context) -> None:

@@ -26,6 +26,10 @@ def _nothing() -> None:
     """Stand in for nobody who waits along."""
 
 
+def _untold(timeout_s: float) -> None:
+    """Stand in for nobody who wants to know that a board is gone."""
+
+
 def _let_in(port: PortPath) -> None:
     """Stand in for nobody who has a say in which port is opened."""
 
@@ -34,8 +38,9 @@ class Connection:
     """Finds and opens the board that `selector` means; after that it is the board at that port, whatever its address.
 
     `on_wait` is called while a board is looked for, and may raise. So may `on_found`, which is called before a board that
-    `selector` means is opened: nothing has been sent to it by then. `trace` hears of every transfer and of comings and goings.
-    `gentle`, `width` and `on_width` are what sessions that are opened from now on have.
+    `selector` means is opened: nothing has been sent to it by then. `on_gone` is called where a board that nothing has reset is
+    not on the bus, with how long it is waited for. `trace` hears of every transfer and of comings and goings. `gentle`,
+    `width` and `on_width` are what sessions that are opened from now on have.
     """
 
     def __init__(self, bus: Bus, chip: Chip, clock: Clock, selector: Selector, trace: Trace | None = None) -> None:
@@ -54,6 +59,7 @@ class Connection:
         self.on_width: OnWidth | None = None
         self.on_wait: Callable[[], None] = _nothing
         self.on_found: Callable[[PortPath], None] = _let_in
+        self.on_gone: Callable[[float], None] = _untold
         self.anomalies = Anomalies(self._tell)
 
     @property
@@ -67,6 +73,11 @@ class Connection:
     def is_open(self) -> bool:
         """Whether a session is open."""
         return self._session is not None
+
+    @property
+    def enter_dfu(self) -> str:
+        """What brings a board of this bus into DFU mode, for people."""
+        return self._bus.enter_dfu
 
     @property
     def transfers(self) -> int:
@@ -113,10 +124,10 @@ class Connection:
         self._tell(f"{self.port} has left the bus" if found is None else f"{self.port} has a new address: it was reset")
         return True
 
-    def wait_for_return(self, timeout_s: float) -> Session | None:
-        """Wait for a board at the same port and open it; None when the time is over."""
+    def wait_for_return(self, timeout_s: float, *, is_lost: bool = False) -> Session | None:
+        """Wait for a board at the same port and open it; None when the time is over. `is_lost`: nothing has reset it."""
         self.close()
-        found = self._await_presence(timeout_s)
+        found = self._await_presence(timeout_s, is_lost=is_lost)
         return None if found is None else self._open(found)
 
     def stays_away(self, duration_s: float) -> bool:
@@ -128,7 +139,7 @@ class Connection:
             self._wait()
         return False
 
-    def _await_presence(self, timeout_s: float) -> Candidate | None:
+    def _await_presence(self, timeout_s: float, *, is_lost: bool = True) -> Candidate | None:
         """Wait for a board at the port, counting what it was already waited for in vain; None where there is none in time.
 
         A system may list a board for a moment after it has left: one that is gone again after SETTLE_S was not back.
@@ -141,6 +152,8 @@ class Connection:
                     return found
             if self._missing_since is None:
                 self._missing_since = self._clock.now()
+                if is_lost:
+                    self.on_gone(timeout_s)
             if self._clock.now() >= self._missing_since + timeout_s:
                 return None
             self._wait()

@@ -42,6 +42,15 @@ def test_one_chip_takes_one_family_s_file(dfurun: Dfurun, monkeypatch: pytest.Mo
     assert set(opened) == {"stm32f0"}
 
 
+@pytest.mark.parametrize("name", ["stm32f205xg", "stm32f405xg", "stm32f767xi"])
+def test_a_width_has_one_line_with_the_lowest_supply_that_allows_it(dfurun: Dfurun, name: str) -> None:
+    """Two bytes of the device feature choose x16, for two ranges of the supply."""
+    shown = dfurun("chips", "show", name).out
+    found = re.findall(r"^from ([\d.]+) V +\d bytes? at once \((x\d+)\)", shown, re.MULTILINE)
+    assert found[1:] == [("2.1", "x16"), ("2.7", "x32")]
+    assert found[0][1] == "x8"
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [

@@ -194,7 +194,7 @@ def test_a_run_that_is_killed_before_it_has_a_board_leaves_no_older_verdict(reci
 
 def test_without_the_option_nothing_is_written(tmp_path: Path) -> None:
     with junit_report(None, Path("a.yaml")) as reports:
-        assert reports() is None
+        assert reports(None) is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +103,56 @@ def test_a_limit_ends_the_wait(dfurun: Dfurun, put_on_the_bus: PutOnTheBus) -> N
     assert dfurun(RELEASE, "--wait-limit", "6min", *VIRTUAL).exit == 0
 
 
+@pytest.mark.parametrize(("limit", "waited_s"), [("5s", 5.0), ("0s", 0.0)])
+def test_a_limit_that_is_shorter_than_the_recipes_timeout_counts_as_well(
+    dfurun: Dfurun, put_on_the_bus: PutOnTheBus, limit: str, waited_s: float
+) -> None:
+    """The recipe waits for 10 s."""
+    put_on_the_bus(lambda clock: [board(clock, comes_at_s=8.0)])
+    assert dfurun(RELEASE, *VIRTUAL).exit == 0
+    put_on_the_bus(lambda clock: [board(clock, comes_at_s=8.0)])
+    done = dfurun(RELEASE, "--wait-limit", limit, *VIRTUAL, "--json")
+    assert (done.exit, done.codes) == (4, {"no-device"})
+    assert [unit["duration_s"] for unit in told(done, "unit-result")] == [pytest.approx(waited_s, abs=0.1)]
+
+
+@pytest.mark.parametrize(("words", "timeout_s"), [(("--wait",), None), (("--wait-limit", "2min"), 120.0), ((), 10.0)])
+def test_json_tells_that_a_board_is_waited_for_and_for_how_long(
+    dfurun: Dfurun, put_on_the_bus: PutOnTheBus, words: tuple[str, ...], timeout_s: float | None
+) -> None:
+    put_on_the_bus(lambda clock: [board(clock, comes_at_s=5.0)])
+    done = dfurun(RELEASE, *words, *VIRTUAL, "--json")
+    assert done.exit == 0
+    awaited = [{"event": "board-awaited", "unit": "1", "index": 0, "timeout_s": timeout_s, "is_lost": False}]
+    assert told(done, "board-awaited") == awaited
+
+
+def test_a_board_that_waits_for_a_power_cycle_of_its_file_says_when_that_can_be_done(dfurun: Dfurun) -> None:
+    """Its file belongs to the run that waits, until that has ended; the other board's command brings nothing."""
+    files = ("--sim-state", "a.json", "--sim-state", "b.json")
+    assert dfurun(RELEASE, "--all", *files, "--sim-clock", "virtual").exit == 0
+    done = dfurun(RELEASE, "--wait-limit", "30s", "--port", "1-2", *files, "--sim-clock", "virtual")
+    assert (done.exit, done.codes) == (4, {"no-device"})
+    words = "; `dfurun sim power-cycle b.json --boot0 1` brings the bootloader back, while no run has the file\n"
+    assert done.err.count(words) == 2, "when the wait begins, and at its end"
+    assert "power-cycle a.json" not in done.err
+    assert dfurun("sim", "power-cycle", "b.json", "--boot0", "1").exit == 0
+    assert dfurun(RELEASE, "--port", "1-2", *files, "--sim-clock", "virtual").exit == 0
+
+
+@pytest.mark.parametrize("words", [("--loop",), ("--port", "1-8")])
+def test_a_port_at_which_no_simulated_board_is_names_the_ports_there_are(
+    dfurun: Dfurun, put_on_the_bus: PutOnTheBus, words: tuple[str, ...]
+) -> None:
+    put_on_the_bus(lambda clock: [board(clock, 1), board(clock, 2)])
+    done = dfurun(RELEASE, "--wait-limit", "1s", "--port", "1-9", *words, *VIRTUAL)
+    assert done.exit in (4, 8)
+    assert done.codes == {"no-device"}
+    told_by = [line for line in done.err.splitlines() if line.endswith("what to do: there is 1-1, 1-2")]
+    assert len(told_by) == (1 if "--loop" in words else 2)
+    assert "BOOT0" not in done.err, "it would bring nothing there"
+
+
 def test_each_of_several_ports_is_waited_for(dfurun: Dfurun, put_on_the_bus: PutOnTheBus) -> None:
     put_on_the_bus(lambda clock: [board(clock, 1), board(clock, 2, comes_at_s=300.0)])
     done = dfurun(RELEASE, "--wait", "--port", "1-1", "--port", "1-2", *VIRTUAL, "--json")
@@ -127,7 +178,8 @@ def test_ctrl_c_while_a_board_is_waited_for_is_130(dfurun: Dfurun, tmp_path: Pat
     words = (RELEASE, "--wait", "--sim-state", "a.json", "--sim-clock", "virtual", "--json")
     done = in_a_process(*words, folder=tmp_path, script=script)
     assert done.exit == 130
-    assert [unit["code"] for unit in told(done, "unit-result")] == ["interrupted"]
+    ended = [(unit["code"], unit["consequence"]) for unit in told(done, "unit-result")]
+    assert ended == [("interrupted", "nothing was sent to any board")]
 
 
 # --loop ---------------------------------------------------------------------------------------------------------------
@@ -213,7 +265,8 @@ def test_a_board_that_fails_ends_no_loop_and_is_counted(
     assert done.exit == 8
     assert [unit["code"] for unit in told(done, "unit-result")] == ["device-lost", None]
     assert done.lines[-1] == {"event": "result", "exit": 8, "units": 2, "passed": 1, "failed": 1}
-    assert Path("day.xml").read_text().count("<testsuite ") == 2
+    suites = re.findall(r'<testsuite name="([^"]*)"', Path("day.xml").read_text())
+    assert suites == ["F072 release, unit 1 at 1-1", "F072 release, unit 2 at 1-1"]
     assert sorted(json.loads(path.read_text())["exit"] for path in Path("day").iterdir()) == [0, 7]
 
 

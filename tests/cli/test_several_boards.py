@@ -134,6 +134,14 @@ def test_boards_that_fail_in_different_ways_stop_no_other(dfurun: Dfurun, mixed:
         assert codes <= {EXPECTED[name][1]}, "nothing of another board's failure"
 
 
+def test_a_board_that_is_gone_is_told_at_once_with_how_long_it_is_waited_for(dfurun: Dfurun, mixed: list[str]) -> None:
+    lines = dfurun(*mixed, "--all", "--json").lines
+    gone = [line for line in lines if line["event"] == "board-awaited"]
+    assert gone == [{"event": "board-awaited", "unit": "1-3", "index": 3, "timeout_s": 15.0, "is_lost": True}]
+    ended = [line for line in lines if line["event"] == "step-finished" and line.get("code") == "device-lost"]
+    assert lines.index(gone[0]) < lines.index(ended[0])
+
+
 def test_every_plain_line_says_whose_it_is(dfurun: Dfurun, mixed: list[str]) -> None:
     done = dfurun(*mixed, "--all")
     *lines, last = done.err.splitlines()
@@ -255,6 +263,7 @@ def test_one_board_that_all_finds_and_that_fails_is_8_as_well(dfurun: Dfurun) ->
         (("--serial", "A", "--serial", "A"), "a --serial is given twice"),
         (("--port", "1-1", "--port", "1-2", "--serial", "A"), "several boards, some by --port and some by --serial"),
         (("--loop", "--all"), "--loop takes one board after the other"),
+        (("--loop", "--port", "1-1", "--port", "1-2"), "one board after the other, and --port names 1-1 and 1-2"),
         (("--loop", "--serial", "A"), "--loop waits for the next board, and --serial is that of one"),
         (("--all", "--wait"), "--all takes the boards that are there, and waits for none"),
         (("--wait-limit", "soon"), "--wait-limit: "),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dfurun.chips.database import read_facts
-from dfurun.chips.family import BLOCKS
+from dfurun.chips.family import BLOCKS, WIDTH
 from dfurun.chips.search import found_lines
 from dfurun.errors import Code
 from dfurun.recipe import recipe_schema
@@ -54,6 +54,7 @@ def test_the_page_of_chips_has_a_row_for_every_line_and_says_what_is_proven_and_
             assert format_brief_size(entry.flash[1]) in re.findall(r"\w+", covered[4 if entry.predicted else 3])
         facts = read_facts(line.first.names[0])
         assert sure[2 : 2 + len(BLOCKS)] == [facts[block]["confidence"] for block in BLOCKS]
+        assert sure[2 + len(BLOCKS)] == (facts[WIDTH]["confidence"] if WIDTH in facts else "")
         assert set(line.first.errata) <= set(covered[7].rstrip(" |").split(", "))
     assert "| 0x410 | STM32F101x8/B, STM32F102x8/B, STM32F103x8/B |\n" in page
     assert "| GD32VF103 (GigaDevice) | 28e9:0189 |" in page

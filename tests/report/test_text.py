@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 
 import pytest
@@ -13,8 +14,10 @@ from dfurun.chips import load_chip
 from dfurun.errors import AccessDenied, Code
 from dfurun.report.board import print_option_bytes
 from dfurun.report.running import in_seconds
+from dfurun.report.several import LiveBoards
 from dfurun.report.text import TextReporter
 from dfurun.steps.event import (
+    BoardAwaited,
     Notice,
     OperatorAsked,
     Outcome,
@@ -152,6 +155,45 @@ def test_while_hands_are_waited_for_no_operation_seems_to_go_on() -> None:
     assert screen(output.getvalue())[-1] == "  waiting for the power cycle  0 s"
     reporter(UnitFinished(**FAILED))
     assert "waiting for the power cycle" not in "".join(screen(output.getvalue()))
+
+
+def test_while_a_board_is_gone_that_is_shown_until_it_is_back() -> None:
+    console, output = on_a_terminal(80)
+    reporter = TextReporter(console)
+    reporter(StepStarted(0, "verify", "verify"))
+    reporter(Progress(0, "verify", 1, 2))
+    reporter(BoardAwaited(0, 15.0, is_lost=True))
+    assert screen(output.getvalue()) == ["  verify: gone from the bus, waiting 15.0 s  0 s"]
+    reporter(Notice("the board left the bus and is back"))
+    assert screen(output.getvalue())[-1] == "  verify  0 s"
+    reporter(BoardAwaited(0, None, is_lost=False))
+    assert screen(output.getvalue())[-1] == "  verify: waiting for the board  0 s"
+    reporter(Progress(0, "verify", 1, 2))
+    redraw(reporter)
+    assert screen(output.getvalue())[-1].startswith("  verify ━━━")
+    reporter(Notice("of something else"))
+    redraw(reporter)
+    assert screen(output.getvalue())[-1].startswith("  verify ━━━")
+
+
+def test_of_several_boards_the_line_of_the_one_that_is_gone_says_so() -> None:
+    console, output = on_a_terminal(80)
+    with LiveBoards(console, ["1-1", "1-3"]) as boards:
+        gone = boards.reporter("1-3")
+
+        def line() -> str:
+            assert boards._live is not None
+            boards._live.refresh()
+            return screen(output.getvalue())[-1]
+
+        gone(StepStarted(0, "verify", "verify"))
+        gone(Progress(0, "verify", 1, 2))
+        gone(BoardAwaited(0, 15.0, is_lost=True))
+        assert re.fullmatch(r"1-3  verify: gone from the bus, waiting 15\.0 s +\S+ (ms|s)", line())
+        gone(Notice("the board left the bus and is back"))
+        assert re.fullmatch(r"1-3  verify +\S+ (ms|s)", line())
+        gone(BoardAwaited(0, None, is_lost=False))
+        assert re.fullmatch(r"1-3  verify: waiting for the board +\S+ (ms|s)", line())
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,19 @@ def test_a_board_that_the_system_still_lists_for_a_moment_is_waited_for_all_the_
     assert bench.clock.now() >= 2.0
 
 
+@pytest.mark.parametrize(("back_s", "is_lost", "told"), [(2.0, True, [10.0]), (2.0, False, []), (0.0, True, [])])
+def test_a_board_that_is_gone_is_told_once_where_nothing_has_reset_it(
+    bench: Bench, back_s: float, is_lost: bool, told: list[float]
+) -> None:
+    heard: list[float] = []
+    bench.connection.on_gone = heard.append
+    bench.connection.open(1.0)
+    if back_s:
+        bench.board.unplug(back_after_s=back_s)
+    assert bench.connection.wait_for_return(10.0, is_lost=is_lost) is not None
+    assert heard == told
+
+
 def test_without_an_open_session_there_is_a_clear_error(bench: Bench) -> None:
     with pytest.raises(LinkUnreliable, match="no board is connected") as caught:
         _ = bench.connection.session

@@ -47,7 +47,7 @@ def test_two_boards_are_ambiguous_and_both_ports_are_named(clock: VirtualClock) 
         bus.select(Selector())
     assert caught.value.code is Code.AMBIGUOUS_DEVICE
     assert caught.value.exit_status == 4
-    assert caught.value.hint == "choose one with --port: 1-1, 1-2.3"
+    assert caught.value.hint == "choose one with --port: 1-1, 1-2.3; a run takes all of them with --all"
     assert caught.value.evidence == ("1-1  0483:df11", "1-2.3  0483:df11")
     assert caught.value.consequence == "nothing was sent to any of them"
 
@@ -78,7 +78,7 @@ def test_the_serial_number_that_all_f072_have_chooses_none_of_two(clock: Virtual
     bus = bus_of(SimulatedBoard(CHIP, clock, port=(1,)), SimulatedBoard(CHIP, clock, port=(2,)))
     with pytest.raises(DeviceNotFound, match="2 boards in DFU mode fit with serial number FFFFFFFEFFFF") as caught:
         bus.select(Selector(serial="FFFFFFFEFFFF"))
-    assert caught.value.hint == "choose one with --port: 1-1, 1-2"
+    assert caught.value.hint == "choose one with --port: 1-1, 1-2; a run takes all of them with --all"
 
 
 def test_port_and_serial_number_have_to_fit_both(clock: VirtualClock) -> None:
