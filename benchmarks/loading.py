@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -52,7 +53,12 @@ class Shape:
 SHAPES = (
     Shape("one section, 16 bytes a record", 16),
     Shape("one section, 32 bytes a record", 32),
-    Shape(f"{SIZE_BYTES // _SECTION} sections of {_SECTION} bytes, gaps between them, 16 bytes a record", 16, _SECTION, _GAP),
+    Shape(
+        f"{SIZE_BYTES // _SECTION} sections of {_SECTION} bytes, gaps between them, 16 bytes a record",
+        16,
+        _SECTION,
+        _GAP,
+    ),
 )
 
 
@@ -71,8 +77,8 @@ def measure(runs: int = RUNS) -> Iterator[Loaded]:
         for number, shape in enumerate(SHAPES):
             file = Path(name) / f"{number}.hex"
             file.write_text(shape.text(), encoding="ascii")
-            took = _times(lambda file=file: _load(file), runs)  # type: ignore[misc]
-            least = _times(lambda file=file: _decode(file), runs)  # type: ignore[misc]
+            took = _times(partial(_load, file), runs)
+            least = _times(partial(_decode, file), runs)
             yield Loaded(shape, took, least.median)
 
 

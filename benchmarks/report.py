@@ -181,7 +181,7 @@ def paired_table(rows: Sequence[PairedRow]) -> str:
 
 
 def large_table(rows: Sequence[LargeRow]) -> str:
-    """Return the runs with a large flash as a table in Markdown; each time also as a part of dfu-util's with the same reports."""
+    """Return the runs with a large flash as a table; each time also as a part of dfu-util's with the same reports."""
     theirs_s = {row.reports: row.seconds for row in rows if row.program == DFU_UTIL}
     head = (
         "| F405xG, 1 MiB | the ROM's reports | s | of dfu-util's | erase to leave, s "
