@@ -35,7 +35,7 @@ def main() -> None:
         load=load(),
         kernel=kernel,
         dfu_util=other,
-        supply=large_flash.SUPPLY,
+        supply=modelled.SUPPLY,
         modelled=exact,
         paired=tuple(result.figures() for result in results),
         large=tuple(result.figures() for result in large),

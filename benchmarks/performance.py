@@ -318,7 +318,8 @@ Measured {report.date} on
   that has not begun. On the ROMs on which it is no help, in the order of their table, a first flash takes
   {helpless} times the clean one.
 - On an F405 that reports {block_ms} ms a block the waits decide, which the ROM asks for: words save {words_save_s:.1f} s, of
-  which {erase_saves_s:.1f} are the erase's. That the ROM takes the width at all over USB is to be confirmed on hardware (A26, A27).
+  which {erase_saves_s:.1f} are the erase's. That the ROM takes the width at all over USB is to be confirmed on hardware
+  (A26, A27).
 """
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +23,7 @@ def run(case: Case, folder: Path, seed: int = 0) -> float:
     words = cases.options(case, cases.write(folder, case), seed)
     done = subprocess.run(
         [sys.executable, "-m", "dfurun", *words, "--json"],
-        env={"DFURUN_STATE_DIR": str(folder / "state")}, stdout=subprocess.PIPE, text=True, check=True,
+        env=os.environ | {"DFURUN_STATE_DIR": str(folder / "state")}, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     events = [json.loads(line) for line in done.stdout.splitlines()]
     return next(float(event["duration_s"]) for event in events if event["event"] == "unit-result")
