@@ -76,7 +76,7 @@ survival: venv ## the fault matrix of all shipped recipes, as a page: docs/fault
 compare: venv-dev ## dfurun and dfu-util in the same situations, in the virtual machine: docs/comparison.md
 	$(BIN)/python -m benchmarks.comparison $(ARGS)
 
-benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine: benchmarks/report.md, and startup.md
+benchmark: venv-dev ## measure, on the virtual clock and in the virtual machine: benchmarks/report.md, startup.md, docs/performance.md
 	$(BIN)/python -m benchmarks
 
 performance: venv-dev ## measure on the virtual clock, and draw: docs/performance.md; a minute, anywhere
@@ -85,7 +85,7 @@ performance: venv-dev ## measure on the virtual clock, and draw: docs/performanc
 startup: venv-dev ## measure how long dfurun takes to start: benchmarks/startup.md
 	$(BIN)/python -m benchmarks.startup
 
-boards: venv-dev ## measure 16 boards at once beside one alone: benchmarks/boards.md
+boards: venv-dev ## measure 16 boards at once beside one alone: benchmarks/boards.md; then make performance
 	$(BIN)/python -m benchmarks.boards
 
 docs: venv-dev ## make the pages and the index that are made of data

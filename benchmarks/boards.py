@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.boards_report import BoardsReport, BoardsRow
 from benchmarks.computer import computer
 from benchmarks.modelled import FIRST_FLASH, LEAVE, NEW, VERIFY
 from benchmarks.usbip_bus import UsbIpBackend
@@ -35,10 +36,8 @@ from dfurun.usb.connection import Connection
 from dfurun.usb.discovery import Bus, Selector
 from tests.system.firmware import recipe
 
-REPORT = Path(__file__).with_name("boards.md")
 COUNTS = (1, 2, 4, 8, 16)
 ROUNDS = 5
-RATIO_BAR, CPU_BAR_S = 1.2, 0.10
 
 
 class Served:
@@ -155,25 +154,17 @@ def unit_of(compiled: Compiled, bus: Bus, halt: Halt, folder: Path, listen: Call
     )
 
 
-def table(runs: dict[int, list[Run]]) -> str:
-    """Return the figures as a table in Markdown."""
+def rows(runs: Mapping[int, Sequence[Run]]) -> tuple[BoardsRow, ...]:
+    """Return the medians, a line a number of boards; one board alone is among them."""
     alone_s = statistics.median(run.seconds for run in runs[1])
-    head = (
-        "| boards | s, median | lowest to highest | of one board's | dfurun's CPU a board, s | of it the stand-in for libusb "
-        "| the simulator's CPU a board, s |\n|---|---|---|---|---|---|---|\n"
-    )
-    return head + "\n".join(_row(count, found, alone_s) for count, found in runs.items())
+    return tuple(_row(count, found, alone_s) for count, found in runs.items())
 
 
-def _row(count: int, runs: Sequence[Run], alone_s: float) -> str:
+def _row(count: int, runs: Sequence[Run], alone_s: float) -> BoardsRow:
     seconds = [run.seconds for run in runs]
-    cpu_s, stand_in_s, boards_s = (
-        statistics.median(getattr(run, name) for run in runs) for name in ("cpu_s", "stand_in_s", "boards_cpu_s")
-    )
-    return (
-        f"| {count} | {statistics.median(seconds):.2f} | {min(seconds):.2f} to {max(seconds):.2f} "
-        f"| {statistics.median(seconds) / alone_s:.2f} | {cpu_s:.3f} | {stand_in_s:.3f} | {boards_s:.2f} |"
-    )
+    median_s = statistics.median(seconds)
+    cpu = (statistics.median(getattr(run, name) for run in runs) for name in ("cpu_s", "stand_in_s", "boards_cpu_s"))
+    return BoardsRow(count, median_s, min(seconds), max(seconds), median_s / alone_s, *cpu)
 
 
 def main() -> None:
@@ -188,22 +179,10 @@ def main() -> None:
                 runs[count].append(measure(compiled, boards[:count], folder))
                 print(count, runs[count][-1], flush=True)
     load = f"; load average {os.getloadavg()[0]:.1f}, niceness {os.nice(0)}" if hasattr(os, "getloadavg") else ""
-    text = TEMPLATE.format(
-        date=datetime.now(UTC).date(), computer=computer(), rounds=ROUNDS, load=load, table=table(runs)
-    )
-    REPORT.write_text(text, encoding="utf-8")
-    print(text)
+    report = BoardsReport(str(datetime.now(UTC).date()), computer(), ROUNDS, load, rows(runs))
+    report.save()
+    print(report.page())
 
-
-TEMPLATE = """\
-# Many boards at once, {date}
-
-Made by `make boards`; [README.md](README.md) says how it is measured. {computer}; {rounds} rounds{load}.
-
-{table}
-
-The bars: 16 boards in at most 1.2 of one board's time, and at most 0.10 s of dfurun's CPU a board.
-"""
 
 if __name__ == "__main__":
     main()

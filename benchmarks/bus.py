@@ -13,7 +13,8 @@ from dfurun.simulator.transfer import Kind, TraceEntry
 class OnTheBus:
     """The DFU requests of one run: seconds from its first to its last, how many, and both from the erase on.
 
-    `transfers` are all control transfers, those of the kernel and the library among them.
+    `transfers` are all control transfers, those of the kernel and the library among them. Where nothing was erased (`erased`)
+    both are of the whole run.
     """
 
     seconds: float
@@ -21,6 +22,7 @@ class OnTheBus:
     requests_from_the_erase_on: int
     transfers: int
     seconds_from_the_erase_on: float
+    erased: bool = True
 
     @classmethod
     def of(cls, trace: Iterable[TraceEntry]) -> OnTheBus:
@@ -28,10 +30,18 @@ class OnTheBus:
         all_of_it = list(trace)
         asked = [entry for entry in all_of_it if entry.setup.kind is Kind.CLASS]
         if not asked:
-            return cls(0.0, 0, 0, len(all_of_it), 0.0)
-        erase = next((index for index, entry in enumerate(asked) if _is_erase(entry)), 0)
+            return cls(0.0, 0, 0, len(all_of_it), 0.0, erased=False)
+        found = next((index for index, entry in enumerate(asked) if _is_erase(entry)), None)
+        erase = found or 0
         last_s = asked[-1].at_s
-        return cls(last_s - asked[0].at_s, len(asked), len(asked) - erase, len(all_of_it), last_s - asked[erase].at_s)
+        return cls(
+            last_s - asked[0].at_s,
+            len(asked),
+            len(asked) - erase,
+            len(all_of_it),
+            last_s - asked[erase].at_s,
+            erased=found is not None,
+        )
 
 
 def _is_erase(entry: TraceEntry) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import paired
-from benchmarks.modelled import FIRST_FLASH, LEAVE, VERIFY
+from benchmarks.modelled import FIRST_FLASH, LEAVE, SUPPLY, VERIFY
+from benchmarks.report import DFU_UTIL, DFU_UTIL_JOB, LargeRow, large_table
 from benchmarks.true_reports import TrueReports
 from dfurun.chips import load_chip
 from dfurun.simulator.fault import Fault, Victim
@@ -22,8 +23,6 @@ from tests.system.guest_bench import DFURUN, BoardInGuest, GuestBench
 
 CHIP = load_chip("stm32f405xg")
 NEW, OLD = (image(CHIP, CHIP.flash.extent.size_bytes, seed=seed) for seed in (1, 2))
-SUPPLY = "3.3V"  # what the recipe states, so that dfurun may program as wide as that allows
-DFU_UTIL = "dfu-util"
 
 
 class Work(Fault):
@@ -66,6 +65,20 @@ class Flashed:
     run: paired.Run
     work_s: float
 
+    def figures(self) -> LargeRow:
+        """Return what the report tells of it."""
+        bus = self.run.bus
+        return LargeRow(
+            self.program.title,
+            self.reports.title,
+            bool(self.reports.faults),
+            bus.seconds,
+            bus.seconds_from_the_erase_on,
+            self.work_s,
+            bus.requests_from_the_erase_on,
+            self.run.process_s,
+        )
+
 
 _ERASE_MS, _BLOCK_MS = (
     round(duration.reported_s * 1000) for duration in (CHIP.timing.mass_erase, CHIP.timing.program_block)
@@ -97,7 +110,7 @@ def _run(bench: GuestBench, board: BoardInGuest, folder: Path, reports: Reports,
     else:
         image_file = folder / "new.bin"
         image_file.write_bytes(NEW)
-        words = DFU_UTIL, *paired.DFU_UTIL_JOB, image_file
+        words = DFU_UTIL, *DFU_UTIL_JOB, image_file
     paired.renew(bench, board, OLD)
     bench.afflict(board, ())
     work = Work()
@@ -109,22 +122,7 @@ def _run(bench: GuestBench, board: BoardInGuest, folder: Path, reports: Reports,
 
 def table(results: Sequence[Flashed]) -> str:
     """Return the results as a table in Markdown; each time also as a part of dfu-util's with the same reports."""
-    theirs_s = {result.reports: result.run.bus.seconds for result in results if result.program.title == DFU_UTIL}
-    head = (
-        f"| {CHIP.title.removeprefix('STM32')}, 1 MiB | the ROM's reports | s | of dfu-util's | erase to leave, s "
-        "| operations, s | requests, erase to leave | process, s |\n"
-        "|---|---|---|---|---|---|---|---|\n"
-    )
-    return head + "\n".join(_row(result, theirs_s[result.reports]) for result in results)
-
-
-def _row(result: Flashed, theirs_s: float) -> str:
-    bus = result.run.bus
-    return (
-        f"| {result.program.title} | {result.reports.title} | {bus.seconds:.2f} | {bus.seconds / theirs_s:.2f} "
-        f"| {bus.seconds_from_the_erase_on:.2f} | {result.work_s:.2f} | {bus.requests_from_the_erase_on} "
-        f"| {result.run.process_s:.1f} |"
-    )
+    return large_table([result.figures() for result in results])
 
 
 def main() -> None:

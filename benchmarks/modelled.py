@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import limit
 from benchmarks.bus import OnTheBus
+from benchmarks.report import ModelledRow, modelled_table
 from benchmarks.true_reports import TrueReports, reported_s
 from dfurun.chips import Chip, Width, load_chip
 from dfurun.clock import VirtualClock
@@ -35,7 +36,8 @@ CHANGED = "  - connect\n  - write: {image: application, mode: changed}\n"
 class Case:
     """One line of the report. `faults` hold `{seed}` where every seed is one run of it; `supply` is what the recipe states.
 
-    `true_reports`: the ROM reports what an operation takes, and not what the chip's data has.
+    `true_reports`: the ROM reports what an operation takes, and not what the chip's data has. `name` is that of its folder
+    (`cases.py`).
     """
 
     title: str
@@ -47,16 +49,24 @@ class Case:
     chip: Chip = CHIP
     supply: str = ""
     true_reports: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Result:
-    """The median of a case's runs on the bus, and the slowest of them; seconds of modelled time."""
+    """The median of a case's runs on the bus, with its seed, and the slowest of them; seconds of modelled time."""
 
     case: Case
     median: OnTheBus
     slowest_s: float
     runs: int
+    seed: int = 0
+
+    def figures(self) -> ModelledRow:
+        """Return what the report tells of it."""
+        bound, median = self.case.limit, self.median
+        parts = bound.flash_s, bound.wire_s, bound.waits_s
+        return ModelledRow(self.case.title, median.seconds, self.slowest_s, self.runs, median.requests, *parts)
 
 
 _FIRST_WITH_VERIFY = limit.first_flash(CHIP, SIZE_BYTES, verify=True)
@@ -64,28 +74,63 @@ _COMPARE = limit.reading(CHIP, SIZE_BYTES)
 _MISSED = "missed-service:p=0.7,seed={seed}"
 
 CASES = (
-    Case("mass-erase, write, leave", FIRST_FLASH + LEAVE, limit.first_flash(CHIP, SIZE_BYTES, verify=False)),
-    Case("mass-erase, write, verify, leave", FIRST_FLASH + VERIFY + LEAVE, _FIRST_WITH_VERIFY),
+    Case(
+        "mass-erase, write, leave",
+        FIRST_FLASH + LEAVE,
+        limit.first_flash(CHIP, SIZE_BYTES, verify=False),
+        name="f072-write",
+    ),
+    Case("mass-erase, write, verify, leave", FIRST_FLASH + VERIFY + LEAVE, _FIRST_WITH_VERIFY, name="f072-verify"),
     Case(
         "the same, missed service p = 0.7, an early poll answered busy",
         FIRST_FLASH + VERIFY + LEAVE,
         _FIRST_WITH_VERIFY,
         (_MISSED, "early-poll:answer=busy"),
+        name="f072-missed-busy",
     ),
     Case(
         "the same, missed service p = 0.7, an early poll latches dfuERROR",
         FIRST_FLASH + VERIFY + LEAVE,
         _FIRST_WITH_VERIFY,
         (_MISSED, "early-poll:answer=stall-error"),
+        name="f072-missed-latched",
     ),
-    Case("write mode: changed, the same image again", CHANGED, _COMPARE, flash=NEW),
+    Case("write mode: changed, the same image again", CHANGED, _COMPARE, flash=NEW, name="f072-same-again"),
     Case(
         "write mode: changed, one page of 50 differs",
         CHANGED,
         _COMPARE + limit.rewriting(CHIP, 1),
         flash=ONE_PAGE_CHANGED,
+        name="f072-one-page",
     ),
 )
+
+WITHOUT_GETSTATE = tuple(
+    Case(title, FIRST_FLASH + VERIFY + LEAVE, _FIRST_WITH_VERIFY, faults, name=name)
+    for title, faults, name in (
+        (
+            "GETSTATE is missed as well; an early GETSTATUS is answered busy",
+            ("missed-service:p=0.7,getstate=1,seed={seed}", "early-poll:answer=busy"),
+            "f072-no-getstate-busy",
+        ),
+        (
+            "GETSTATE is missed as well; an early GETSTATUS latches dfuERROR",
+            ("missed-service:p=0.7,getstate=1,seed={seed}", "early-poll:answer=stall-error"),
+            "f072-no-getstate-latched",
+        ),
+        (
+            "an early GETSTATE or GETSTATUS is stalled, and no more",
+            (_MISSED, "early-poll:answer=stall,getstate=1"),
+            "f072-early-getstate-stalled",
+        ),
+        (
+            "an early GETSTATE or GETSTATUS latches dfuERROR",
+            (_MISSED, "early-poll:answer=stall-error,getstate=1"),
+            "f072-early-getstate-latched",
+        ),
+    )
+)
+"""A first flash, services missed with p = 0.7, by ROMs on which GETSTATE is of no help."""
 
 F405 = load_chip("stm32f405xg")
 F405_BYTES = F405.flash.extent.size_bytes
@@ -106,20 +151,40 @@ def programmed_by(chip: Chip, width: Width, *, true_reports: bool) -> Chip:
     return replace(chip, timing=timing, flash=flash)
 
 
-def _large(title: str, steps: str, supply: str, *, verify: bool, true_reports: bool) -> Case:
-    width = F405.width_at(parse_voltage(supply or "1.8V"))
+def _width(chip: Chip, supply: str) -> Width:
+    """Return how wide dfurun has the flash programmed by a recipe with this supply, or with none."""
+    width = chip.width_at(parse_voltage(supply or "1.8V"))
     assert width is not None
-    bound = limit.first_flash(programmed_by(F405, width, true_reports=true_reports), F405_BYTES, verify=verify)
-    return Case(title, steps, bound, (), F405_OLD, F405_NEW, F405, supply, true_reports)
+    return width
 
+
+def width_of(case: Case) -> Width:
+    """Return how wide the flash of a chip with widths is programmed in this case."""
+    return _width(case.chip, case.supply)
+
+
+def _large(title: str, name: str, steps: str, supply: str, *, verify: bool, true_reports: bool) -> Case:
+    width = _width(F405, supply)
+    bound = limit.first_flash(programmed_by(F405, width, true_reports=true_reports), F405_BYTES, verify=verify)
+    return Case(title, steps, bound, (), F405_OLD, F405_NEW, F405, supply, true_reports, name)
+
+
+_F405_BLOCK_MS = round(F405.timing.program_block.reported_s * 1000)
 
 LARGE = tuple(
-    _large(f"{work}, {said}, {reports}", steps, supply, verify=verify, true_reports=true)
-    for reports, true in (("104 ms a block", False), ("true reports", True))
+    _large(
+        f"{work}, {said}, {f'{_F405_BLOCK_MS} ms a block' if not true else 'true reports'}",
+        f"f405-{short}-{'words' if supply else 'bytes'}{'-true' if true else ''}",
+        steps,
+        supply,
+        verify=verify,
+        true_reports=true,
+    )
+    for true in (False, True)
     for said, supply in (("no supply stated", ""), (f"supply {SUPPLY}", SUPPLY))
-    for work, steps, verify in (
-        ("mass-erase, write, leave", FIRST_FLASH + LEAVE, False),
-        ("mass-erase, write, verify, leave", FIRST_FLASH + VERIFY + LEAVE, True),
+    for work, short, steps, verify in (
+        ("mass-erase, write, leave", "write", FIRST_FLASH + LEAVE, False),
+        ("mass-erase, write, verify, leave", "verify", FIRST_FLASH + VERIFY + LEAVE, True),
     )
 )
 
@@ -127,8 +192,9 @@ LARGE = tuple(
 def measure(case: Case, most_seeds: int = len(SEEDS)) -> Result:
     """Run a case once, or once a seed where it has some."""
     seeds: Sequence[int] = SEEDS[:most_seeds] if any("{seed}" in fault for fault in case.faults) else [0]
-    runs = sorted((_run(case, seed) for seed in seeds), key=lambda run: run.seconds)
-    return Result(case, runs[len(runs) // 2], runs[-1].seconds, len(runs))
+    runs = sorted(((_run(case, seed), seed) for seed in seeds), key=lambda run: run[0].seconds)
+    median, seed = runs[len(runs) // 2]
+    return Result(case, median, runs[-1][0].seconds, len(runs), seed)
 
 
 def _run(case: Case, seed: int) -> OnTheBus:
@@ -144,23 +210,5 @@ def _run(case: Case, seed: int) -> OnTheBus:
     return OnTheBus.of(board.trace)
 
 
-def table(results: Sequence[Result]) -> str:
-    """Return the results as a table in Markdown."""
-    head = (
-        "| F072xB, 100 KiB | s | slowest | runs | DFU requests | limit, s | of it flash, wire, waits | s / limit |\n"
-        "|---|---|---|---|---|---|---|---|\n"
-    )
-    return head + "\n".join(_row(result) for result in results)
-
-
-def _row(result: Result) -> str:
-    bound, median = result.case.limit, result.median
-    parts = f"{bound.flash_s:.3f}, {bound.wire_s:.3f}, {bound.waits_s:.3f}"
-    return (
-        f"| {result.case.title} | {median.seconds:.3f} | {result.slowest_s:.3f} | {result.runs} | {median.requests} "
-        f"| {bound.total_s:.3f} | {parts} | {median.seconds / bound.total_s:.2f} |"
-    )
-
-
 if __name__ == "__main__":
-    print(table([measure(case) for case in CASES]))
+    print(modelled_table([measure(case).figures() for case in CASES]))

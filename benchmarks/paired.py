@@ -11,17 +11,21 @@ from pathlib import Path
 from benchmarks import limit
 from benchmarks.bus import OnTheBus
 from benchmarks.modelled import CHIP, FIRST_FLASH, LEAVE, NEW, OLD, SIZE_BYTES, VERIFY
+from benchmarks.report import DFU_UTIL_JOB, PairedRow, Spread, paired_table
 from tests.system.firmware import recipe
 from tests.system.guest_bench import DFURUN, BoardInGuest, GuestBench
 
 TIMEOUT_S = 600.0
-DFU_UTIL_JOB = ("-a", 0, "-s", "0x08000000:mass-erase:force:leave", "-D")
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """One line of the report: dfurun's steps, how many pairs, and the faults of the link, `{seed}` being the pair's number."""
+    """One line of the report: dfurun's steps, how many pairs, and the faults of the link, `{seed}` being the pair's number.
 
+    `case` is the name of the case of `modelled.py` that is the same on the virtual clock.
+    """
+
+    case: str
     title: str
     steps: str
     bound: limit.Limit
@@ -45,14 +49,35 @@ class Paired:
     ours: tuple[Run, ...]
     theirs: tuple[Run, ...]
 
+    def figures(self) -> PairedRow:
+        """Return what the report tells of them."""
+        ours, theirs = ([run.bus.seconds for run in runs] for runs in (self.ours, self.theirs))
+        requests = [
+            statistics.median_low([run.bus.requests_from_the_erase_on for run in runs])
+            for runs in (self.ours, self.theirs)
+        ]
+        processes = [statistics.median(run.process_s for run in runs) for runs in (self.ours, self.theirs)]
+        return PairedRow(
+            self.pairing.case,
+            self.pairing.title,
+            self.pairing.pairs,
+            Spread.of(ours),
+            Spread.of(theirs),
+            Spread.of([a / b for a, b in zip(ours, theirs, strict=True)]),
+            self.pairing.bound.total_s,
+            *requests,
+            *processes,
+        )
+
 
 _WITHOUT, _WITH = (limit.first_flash(CHIP, SIZE_BYTES, verify=verify) for verify in (False, True))
 _MISSED = "missed-service:p=0.7,seed={seed}"
 
 PAIRINGS = (
-    Pairing("clean link, dfurun without verify", FIRST_FLASH + LEAVE, _WITHOUT, pairs=5),
-    Pairing("clean link, dfurun with verify", FIRST_FLASH + VERIFY + LEAVE, _WITH, pairs=5),
+    Pairing("f072-write", "clean link, dfurun without verify", FIRST_FLASH + LEAVE, _WITHOUT, pairs=5),
+    Pairing("f072-verify", "clean link, dfurun with verify", FIRST_FLASH + VERIFY + LEAVE, _WITH, pairs=5),
     Pairing(
+        "f072-missed-busy",
         "missed service p = 0.7, early poll busy, dfurun with verify",
         FIRST_FLASH + VERIFY + LEAVE,
         _WITH,
@@ -60,6 +85,7 @@ PAIRINGS = (
         faults=(_MISSED, "early-poll:answer=busy"),
     ),
     Pairing(
+        "f072-missed-latched",
         "missed service p = 0.7, early poll latches dfuERROR, dfurun with verify",
         FIRST_FLASH + VERIFY + LEAVE,
         _WITH,
@@ -107,29 +133,4 @@ def run(bench: GuestBench, board: BoardInGuest, title: str, new: bytes, *words: 
 
 def table(results: Sequence[Paired]) -> str:
     """Return the results as a table in Markdown."""
-    head = (
-        "| F072xB, 100 KiB | pairs | dfurun, s | dfu-util, s | ratio of pairs | limit, s | dfurun / limit "
-        "| requests, erase to leave: dfurun, dfu-util | process, s: dfurun, dfu-util |\n"
-        "|---|---|---|---|---|---|---|---|---|\n"
-    )
-    return head + "\n".join(_row(result) for result in results)
-
-
-def _row(result: Paired) -> str:
-    ours, theirs = ([run.bus.seconds for run in runs] for runs in (result.ours, result.theirs))
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    requests = [
-        statistics.median_low([run.bus.requests_from_the_erase_on for run in runs])
-        for runs in (result.ours, result.theirs)
-    ]
-    processes = [statistics.median(run.process_s for run in runs) for runs in (result.ours, result.theirs)]
-    bound_s = result.pairing.bound.total_s
-    return (
-        f"| {result.pairing.title} | {result.pairing.pairs} | {_spread(ours)} | {_spread(theirs)} | {_spread(ratios)} "
-        f"| {bound_s:.2f} | {statistics.median(ours) / bound_s:.2f} | {requests[0]}, {requests[1]} "
-        f"| {processes[0]:.1f}, {processes[1]:.1f} |"
-    )
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    return paired_table([result.figures() for result in results])

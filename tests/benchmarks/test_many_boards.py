@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.boards import Run, table, unit_of
+from benchmarks.boards import Run, rows, unit_of
+from benchmarks.boards_report import PAGE, BoardsReport, table
 from benchmarks.modelled import FIRST_FLASH, LEAVE, NEW, VERIFY
 from benchmarks.usbip_bus import UsbIpBackend
 from dfurun.chips import load_chip
@@ -42,6 +43,10 @@ def test_boards_behind_sockets_are_flashed_at_once(tmp_path: Path) -> None:
 
 def test_the_table_has_a_line_a_number_of_boards_with_its_share_of_one_boards_time() -> None:
     runs = {1: [Run(2.0, 0.05, 0.01, 0.1)], 16: [Run(s, 0.04, 0.01, 0.1) for s in (2.1, 2.2, 2.5)]}
-    *_, alone, many = table(runs).splitlines()
+    *_, alone, many = table(rows(runs)).splitlines()
     assert alone.startswith("| 1 | 2.00 | 2.00 to 2.00 | 1.00 | 0.050 |")
     assert many.startswith("| 16 | 2.20 | 2.10 to 2.50 | 1.10 | 0.040 |")
+
+
+def test_the_page_is_what_the_data_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == BoardsReport.load_from().page()
