@@ -111,13 +111,8 @@ def _large_line(result: Result, report: Report) -> Line:
         report.large_dfu_util(true_reports=case.true_reports).seconds,
     )
     bars = []
-    if case.true_reports:
-        why = (
-            f"Of {result.median.seconds:.2f} s the flash itself takes {case.limit.flash_s:.2f}."
-            if case.supply
-            else "Without a supply in the recipe dfurun has the flash programmed byte by byte, as dfu-util does, and"
-            f" then the flash itself takes {case.limit.flash_s:.2f} s."
-        )
+    if case.true_reports and case.supply:
+        why = f"Of {result.median.seconds:.2f} s the flash itself takes {case.limit.flash_s:.2f}."
         words = f"<= {LARGE_BAR} of the least of dfu-util"
         bars.append(Bar(f"F405, {case.title}", words, LARGE_BAR, result.median.seconds / least_s, why, digits=2))
     return Line(result, tuple(bars), f"{least_s:.1f} s, {took_s:.1f} s", (least_s, took_s))
