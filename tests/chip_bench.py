@@ -19,6 +19,16 @@ every_kind = pytest.mark.parametrize("name", CHIPS)
 QUIET_FIELDS = ("nRST_STOP", "nRST_STDBY", "nRST_STOP_D1", "NRST_STOP", "WDG_SW", "IWDG_SW", "IWDG1_SW")
 
 
+def reachable_options(chip: Chip) -> bytes:
+    """Return factory option bytes, but for what lets BOOT0 start the bootloader beside an application (G0: nBOOT_SEL)."""
+    layout = chip.option_bytes
+    for changed in ({}, *({name: 0} for name in sorted(chip.boot.fields) if layout.fields[name].width == 1)):
+        raw = layout.encode(layout.factory, changed)
+        if chip.starts(layout.decode(raw), boot0=1) is BootTarget.SYSTEM_MEMORY:
+            return raw
+    raise AssertionError(f"{chip.name}: no option bytes start the bootloader")
+
+
 class Place:
     """A folder with a board of one chip and an image for it."""
 
@@ -34,13 +44,8 @@ class Place:
         StateFile(self.board).keep(board)
 
     def reachable(self) -> bytes:
-        """Return factory option bytes, but for what lets BOOT0 start the bootloader beside an application (G0: nBOOT_SEL)."""
-        layout = self.chip.option_bytes
-        for changed in ({}, *({name: 0} for name in sorted(self.chip.boot.fields) if layout.fields[name].width == 1)):
-            raw = layout.encode(layout.factory, changed)
-            if self.chip.starts(layout.decode(raw), boot0=1) is BootTarget.SYSTEM_MEMORY:
-                return raw
-        raise AssertionError(f"{self.chip.name}: no option bytes start the bootloader")
+        """Return option bytes of its chip with which BOOT0 starts the bootloader."""
+        return reachable_options(self.chip)
 
     @property
     def recipe(self) -> Path:

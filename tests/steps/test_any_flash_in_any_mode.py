@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from bench import run_on
-from chip_bench import CHIPS, Place
+from chip_bench import CHIPS, reachable_options
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from intelhex import IntelHex
@@ -153,8 +153,7 @@ def fault(data: st.DataObject, kinds: tuple[str, ...], clean: Done) -> str:
 @cache
 def option_bytes(name: str) -> bytes:
     """Return option bytes with which BOOT0 starts the bootloader, whatever the flash holds."""
-    with tempfile.TemporaryDirectory() as folder:
-        return Place(None, Path(folder), load_chip(name)).reachable()  # type: ignore[arg-type]
+    return reachable_options(load_chip(name))
 
 
 def run(case: Case, steps: list[str], texts: list[str]) -> Done:
