@@ -74,13 +74,24 @@ def compare(place: Agreeing, *steps: str) -> dict[str, Any]:
     return {"plan": plan, "unit": unit}
 
 
+def turned(place: Agreeing) -> str:
+    """Return the body of a `set-option-bytes` that turns a harmless bit of the board."""
+    field = harmless(place.chip)
+    value = 1 - int(place.chip.option_bytes.decode(place.reachable())[field.name])
+    return f"{{fields: {{{field.name}: {value}}}}}"
+
+
 @every_kind
 def test_of_a_board_with_old_firmware(place: Agreeing) -> None:
     place.make(flash=OLD)
-    field, layout = harmless(place.chip), place.chip.option_bytes
-    value = 1 - int(layout.decode(place.reachable())[field.name])
-    setting = f"{{fields: {{{field.name}: {value}}}}}"
-    steps = ("mass-erase", "write: {image: app}", "verify: {image: app}", f"set-option-bytes: {setting}", "leave-dfu")
+    field = harmless(place.chip)
+    steps = (
+        "mass-erase",
+        "write: {image: app}",
+        "verify: {image: app}",
+        f"set-option-bytes: {turned(place)}",
+        "leave-dfu",
+    )
     both = compare(place, *steps)
     plan, unit = both["plan"], both["unit"]
     assert plan["flash_sha256"] is not None
@@ -94,10 +105,13 @@ def test_of_a_board_with_old_firmware(place: Agreeing) -> None:
 @every_kind
 def test_of_a_write_after_a_power_cycle(place: Agreeing) -> None:
     place.make(flash=OLD)
-    field, layout = harmless(place.chip), place.chip.option_bytes
-    value = 1 - int(layout.decode(place.reachable())[field.name])
-    setting = f"set-option-bytes: {{fields: {{{field.name}: {value}}}}}"
-    both = compare(place, setting, "wait-for-power-cycle: {boot0: 1}", "mass-erase", "write: {image: app}")
+    both = compare(
+        place,
+        f"set-option-bytes: {turned(place)}",
+        "wait-for-power-cycle: {boot0: 1}",
+        "mass-erase",
+        "write: {image: app}",
+    )
     assert both["plan"]["transfers"] == both["unit"]["transfers"]
 
 
