@@ -48,9 +48,7 @@ class Channel:
         self._patience = PATIENCE
         self.gentle = gentle
         self.answered_in_s = 0.0  # what the last GETSTATUS that was answered took
-        self.answered_s = (
-            0.0  # when its answer was there, on the clock: what the ROM asks to be waited counts from here
-        )
+        self.answered_s = 0.0  # when its answer was there: what the ROM asks to be waited counts from here
         self.anomalies = anomalies
         self.transfers = 0
         # wTransferSize as the device told it when it was opened: never exceeded, some ROMs hang on a longer block.

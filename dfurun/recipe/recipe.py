@@ -49,7 +49,7 @@ class Recipe:
 
     @property
     def width(self) -> Width | None:
-        """The width to have the ROM program with: the widest that the supply allows; None where the ROM's own stays."""
+        """The width to have the ROM program with: the widest that the supply allows; None where it has one alone."""
         return self.chip.width_at(self.supply_v)
 
     @property
